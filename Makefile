@@ -1,0 +1,54 @@
+# Every verb of Ironbinder in one line each; `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# Outside the checkout, keyed by pins, safe to delete.
+export IRONBINDER_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ironbinder
+PYTHON ?= python3.11
+VENV := $(IRONBINDER_CACHE)/venv-$(shell sha256sum requirements.txt | cut -c1-12)
+BIN := $(VENV)/bin
+export PATH := $(BIN):$(PATH)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+LAB := inventories/lab
+LAB_STATE := $(CURDIR)/$(LAB)/.lab
+SITE ?= lab
+
+.PHONY: help
+help: ## list every verb
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@echo "  ansible-playbook -i inventories/<site> site.yml      the same on real machines"
+
+.PHONY: setup
+setup: $(VENV)/done ## install what the controller needs into a virtual environment in the cache
+$(VENV)/done: requirements.txt
+	@tests/tools/apt_install python3-venv openssh-client
+	@rm -rf "$(IRONBINDER_CACHE)"/venv-????????????
+	@$(PYTHON) -m venv "$(VENV)"
+	@"$(BIN)/pip" install --quiet --disable-pip-version-check --requirement requirements.txt
+	@touch $@
+
+.PHONY: artifacts
+artifacts: setup ## build from source what the lab's mirror serves
+	@tests/tools/apt_install mmdebstrap apt-utils gpg dpkg-dev gcc libc6-dev git
+	@ansible-playbook lab/docker.yml
+	@mkdir -p "$(LAB_STATE)" && chmod 0700 "$(LAB_STATE)"
+	@"$(BIN)/python" lab/artifacts/build.py --cache-dir "$(IRONBINDER_CACHE)" --go "$(BIN)/go" --output "$(LAB_STATE)/artifacts.json"
+
+.PHONY: machines
+machines: artifacts ## start the lab's five machines, with nothing on them
+	@ansible-playbook -i $(LAB) lab/up.yml
+
+.PHONY: lab
+lab: machines ## bare machines to a verified launch, on this computer
+	@ansible-playbook -i $(LAB) site.yml
+
+.PHONY: verify
+verify: setup ## one more launch, timed (SITE=lab)
+	@ansible-playbook -i inventories/$(SITE) playbooks/verify.yml
+
+.PHONY: down
+down: setup ## remove everything the lab made
+	@ansible-playbook lab/down.yml
+

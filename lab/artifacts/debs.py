@@ -1,0 +1,124 @@
+"""Debian packages from the built binaries, and signed apt repositories."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from steps import run
+
+__all__ = ["build_deb", "index_flat", "index_suite", "signing_key"]
+
+
+def build_deb(name: str, recipe: Mapping[str, Any], version: str, sources: Sequence[Path], out: Path, log: Path) -> None:
+    """Make one .deb in `out`.
+
+    Args:
+        name: of the package.
+        recipe: its entry in packages.yml.
+        version: upstream's version, without the Debian revision.
+        sources: folders searched in turn for the files that the recipe names.
+        out: folder that receives <name>_<version>-<revision>_amd64.deb.
+        log: receives dpkg-deb's output.
+    """
+    full = f"{version}-{recipe['revision']}"
+    root = out / f".{name}"
+    shutil.rmtree(root, ignore_errors=True)
+    for source, target in recipe["files"].items():
+        found = next(folder / source for folder in sources if (folder / source).is_file())
+        (root / target).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(found, root / target)
+        (root / target).chmod(0o755 if "/bin/" in f"/{target}" else 0o644)
+    control = {
+        "Package": name,
+        "Version": full,
+        "Architecture": "amd64",
+        "Maintainer": "Ironbinder lab <lab@ironbinder.example>",
+        "Section": "admin",
+        "Priority": "optional",
+        "Depends": recipe["depends"],
+        "Provides": recipe.get("provides", "").format(version=full),
+        "Conflicts": recipe.get("conflicts", ""),
+        "Replaces": recipe.get("replaces", ""),
+        "Description": recipe["description"],
+    }
+    (root / "DEBIAN").mkdir(parents=True)
+    (root / "DEBIAN" / "control").write_text("".join(f"{key}: {value}\n" for key, value in control.items() if value))
+    if recipe.get("conffiles"):
+        (root / "DEBIAN" / "conffiles").write_text("".join(f"{path}\n" for path in recipe["conffiles"]))
+    run(["dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "--build", root, out / f"{name}_{full}_amd64.deb"], log)
+    shutil.rmtree(root)
+
+
+def signing_key(folder: Path) -> str:
+    """Return the fingerprint of the lab's signing key in the GnuPG folder; make the key if there is none."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    env = {**os.environ, "GNUPGHOME": str(folder)}
+    listing = ["gpg", "--batch", "--with-colons", "--list-secret-keys"]
+    text = subprocess.run(listing, env=env, check=True, capture_output=True, text=True).stdout
+    if "fpr:" not in text:
+        user = "Ironbinder lab <lab@ironbinder.example>"
+        make = ["gpg", "--batch", "--passphrase", "", "--quick-gen-key", user, "rsa3072", "sign", "never"]
+        subprocess.run(make, env=env, check=True, capture_output=True)
+        text = subprocess.run(listing, env=env, check=True, capture_output=True, text=True).stdout
+    return next(line.split(":")[9] for line in text.splitlines() if line.startswith("fpr:"))
+
+
+def _sign(release: Path, keys: Path, public: Iterable[Path], log: Path) -> None:
+    env = {**os.environ, "GNUPGHOME": str(keys)}
+    signed = release.with_name("InRelease")
+    run(["gpg", "--batch", "--yes", "--clearsign", "-o", signed, release], log, env=env)
+    for path in public:
+        run(["gpg", "--batch", "--yes", "--armor", "-o", path, "--export"], log, env=env)
+
+
+def _packages(folder: Path, pool: str, target: Path) -> None:
+    listing = subprocess.run(["apt-ftparchive", "packages", pool], cwd=folder, check=True, capture_output=True).stdout
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(listing)
+    target.with_name("Packages.gz").write_bytes(gzip.compress(listing, 6))
+
+
+def _release(folder: Path, options: Mapping[str, str]) -> Path:
+    argv = ["apt-ftparchive"]
+    for key, value in options.items():
+        argv += ["-o", f"APT::FTPArchive::Release::{key}={value}"]
+    text = subprocess.run([*argv, "release", "."], cwd=folder, check=True, capture_output=True).stdout
+    (folder / "Release").write_bytes(text)
+    return folder / "Release"
+
+
+def index_flat(folder: Path, debs: Iterable[Path], keys: Path, log: Path) -> None:
+    """Make a flat repository, as pkgs.k8s.io serves: suite "/", key in Release.key."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for deb in debs:
+        os.link(deb, folder / deb.name)
+    _packages(folder, ".", folder / "Packages")
+    _sign(_release(folder, {"Origin": "lab", "Label": "lab"}), keys, [folder / "Release.key"], log)
+
+
+def index_suite(
+    folder: Path, debs: Iterable[Path], suite: str, component: str, keys: Path, log: Path, *, key_name: str
+) -> None:
+    """Make a repository with a suite and one component, as a distribution serves."""
+    pool = folder / "pool" / component
+    pool.mkdir(parents=True, exist_ok=True)
+    for deb in debs:
+        os.link(deb, pool / deb.name)
+    dists = folder / "dists" / suite
+    _packages(folder, f"pool/{component}", dists / component / "binary-amd64" / "Packages")
+    options = {
+        "Origin": "lab",
+        "Label": "lab",
+        "Suite": suite,
+        "Codename": suite,
+        "Architectures": "amd64",
+        "Components": component,
+    }
+    _sign(_release(dists, options), keys, [folder / key_name], log)

@@ -1,0 +1,84 @@
+"""Binaries from Go modules, as pinned by the go.mod beside each component."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from steps import BuildError, Step, hash_of, run
+
+__all__ = ["component_version", "go_steps"]
+
+
+def component_version(folder: Path, module: str) -> str:
+    """Return the version of `module` that the go.mod in `folder` requires, without its "v"."""
+    match = re.search(rf"^\s*(?:require )?{re.escape(module)} v(\S+)", (folder / "go.mod").read_text(), re.M)
+    if not match:
+        raise BuildError(f"{folder / 'go.mod'} does not require {module}: add it with `go get`")
+    return match.group(1)
+
+
+def _linker_flags(version: str, symbols: list[str]) -> str:
+    """Give the binaries their version, as upstream's own build does."""
+    flags = ["-s", "-w"]
+    for symbol in symbols:
+        # containerd alone writes its version without the "v".
+        value = version if symbol.startswith("github.com/containerd/") else f"v{version}"
+        flags.append(f"-X {symbol}={value}")
+        if symbol.endswith(".gitVersion"):
+            major, minor = version.split(".")[:2]
+            package = symbol.removesuffix(".gitVersion")
+            flags += [f"-X {package}.gitMajor={major}", f"-X {package}.gitMinor={minor}"]
+            flags.append(f"-X {package}.gitTreeState=clean")
+    return " ".join(flags)
+
+
+def _environment(cache: Path) -> dict[str, str]:
+    """Keep Go's own caches in ours, static binaries, and the machine's proxy settings as they are."""
+    return {
+        **os.environ,
+        "GOCACHE": str(cache / "go" / "build"),
+        "GOMODCACHE": str(cache / "go" / "mod"),
+        "GOTOOLCHAIN": "local",
+        "GOFLAGS": "-buildvcs=false -mod=readonly -modcacherw",
+        "CGO_ENABLED": "0",
+    }
+
+
+def _build(go: Path, folder: Path, entry: Mapping[str, Any], cache: Path, out: Path) -> None:
+    module, env = entry["module"], _environment(cache)
+    log = cache / "logs" / f"go-{folder.name}.log"
+    log.unlink(missing_ok=True)
+    version = component_version(folder, module)
+    flags = _linker_flags(version, entry.get("version_symbols", []))
+    run([go, "build", "-trimpath", "-ldflags", flags, "-o", f"{out}/", "tool"], log, cwd=folder, env=env)
+    for old, new in entry.get("rename", {}).items():
+        (out / old).rename(out / new)
+    if entry.get("files"):
+        listing = subprocess.run(
+            [go, "list", "-m", "-json", module], cwd=folder, env=env, check=True, capture_output=True
+        )
+        source = Path(json.loads(listing.stdout)["Dir"])
+        for name in entry["files"]:
+            shutil.copyfile(source / name, out / Path(name).name)
+
+
+def go_steps(go: Path, folder: Path, components: Mapping[str, Mapping[str, Any]], cache: Path) -> dict[str, Step]:
+    """Return one step for each component, by name."""
+    toolchain = subprocess.run([go, "version"], check=True, capture_output=True, text=True).stdout
+    steps = {}
+    for name, entry in components.items():
+        own = folder / name
+        key = hash_of(toolchain, json.dumps(entry, sort_keys=True), own / "go.mod", own / "go.sum")
+
+        def build(out: Path, own: Path = own, entry: Mapping[str, Any] = entry) -> None:
+            _build(go, own, entry, cache, out)
+
+        steps[name] = Step("go", name, key, entry["seconds"], build)
+    return steps

@@ -1,0 +1,90 @@
+"""What mirror1 serves: apt repositories, archives, charts and Git repositories, in one folder each."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import debs
+from steps import run
+
+__all__ = ["add_apt", "add_chart", "add_helm", "add_repositories", "link_file"]
+
+# Commits made here must be the same on every machine, or every `make lab` would build the samples again.
+_GIT_ENVIRONMENT = {
+    "GIT_AUTHOR_NAME": "Ironbinder lab",
+    "GIT_AUTHOR_EMAIL": "lab@ironbinder.example",
+    "GIT_AUTHOR_DATE": "2026-01-01T00:00:00+00:00",
+    "GIT_COMMITTER_NAME": "Ironbinder lab",
+    "GIT_COMMITTER_EMAIL": "lab@ironbinder.example",
+    "GIT_COMMITTER_DATE": "2026-01-01T00:00:00+00:00",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+}
+
+
+def link_file(source: Path, target: Path) -> None:
+    """Put `source` at `target` without a second copy on disk."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.link(source, target)
+
+
+def add_apt(
+    www: Path, packages: Mapping[str, Sequence[Path]], keys: Path, minor: str, release: str, log: Path
+) -> None:
+    """Serve each group of packages where upstream does.
+
+    Args:
+        www: root; every upstream host is a folder of it.
+        packages: {"kubernetes": [...], "docker": [...], "distribution": [...]}, files.
+        keys: GnuPG folder that signs.
+        minor: Kubernetes' minor version, "1.36": upstream has a repository for each.
+        release: the distribution's code name.
+        log: receives gpg's output.
+    """
+    debs.index_flat(www / f"pkgs.k8s.io/core:/stable:/v{minor}/deb", packages["kubernetes"], keys, log)
+    docker = www / "download.docker.com/linux/debian"
+    debs.index_suite(docker, packages["docker"], release, "stable", keys, log, key_name="gpg")
+    debs.index_suite(
+        www / "debian", packages["distribution"], release, "main", keys, log, key_name="archive.asc"
+    )
+
+
+def add_helm(www: Path, binary: Path, version: str) -> None:
+    """Serve Helm's archive and its checksum as get.helm.sh does."""
+    archive = www / "get.helm.sh" / f"helm-v{version}-linux-amd64.tar.gz"
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
+        tar.add(binary, "linux-amd64/helm")
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    archive.with_name(archive.name + ".sha256sum").write_text(f"{digest}  {archive.name}\n")
+
+
+def add_chart(www: Path, chart: Path, helm: Path, log: Path) -> None:
+    """Package the chart and serve it as a Helm repository."""
+    folder = www / "jupyterhub.github.io" / "helm-chart"
+    folder.mkdir(parents=True)
+    run([helm, "package", chart, "--destination", folder], log)
+    run([helm, "repo", "index", folder], log)
+
+
+def add_repositories(git: Path, source: Path, log: Path) -> None:
+    """Make a bare Git repository of every folder in `source`, with one commit on main."""
+    env = {**os.environ, **_GIT_ENVIRONMENT}
+    for folder in sorted(path for path in source.iterdir() if path.is_dir()):
+        with tempfile.TemporaryDirectory(prefix="ironbinder-git-") as name:
+            tree = Path(name) / folder.name
+            shutil.copytree(folder, tree)
+            run(["git", "init", "--quiet", "--initial-branch=main"], log, cwd=tree, env=env)
+            run(["git", "add", "--all"], log, cwd=tree, env=env)
+            run(["git", "commit", "--quiet", "--message", "Sample repository"], log, cwd=tree, env=env)
+            bare = git / f"{folder.name}.git"
+            run(["git", "clone", "--quiet", "--bare", tree, bare], log, env=env)
+            subprocess.run(["git", "remote", "remove", "origin"], cwd=bare, env=env, check=True)
+            run(["git", "update-server-info"], log, cwd=bare, env=env)

@@ -1,0 +1,126 @@
+"""Resumable build steps: each result is a folder named after a hash of everything that went into it."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = ["BuildError", "Step", "hash_of", "run", "run_steps"]
+
+
+class BuildError(RuntimeError):
+    """A step failed. Its text says which command, where its log is, and how it ended."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One artefact.
+
+    `build` fills the empty folder that it is given. The result is kept as <kind>/<name>-<key>, where
+    `key` hashes the inputs, so a changed pin builds this step again and nothing else.
+    """
+
+    kind: str
+    name: str
+    key: str
+    seconds: int
+    build: Callable[[Path], None] = field(compare=False)
+
+    def path(self, cache: Path) -> Path:
+        """Return where the finished result is."""
+        return cache / self.kind / f"{self.name}-{self.key}"
+
+
+def hash_of(*inputs: str | bytes | Path) -> str:
+    """Hash texts and the content of files and folders to 12 hex digits."""
+    digest = hashlib.sha256()
+    for entry in inputs:
+        for part in _parts(entry):
+            digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()[:12]
+
+
+def _parts(entry: str | bytes | Path) -> Iterable[bytes]:
+    if isinstance(entry, Path):
+        files = sorted(path for path in entry.rglob("*") if path.is_file()) if entry.is_dir() else [entry]
+        for file in files:
+            yield (str(file.relative_to(entry)) if entry.is_dir() else file.name).encode()
+            yield file.read_bytes()
+    else:
+        yield entry.encode() if isinstance(entry, str) else entry
+
+
+def run(
+    argv: Sequence[str | Path],
+    log: Path,
+    *,
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+    stdin: str | None = None,
+) -> None:
+    """Run a command with its output in `log`; raise BuildError with the log's end when it fails."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as stream:
+        stream.write(("$ " + " ".join(str(part) for part in argv) + "\n").encode())
+        stream.flush()
+        result = subprocess.run(
+            [str(part) for part in argv],
+            cwd=cwd,
+            env=env,
+            stdin=None if stdin is not None else subprocess.DEVNULL,
+            input=stdin.encode() if stdin is not None else None,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if result.returncode:
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+        raise BuildError(f"{argv[0]} ended with {result.returncode}; the end of {log}:\n{tail}")
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}m{int(seconds) % 60:02d}s"
+
+
+def run_steps(steps: Sequence[Step], cache: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
+    """Build what is missing, in order, and say where it is, how long it took and how much is left."""
+    missing = [step for step in steps if not step.path(cache).is_dir()]
+    if not missing:
+        print(f"artifacts: all {len(steps)} are in {cache}", flush=True)
+        return
+    left = sum(step.seconds for step in missing)
+    print(
+        f"artifacts: {len(missing)} of {len(steps)} to build, about {_clock(left)} on 2 cores", flush=True
+    )
+    begun = clock()
+    for number, step in enumerate(missing, 1):
+        print(f"  [{number:2}/{len(missing)}] {step.kind} {step.name} ... ", end="", flush=True)
+        target = step.path(cache)
+        partial = target.with_name(target.name + ".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        started = clock()
+        try:
+            step.build(partial)
+        except BaseException:
+            print("failed", flush=True)
+            raise
+        partial.rename(target)
+        _drop_older(step, cache)
+        left -= step.seconds
+        print(f"{_clock(clock() - started)}, about {_clock(max(left, 0))} left", flush=True)
+    print(f"artifacts: done in {_clock(clock() - begun)}", file=sys.stdout, flush=True)
+
+
+def _drop_older(step: Step, cache: Path) -> None:
+    """Remove results of the same step with other inputs: a cache that only grows fills the disk."""
+    for path in (cache / step.kind).glob(f"{step.name}-*"):
+        suffix = path.name.removeprefix(f"{step.name}-").removesuffix(".partial")
+        if path != step.path(cache) and len(suffix) == 12:
+            shutil.rmtree(path, ignore_errors=True)

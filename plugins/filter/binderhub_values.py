@@ -1,0 +1,113 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Ansible's door to `_binderhub_values.hub_values`."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: binderhub_values
+short_description: Compute the BinderHub chart's values of one hub
+version_added: 0.1.0
+author: Ironbinder maintainers (@ironbinder)
+description:
+  - Gives the values for the official BinderHub chart, secrets apart from what may be shown.
+  - Only the service C(proxy-public) becomes a LoadBalancer; BinderHub itself gets a NodePort.
+options:
+  _input:
+    description: One hub, as the filter P(ironbinder.platform.resolve_hubs#filter) gives it.
+    type: dict
+    required: true
+  api_token:
+    description: Token BinderHub uses at the hub's API.
+    type: str
+    required: true
+  proxy_token:
+    description: Token the hub and its proxy share.
+    type: str
+    required: true
+  registry_host:
+    description: Host or C(host:port) of the registry.
+    type: str
+    required: true
+  registry_prefix:
+    description: Prefix of the images' names, with at least one path level.
+    type: str
+    required: true
+  registry_username:
+    description: Account at the registry. Empty where it asks for none.
+    type: str
+    default: ""
+  registry_password:
+    description: Password of the account.
+    type: str
+    default: ""
+  registry_plain_http_enabled:
+    description: Speak plain HTTP to the registry.
+    type: bool
+    default: false
+  ca_checksum:
+    description: Anything that changes with the site's CAs. Empty where BinderHub needs no more than its image's own.
+    type: str
+    default: ""
+  build_node_selector:
+    description: Labels of the nodes that build images.
+    type: dict
+    default: {}
+  hub_database:
+    description: C(jupyterhub.hub.db.type) of the chart.
+    type: str
+    default: sqlite-memory
+  user_scheduler_replicas:
+    description: How many user-schedulers run. 0 leaves sessions to the cluster's own scheduler.
+    type: int
+    default: 2
+  session_memory_guarantee:
+    description: Memory a session is sure of.
+    type: str
+    default: 256M
+  session_memory_limit:
+    description: Memory a session may use.
+    type: str
+    default: 2G
+  image_cleaner_cordon_enabled:
+    description: Keep pods away from a node while its images are cleaned up.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Show a hub's values
+  ansible.builtin.debug:
+    msg: "{{ (site_resolved_hubs.binder | ironbinder.platform.binderhub_values(
+                api_token=site_hub_api_tokens.binder, proxy_token=site_hub_proxy_tokens.binder,
+                registry_host='registry.example.org:5000', registry_prefix='binder/stfc-')).config }}"
+"""
+
+RETURN = r"""
+_value:
+  description: C(config), the values that may be shown, and C(secrets), those that may not.
+  type: dict
+"""
+
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.ironbinder.platform.plugins.module_utils import _binderhub_values
+
+
+def binderhub_values(hub: Any, api_token: str, proxy_token: str, **settings: Any) -> dict[str, Any]:
+    """Map the errors of `hub_values` to Ansible's."""
+    try:
+        return _binderhub_values.hub_values(
+            hub, _binderhub_values.Settings(**settings), api_token=api_token, proxy_token=proxy_token
+        )
+    except (ValueError, TypeError, KeyError) as error:
+        raise AnsibleFilterError(f"binderhub_values: {error}") from error
+
+
+class FilterModule:
+    """Names the filter."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return the filters of this file by name."""
+        return {"binderhub_values": binderhub_values}

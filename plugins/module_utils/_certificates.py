@@ -1,0 +1,140 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""What PEM files on the controller say, as plain data."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+try:
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+    HAS_CRYPTOGRAPHY = True
+except ImportError:  # the rule tls-library-missing reports it
+    HAS_CRYPTOGRAPHY = False
+
+__all__ = ["HAS_CRYPTOGRAPHY", "describe_ca", "describe_pair"]
+
+# A chain of more certificates than this is a loop.
+LONGEST_CHAIN = 10
+
+
+class _PemError(ValueError):
+    """A PEM file that cannot be used. Its text says which and why."""
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).expanduser().read_bytes()
+    except OSError as error:
+        raise _PemError(f"{path}: {error.strerror or error}") from error
+
+
+def _certificates(path: str) -> list[x509.Certificate]:
+    try:
+        found = x509.load_pem_x509_certificates(_read(path))
+    except _PemError:
+        raise
+    except ValueError as error:
+        raise _PemError(f"{path} holds no readable PEM certificate") from error
+    return list(found)
+
+
+def _names(certificate: x509.Certificate) -> list[str]:
+    try:
+        alternatives = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return []
+    names = [str(name) for name in alternatives.get_values_for_type(x509.DNSName)]
+    return names + [str(address) for address in alternatives.get_values_for_type(x509.IPAddress)]
+
+
+def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def _known_issuers(ca_files: Sequence[str]) -> list[x509.Certificate]:
+    """Certificates of the site's CAs and of those that the controller trusts."""
+    found = []
+    for path in ca_files:
+        try:
+            found += _certificates(path)
+        except _PemError:  # the rule ca-file-unreadable reports it
+            continue
+    for encoded in ssl.create_default_context().get_ca_certs(binary_form=True):
+        try:
+            found.append(x509.load_der_x509_certificate(encoded))
+        except ValueError:  # an old root that this library is too strict for
+            continue
+    return found
+
+
+def _chain_missing(chain: Sequence[x509.Certificate], roots: Sequence[x509.Certificate]) -> str:
+    """Name the first issuer that neither the file nor a known CA holds, `` when the chain is whole."""
+    current = chain[0]
+    for _ in range(LONGEST_CHAIN):
+        if current.issuer == current.subject:
+            return ""
+        named = [entry for entry in (*chain[1:], *roots) if entry.subject == current.issuer]
+        found = next((entry for entry in named if _issued(entry, current)), None)
+        if found is None:
+            return str(current.issuer.rfc4514_string())
+        if any(found is entry for entry in roots):
+            return ""
+        current = found
+    return str(current.issuer.rfc4514_string())
+
+
+def describe_pair(certificate_file: str, key_file: str, ca_files: Sequence[str]) -> dict[str, Any]:
+    """Describe a server's certificate file and its key.
+
+    Returns:
+        `names`, `not_before`, `not_after` (seconds), `chain_missing` (an issuer's name or ``),
+        `key_matches`, `key_mode`; `certificate_error` and `key_error` where one cannot be read.
+    """
+    told: dict[str, Any] = {}
+    chain: list[x509.Certificate] = []
+    if certificate_file:
+        try:
+            chain = _certificates(certificate_file)
+            told |= {
+                "names": _names(chain[0]),
+                "not_before": chain[0].not_valid_before_utc.timestamp(),
+                "not_after": chain[0].not_valid_after_utc.timestamp(),
+                "chain_missing": _chain_missing(chain, _known_issuers(ca_files)),
+            }
+        except _PemError as error:
+            told["certificate_error"] = str(error)
+    if key_file:
+        try:
+            key = load_pem_private_key(_read(key_file), password=None)
+            told["key_mode"] = Path(key_file).expanduser().stat().st_mode & 0o777
+            if chain:
+                encodings = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+                told["key_matches"] = key.public_key().public_bytes(*encodings) == chain[0].public_key().public_bytes(
+                    *encodings
+                )
+        except _PemError as error:
+            told["key_error"] = str(error)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            told["key_error"] = f"{key_file} holds no readable PEM key without a passphrase"
+    return told
+
+
+def describe_ca(path: str) -> dict[str, Any]:
+    """Describe a CA file: `not_after` of the certificate that ends first, or `error`."""
+    try:
+        if not HAS_CRYPTOGRAPHY:
+            return {} if b"-----BEGIN CERTIFICATE-----" in _read(path) else {"error": "holds no PEM certificate"}
+        return {"not_after": min(entry.not_valid_after_utc.timestamp() for entry in _certificates(path))}
+    except _PemError as error:
+        return {"error": str(error).removeprefix(f"{path}: ")}

@@ -1,0 +1,83 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""What can be said about secrets without saying them.
+
+The rules and the module that runs them never see a secret: only whether it is empty, well known, long
+enough, or the same as another one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+__all__ = ["TOKENS", "VAULT_HEADER", "describe", "equal_secrets", "flatten", "shared_secrets"]
+
+TOKENS = ("site_hub_proxy_tokens", "site_hub_api_tokens")
+PASSWORDS = ("site_registry_password",)
+SECRETS = (*TOKENS, *PASSWORDS)
+VAULT_HEADER = "$ANSIBLE_VAULT;"
+
+WELL_KNOWN = frozenset(
+    "admin changeme change-me change_me default example fillin fill-in password passw0rd root secret test todo "
+    "token xxx registry binder ironbinder 123456 12345678".split()
+)
+
+
+def _well_known(text: str) -> bool:
+    bare = text.strip().strip("<>").lower()
+    return bare in WELL_KNOWN or (len(bare) > 3 and len(set(bare)) == 1)
+
+
+def describe(value: Any) -> dict[str, Any]:
+    """Describe one secret: `text`, `empty`, `default`, `length` (in characters), `hex`."""
+    text = value if isinstance(value, str) else ""
+    return {
+        "text": isinstance(value, str) or value is None,
+        "empty": value is None or (isinstance(value, str) and not value.strip()),
+        "default": _well_known(text),
+        "length": len(text),
+        "hex": bool(re.fullmatch(r"[0-9a-fA-F]+", text)),
+    }
+
+
+def flatten(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Give every secret of the contract as (variable, value), tokens as `variable.hub`."""
+    for variable in SECRETS:
+        value = values.get(variable)
+        if variable in TOKENS and isinstance(value, Mapping):
+            yield from ((f"{variable}.{hub}", token) for hub, token in value.items())
+        elif variable in PASSWORDS and variable in values:
+            yield variable, value
+
+
+def equal_secrets(values: Mapping[str, Any]) -> list[list[str]]:
+    """Name pairs of secrets that are one and the same."""
+    first: dict[str, str] = {}
+    pairs = []
+    for variable, value in flatten(values):
+        if isinstance(value, str) and value:
+            other = first.setdefault(value, variable)
+            if other != variable:
+                pairs.append([other, variable])
+    return pairs
+
+
+def shared_secrets(values: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Name secrets that another site has too.
+
+    Args:
+        values: this site's variables.
+        others: variables of the other sites' files, by the site's name.
+    """
+    known: dict[str, str] = {}
+    for site, theirs in others.items():
+        for _, value in flatten(theirs):
+            if isinstance(value, str) and value:
+                known.setdefault(value, site)
+    return [
+        {"variable": variable, "site": known[value]}
+        for variable, value in flatten(values)
+        if isinstance(value, str) and value in known
+    ]
