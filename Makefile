@@ -52,3 +52,37 @@ verify: setup ## one more launch, timed (SITE=lab)
 down: setup ## remove everything the lab made
 	@ansible-playbook lab/down.yml
 
+.PHONY: site
+site: setup ## make inventories/NAME: `make site NAME=stfc`
+	@ansible-playbook playbooks/new_site.yml -e site_name="$(NAME)"
+
+.PHONY: preflight
+preflight: setup ## check a site without changing anything (SITE=lab)
+	@ansible-playbook -i inventories/$(SITE) playbooks/preflight.yml
+
+.PHONY: lint
+lint: setup ## ansible-lint, yamllint, ruff, mypy, codespell
+	@ruff check . && ruff format --check .
+	@mypy
+	@yamllint --strict .
+	@ansible-lint --offline
+	@codespell
+
+.PHONY: unit
+unit: setup ## unit tests of all Python
+	@pytest tests/unit
+
+.PHONY: sanity
+sanity: setup ## ansible-test sanity on a staged copy, and a build of the collection
+	@tests/tools/sanity
+
+.PHONY: scenarios
+scenarios: artifacts ## every molecule scenario; `default` is the whole pipeline
+	@tests/tools/scenarios proxy connected default
+
+.PHONY: test
+test: lint unit sanity scenarios ## everything
+
+.PHONY: bench
+bench: artifacts ## measure against a hand-written shell floor, into docs/performance.md
+	@"$(BIN)/python" tests/bench/bench.py

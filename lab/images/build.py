@@ -146,6 +146,8 @@ class Builder:
         if not images:
             print("images: all of the Binder stack are in the local Docker", flush=True)
             return
+        for left in self.cache.glob("building-*"):  # of a build that was killed
+            shutil.rmtree(left)
         needed = [base for base in self.bases.values() if any(image.base == base.name for image in images)]
         todo: list[Base | Image] = [*(base for base in needed if not self.is_built(base)), *images]
         begun = self.clock()
@@ -219,7 +221,8 @@ class Builder:
                 for path in store.glob("*.whl")
             )
             matches = (path for name, path in names if f"{name}-{path.name.split('-')[1]}-" == wanted)
-            return next(matches, None)
+            # A killed pip leaves half a file.
+            return next((path for path in matches if zipfile.is_zipfile(path)), None)
 
         missing = [pin for pin in pins if not find(pin)]
         if missing:

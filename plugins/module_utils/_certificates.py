@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ssl
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -70,11 +71,13 @@ def _known_issuers(ca_files: Sequence[str]) -> list[x509.Certificate]:
             found += _certificates(path)
         except _PemError:  # the rule ca-file-unreadable reports it
             continue
-    for encoded in ssl.create_default_context().get_ca_certs(binary_form=True):
-        try:
-            found.append(x509.load_der_x509_certificate(encoded))
-        except ValueError:  # an old root that this library is too strict for
-            continue
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about serial numbers of old roots, which nobody here can change
+        for encoded in ssl.create_default_context().get_ca_certs(binary_form=True):
+            try:
+                found.append(x509.load_der_x509_certificate(encoded))
+            except ValueError:  # an old root that this library is too strict for
+                continue
     return found
 
 
@@ -120,9 +123,9 @@ def describe_pair(certificate_file: str, key_file: str, ca_files: Sequence[str])
             told["key_mode"] = Path(key_file).expanduser().stat().st_mode & 0o777
             if chain:
                 encodings = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-                told["key_matches"] = key.public_key().public_bytes(*encodings) == chain[0].public_key().public_bytes(
-                    *encodings
-                )
+                told["key_matches"] = key.public_key().public_bytes(*encodings) == chain[
+                    0
+                ].public_key().public_bytes(*encodings)
         except _PemError as error:
             told["key_error"] = str(error)
         except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -134,7 +137,9 @@ def describe_ca(path: str) -> dict[str, Any]:
     """Describe a CA file: `not_after` of the certificate that ends first, or `error`."""
     try:
         if not HAS_CRYPTOGRAPHY:
-            return {} if b"-----BEGIN CERTIFICATE-----" in _read(path) else {"error": "holds no PEM certificate"}
+            return (
+                {} if b"-----BEGIN CERTIFICATE-----" in _read(path) else {"error": "holds no PEM certificate"}
+            )
         return {"not_after": min(entry.not_valid_after_utc.timestamp() for entry in _certificates(path))}
     except _PemError as error:
         return {"error": str(error).removeprefix(f"{path}: ")}

@@ -41,7 +41,9 @@ Fetch = Callable[[str, Sequence[str]], bytes]
 
 def resolve(name: str) -> list[str]:
     """Give the addresses of a name. Raises OSError."""
-    return list(dict.fromkeys(str(entry[4][0]) for entry in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)))
+    return list(
+        dict.fromkeys(str(entry[4][0]) for entry in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM))
+    )
 
 
 def fetch(url: str, ca_files: Sequence[str]) -> bytes:
@@ -78,14 +80,23 @@ def read_chart(path: str, chart: str) -> dict[str, Any]:
     place = Path(path).expanduser()
     try:
         if place.is_dir():
-            files = [entry for entry in (place / "Chart.yaml", place / chart / "Chart.yaml") if entry.is_file()]
+            files = [
+                entry for entry in (place / "Chart.yaml", place / chart / "Chart.yaml") if entry.is_file()
+            ]
             if not files:
                 return {"error": "the folder holds no Chart.yaml"}
             text = files[0].read_bytes()
         else:
             with tarfile.open(place) as archive:
                 # The chart's own description is the one that lies one level deep.
-                name = next((entry for entry in archive.getnames() if entry.count("/") == 1 and entry.endswith("/Chart.yaml")), "")
+                name = next(
+                    (
+                        entry
+                        for entry in archive.getnames()
+                        if entry.count("/") == 1 and entry.endswith("/Chart.yaml")
+                    ),
+                    "",
+                )
                 member = archive.extractfile(name) if name else None
                 if member is None:
                     return {"error": "the archive holds no Chart.yaml"}
@@ -101,7 +112,11 @@ def read_chart(path: str, chart: str) -> dict[str, Any]:
 
 def _chart(site: Site, ca_files: Sequence[str], get: Fetch) -> dict[str, Any]:
     source, chart = site.text("site_binderhub_chart_repository"), site.text("site_binderhub_chart")
-    if not source or site.text("site_kubernetes_client_host") not in ("", "localhost") or source.startswith("oci://"):
+    if (
+        not source
+        or site.text("site_kubernetes_client_host") not in ("", "localhost")
+        or source.startswith("oci://")
+    ):
         return {}
     told: dict[str, Any]
     if "://" not in source:

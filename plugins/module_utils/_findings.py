@@ -13,8 +13,9 @@ __all__ = ["ERROR", "WARNING", "Finding", "Problem", "render_table", "sort_findi
 ERROR = "error"
 WARNING = "warning"
 
-# Width of the table's last column. The others are as wide as their longest entry.
-TEXT_WIDTH = 78
+# Width of the table's text, and the column at which it begins.
+TEXT_WIDTH = 110
+INDENT = 9
 
 
 @dataclass(frozen=True)
@@ -55,20 +56,25 @@ def render_table(findings: Sequence[Finding]) -> str:
     """Write findings as a table for the screen, with a line that counts them.
 
     Returns:
-        Lines joined by newlines: severity, rule, where, and below each other what was observed
-        and what to do.
+        Lines joined by newlines: severity, rule and where, and below each what was observed and
+        what to do.
     """
     errors = sum(1 for finding in findings if finding.severity == ERROR)
     warnings = len(findings) - errors
     if not findings:
         return "The site is ready: no finding."
+    width = max(len(finding.id) for finding in findings)
+    lines = []
+    for finding in findings:
+        lines.append(f"{finding.severity:<{INDENT - 2}}  {finding.id:<{width}}  {_where(finding)}")
+        for text, first in ((finding.observed, ""), (finding.remedy, "-> ")):
+            lines += textwrap.wrap(
+                text,
+                TEXT_WIDTH,
+                initial_indent=" " * INDENT + first,
+                subsequent_indent=" " * (INDENT + len(first)),
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
     count = f"{errors} error{'' if errors == 1 else 's'}, {warnings} warning{'' if warnings == 1 else 's'}"
-    rows = [(finding.severity, finding.id, _where(finding)) for finding in findings]
-    widths = [max(len(row[column]) for row in [("", "RULE", "WHERE"), *rows]) for column in range(3)]
-    lines = ["  ".join(text.ljust(width) for text, width in zip(("", "RULE", "WHERE"), widths)) + "  WHAT"]
-    for finding, row in zip(findings, rows):
-        start = "  ".join(text.ljust(width) for text, width in zip(row, widths))
-        told = textwrap.wrap(finding.observed, TEXT_WIDTH) + textwrap.wrap(f"-> {finding.remedy}", TEXT_WIDTH)
-        lines += [f"{start if index == 0 else ' ' * len(start)}  {text}" for index, text in enumerate(told)]
-    verdict = "nothing was changed" if errors else "the run goes on"
-    return "\n".join([*lines, f"{count}: {verdict}."])
+    return "\n".join([*lines, f"{count}: {'nothing was changed' if errors else 'the run goes on'}."])

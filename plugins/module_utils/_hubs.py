@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from itertools import islice
 from typing import Any
 
@@ -104,7 +104,9 @@ def resolve_hubs(
     ):
         raise HubError("site_hubs is not a mapping of names to mappings: write `site_hubs: {binder: {}}`")
     addresses = list(islice(pool_addresses(parse_pool(floating_pool)), len(hubs)))
-    return {
-        name: asdict(_resolve(name, index, given or {}, public_url, addresses))
+    resolved = (
+        _resolve(name, index, given or {}, public_url, addresses)
         for index, (name, given) in enumerate(hubs.items())
-    }
+    )
+    # Not `asdict`: it copies, and Ansible's own lazy mappings refuse to be copied.
+    return {hub.name: {entry.name: getattr(hub, entry.name) for entry in fields(hub)} for hub in resolved}

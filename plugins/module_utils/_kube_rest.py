@@ -7,6 +7,8 @@ from __future__ import annotations
 import json
 from typing import Any, Optional, Protocol
 
+import yaml
+
 __all__ = ["KubeApi", "KubeError", "connect"]
 
 
@@ -82,7 +84,7 @@ def connect(kubeconfig: str) -> KubeApi:
         ) from error
     try:
         client = config.new_client_from_config(config_file=kubeconfig)
-    except (config.ConfigException, OSError, ValueError) as error:
+    except (config.ConfigException, OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
         raise KubeError(f"{kubeconfig} is no kubeconfig: {error}: check site_kubeconfig_file") from error
     # No discoverer: discovery costs a second, and all paths here are known.
     return _Rest(DynamicClient(client, discoverer=lambda *_: None), client.configuration.host)

@@ -14,7 +14,10 @@ __all__ = ["MachineProbe"]
 
 LISTEN = "0A"
 # Signs that a module's work is done by the kernel, however it got there.
-FEATURES = {"overlay": ("proc/filesystems", r"\boverlay\b"), "br_netfilter": ("proc/sys/net/bridge/bridge-nf-call-iptables", "")}
+FEATURES = {
+    "overlay": ("proc/filesystems", r"\boverlay\b"),
+    "br_netfilter": ("proc/sys/net/bridge/bridge-nf-call-iptables", ""),
+}
 
 
 class MachineProbe:
@@ -86,7 +89,7 @@ class MachineProbe:
         holders: dict[int, str] = dict.fromkeys(sockets.values(), "")
         for process in (self.root / "proc").glob("[0-9]*"):
             try:
-                links = [os.readlink(entry.path) for entry in os.scandir(process / "fd")]
+                links = [str(entry.readlink()) for entry in (process / "fd").iterdir()]
             except OSError:  # the process ended, or is somebody else's
                 continue
             for link in links:
@@ -119,5 +122,5 @@ class MachineProbe:
         socket = self.root / "run/docker.sock"
         if not (socket.exists() or socket.is_symlink()):
             return {"socket": False, "engine": ""}
-        target = os.readlink(socket) if socket.is_symlink() else ""
+        target = str(socket.readlink()) if socket.is_symlink() else ""
         return {"socket": True, "engine": "podman" if "podman" in target else "docker"}

@@ -108,12 +108,13 @@ def ask_url(url: str, context: ssl.SSLContext, headers: Mapping[str, str] | None
     """
     started = time.monotonic()
     told: dict[str, Any] = {"url": url}
-    request = urllib.request.Request(url, headers={"User-Agent": "ironbinder-site-probe", **(headers or {})})
-    # Nodes ask without the proxy of somebody's environment, as the daemons on them will.
     opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
     try:
+        request = urllib.request.Request(
+            url, headers={"User-Agent": "ironbinder-site-probe", **(headers or {})}
+        )
         with opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
-            told["status"], told["body"] = answer.status, answer.read(65536).decode(errors="replace")
+            told["status"] = answer.status
     except urllib.error.HTTPError as error:
         told["status"], told["challenge"] = error.code, error.headers.get("WWW-Authenticate") or ""
     except urllib.error.URLError as error:
@@ -121,7 +122,9 @@ def ask_url(url: str, context: ssl.SSLContext, headers: Mapping[str, str] | None
         told["error"], told["detail"] = _kind(reason), str(reason)
     except (OSError, ValueError) as error:
         told["error"], told["detail"] = _kind(error), str(error)
-    except Exception as error:  # http.client's own, such as BadStatusLine from something that is no web server
+    except (
+        Exception
+    ) as error:  # http.client's own, such as BadStatusLine from something that is no web server
         told["error"], told["detail"] = "other", f"{type(error).__name__}: {error}"
     told["seconds"] = round(time.monotonic() - started, 3)
     return told
@@ -148,5 +151,4 @@ def ask_registry_login(url: str, username: str, password: str, context: ssl.SSLC
         answer = ask_url(f"{realm}?{urllib.parse.urlencode(query)}", context, basic)
     else:
         answer = ask_url(url, context, basic)
-    answer.pop("body", None)
     return {**answer, "url": url}

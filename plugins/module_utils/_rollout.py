@@ -17,7 +17,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._workloads imp
     rolled_out,
 )
 
-__all__ = ["Clock", "RolloutError", "WorkloadState", "wait_for_workloads"]
+__all__ = ["Clock", "RolloutError", "WorkloadState", "wait_for_workloads", "wait_until_gone"]
 
 _REMEDIES = {
     "image": "check the image's name, the mirror, and the registry's CA and account",
@@ -31,6 +31,8 @@ _REMEDIES = {
     "starting": "look at `kubectl get events`, or raise timeout_seconds",
 }
 _LOG_LINES = 12
+# An API server that restarts while the wait is on, for example because its certificate changed.
+_API_GRACE_SECONDS = 30
 
 
 class RolloutError(Exception):
@@ -174,10 +176,20 @@ def wait_for_workloads(
         for namespace in dict.fromkeys(entry.namespace for entry in workloads)
     ]
     told: dict[tuple[str, str, str], str] = {}
+    last_answer = 0.0
     while True:
         seconds = clock.now() - start
+        try:
+            for watch in watches:
+                watch.look(seconds)
+        except KubeError as error:
+            if 0 < error.status < 500 or seconds - last_answer >= _API_GRACE_SECONDS:
+                raise
+            log(f"{seconds:.0f} s {error}")
+            clock.sleep(2)
+            continue
+        last_answer = seconds
         for watch in watches:
-            watch.look(seconds)
             for key, state in watch.states.items():
                 reason = watch.reasons.get(key)
                 line = f"{state.kind} {state.name}: {state.progress}" + (
@@ -194,3 +206,25 @@ def wait_for_workloads(
         if seconds >= timeout_seconds or any(watch.stuck(seconds, stuck_seconds) for watch in watches):
             raise RolloutError("\n".join(watch.report(seconds) for watch in watches if watch.reasons))
         clock.sleep(1 if seconds < 30 else 2)
+
+
+def wait_until_gone(api: KubeApi, path: str, timeout_seconds: float, clock: Clock) -> None:
+    """Wait until there is nothing at `path` any more.
+
+    Raises:
+        RolloutError: with what the object itself says about why it is still there.
+    """
+    deadline = clock.now() + timeout_seconds
+    left = api.get(path)
+    while left is not None:
+        if clock.now() > deadline:
+            conditions = left.get("status", {}).get("conditions") or []
+            said = "; ".join(
+                str(entry.get("message", "")) for entry in conditions if entry.get("status") == "True"
+            )
+            raise RolloutError(
+                f"{path} is still being deleted after {timeout_seconds:.0f} s: {said or 'it gives no reason'}. "
+                "Next: remove what is named there, or what holds its finalizers"
+            )
+        clock.sleep(1)
+        left = api.get(path)

@@ -8,8 +8,19 @@ from collections.abc import Iterator
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._findings import ERROR, WARNING, Problem
 from ansible_collections.ironbinder.platform.plugins.module_utils._rules import rule
-from ansible_collections.ironbinder.platform.plugins.module_utils._rules_registry import SILENT, detail, seen_from_nodes
-from ansible_collections.ironbinder.platform.plugins.module_utils._site_model import Site, as_int, as_list, as_mapping, as_text, split_url
+from ansible_collections.ironbinder.platform.plugins.module_utils._rules_registry import (
+    SILENT,
+    detail,
+    seen_from_nodes,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._site_model import (
+    Site,
+    as_int,
+    as_list,
+    as_mapping,
+    as_text,
+    split_url,
+)
 
 MIRROR = "artifact_mirror_url"
 # A file of one kilobyte takes a few milliseconds on a local network.
@@ -30,7 +41,13 @@ def mirror_url_malformed(site: Site) -> Iterator[Problem]:
     if not text:
         return
     parts = split_url(text)
-    if not parts or parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+    if (
+        not parts
+        or parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or parts.query
+        or parts.fragment
+    ):
         yield Problem(f"is {text[:80]!r}", "write it as https://mirror.example.org", MIRROR)
     elif text.endswith("/"):
         yield Problem(f"is {text[:80]}, with a slash at its end", f"write {text.rstrip('/')}", MIRROR)
@@ -39,7 +56,9 @@ def mirror_url_malformed(site: Site) -> Iterator[Problem]:
 @rule("mirror-url-unused", WARNING, "A mirror is named, and artefacts do not come from it.")
 def mirror_url_unused(site: Site) -> Iterator[Problem]:
     if site.text(MIRROR) and site.text("artifact_source") == "upstream":
-        yield Problem("is set, and artifact_source is upstream", "set artifact_source: mirror to use it", MIRROR)
+        yield Problem(
+            "is set, and artifact_source is upstream", "set artifact_source: mirror to use it", MIRROR
+        )
 
 
 @rule("mirror-unreachable", ERROR, "Nodes cannot reach the mirror.")
@@ -85,18 +104,21 @@ def mirror_slow(site: Site) -> Iterator[Problem]:
         seconds = answer.get("seconds")
         if not answer.get("error") and isinstance(seconds, (int, float)) and seconds > SLOW_SECONDS:
             yield Problem(
-                f"took {seconds:.1f} s for one kilobyte", "look at the mirror's load and at its name server", MIRROR, host.name
+                f"took {seconds:.1f} s for one kilobyte",
+                "look at the mirror's load and at its name server",
+                MIRROR,
+                host.name,
             )
 
 
-@rule("upstream-unreachable", ERROR, "Nodes cannot reach the projects' own servers.")
+@rule("upstream-unreachable", WARNING, "Nodes cannot reach the projects' own servers.")
 def upstream_unreachable(site: Site) -> Iterator[Problem]:
     for answer, where in seen_from_nodes(site, "packages") if not site.uses_mirror else ():
         if answer.get("error") or as_int(answer.get("status")) != 200:
             said = detail(answer) or f"answers {answer.get('status')}"
             yield Problem(
                 f"{answer.get('url')}: {said}",
-                "open the way out, or set artifact_source: mirror and artifact_mirror_url",
+                "nothing, if apt has a proxy of its own; else open the way out, or set artifact_source: mirror",
                 "artifact_source",
                 where,
             )
@@ -107,7 +129,11 @@ def docker_mirror_malformed(site: Site) -> Iterator[Problem]:
     for entry in as_list(site.values.get("site_docker_hub_mirrors")):
         parts = split_url(entry)
         if not as_text(entry) or not parts or parts.scheme not in ("http", "https") or not parts.hostname:
-            yield Problem(f"has {str(entry)[:80]!r}", "write scheme://host or scheme://host:port", "site_docker_hub_mirrors")
+            yield Problem(
+                f"has {str(entry)[:80]!r}",
+                "write scheme://host or scheme://host:port",
+                "site_docker_hub_mirrors",
+            )
         elif parts.path.strip("/") or parts.query or parts.fragment:
             yield Problem(
                 f"has {str(entry)[:80]!r}: Docker takes no path here",
@@ -121,7 +147,9 @@ def ca_file_unreadable(site: Site) -> Iterator[Problem]:
     for path, answer in as_mapping(site.controller.get("ca_files")).items():
         fault = as_text(as_mapping(answer).get("error"))
         if fault:
-            yield Problem(f"{path}: {fault}", "give the path of a PEM file on the controller", "site_ca_files")
+            yield Problem(
+                f"{path}: {fault}", "give the path of a PEM file on the controller", "site_ca_files"
+            )
 
 
 @rule("ca-expired", ERROR, "A CA of the site has expired.")

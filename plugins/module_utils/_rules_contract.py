@@ -30,7 +30,10 @@ def value_missing(site: Site) -> Iterator[Problem]:
     broken = {entry.get("variable") for entry in site.errors}
     for variable, example in REQUIRED.items():
         value = site.values.get(variable)
-        empty = value is None or (isinstance(value, (str, list, tuple, dict)) and not (value.strip() if isinstance(value, str) else value))
+        empty = value is None or (
+            isinstance(value, (str, list, tuple, dict))
+            and not (value.strip() if isinstance(value, str) else value)
+        )
         if empty and variable not in broken:
             yield Problem("is empty", f"set it to {example}", variable)
 
@@ -53,8 +56,17 @@ def unknown_variable(site: Site) -> Iterator[Problem]:
     for entry in site.unknown:
         name = str(entry.get("variable", ""))
         guess = closest(name, known)
-        remedy = f"did you mean {guess}?" if guess else "remove it; docs/site-contract.md says where all of them are"
-        yield Problem("is no variable of the site contract, so nothing reads it", remedy, name, str(entry.get("host", "")))
+        remedy = (
+            f"did you mean {guess}?"
+            if guess
+            else "remove it; docs/site-contract.md says where all of them are"
+        )
+        yield Problem(
+            "is no variable of the site contract, so nothing reads it",
+            remedy,
+            name,
+            str(entry.get("host", "")),
+        )
 
 
 @rule("wrong-type", ERROR, "A value has another type than the contract says.")
@@ -63,7 +75,9 @@ def wrong_type(site: Site) -> Iterator[Problem]:
         if variable in site.values:
             fault = type_fault(site.values[variable], as_mapping(spec))
             if fault:
-                yield Problem(fault, _type_remedy(site.values[variable], as_mapping(spec).get("type")), variable)
+                yield Problem(
+                    fault, _type_remedy(site.values[variable], as_mapping(spec).get("type")), variable
+                )
     for host in site.hosts.values():
         for variable, value in host.variables.items():
             spec = as_mapping(site.specs.get(variable))
@@ -83,7 +97,9 @@ def site_name_malformed(site: Site) -> Iterator[Problem]:
     name = site.text("site_name")
     if name and not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?", name):
         yield Problem(
-            f"is {name[:60]!r}", "use at most 40 lower-case letters, digits and hyphens, such as stfc-binder", "site_name"
+            f"is {name[:60]!r}",
+            "use at most 40 lower-case letters, digits and hyphens, such as stfc-binder",
+            "site_name",
         )
 
 

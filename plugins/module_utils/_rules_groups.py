@@ -8,7 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._findings import ERROR, WARNING, Problem
 from ansible_collections.ironbinder.platform.plugins.module_utils._rules import rule
-from ansible_collections.ironbinder.platform.plugins.module_utils._site_model import Host, Site, as_text, parse_ip
+from ansible_collections.ironbinder.platform.plugins.module_utils._site_model import (
+    Host,
+    Site,
+    as_text,
+    parse_ip,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._suggest import closest
 
 REQUIRED_GROUPS = {"head": "the machine that runs the control plane", "proxy": "the external NGINX"}
@@ -20,7 +25,11 @@ EXCLUSIVE = (("head", "workers"), ("workers", "proxy"), ("head", "proxy"))
 def group_missing(site: Site) -> Iterator[Problem]:
     for group, what in REQUIRED_GROUPS.items():
         if group not in site.groups:
-            yield Problem(f"there is no group {group}", f"add the group {group} with {what} to hosts.yml", f"groups.{group}")
+            yield Problem(
+                f"there is no group {group}",
+                f"add the group {group} with {what} to hosts.yml",
+                f"groups.{group}",
+            )
 
 
 @rule("group-empty", ERROR, "A group that every site needs has no host.")
@@ -35,7 +44,9 @@ def group_misspelt(site: Site) -> Iterator[Problem]:
     for group in site.groups:
         guess = closest(group, GROUPS) if group not in (*GROUPS, "all", "ungrouped") else ""
         if guess and guess not in site.groups:
-            yield Problem(f"the group {group} is not used by any stage", f"did you mean {guess}?", f"groups.{group}")
+            yield Problem(
+                f"the group {group} is not used by any stage", f"did you mean {guess}?", f"groups.{group}"
+            )
 
 
 @rule("no-workers", WARNING, "No workers: the head runs people's sessions and builds too.")
@@ -54,7 +65,10 @@ def host_in_exclusive_groups(site: Site) -> Iterator[Problem]:
         for first, second in EXCLUSIVE:
             if {first, second} <= host.groups:
                 yield Problem(
-                    f"is in {first} and in {second}", "leave it in one of the two groups", f"groups.{first}", host.name
+                    f"is in {first} and in {second}",
+                    "leave it in one of the two groups",
+                    f"groups.{first}",
+                    host.name,
                 )
 
 
@@ -114,7 +128,9 @@ def address_missing(site: Site) -> Iterator[Problem]:
 def node_address_unusable(site: Site) -> Iterator[Problem]:
     for host in site.nodes:
         address = parse_ip(host.address)
-        if address and (address.is_loopback or address.is_unspecified or address.is_multicast or address.is_link_local):
+        if address and (
+            address.is_loopback or address.is_unspecified or address.is_multicast or address.is_link_local
+        ):
             yield Problem(
                 f"has the address {address}, which other machines cannot use",
                 "set site_node_address to its address on the nodes' network",
@@ -149,9 +165,10 @@ def duplicate_machine_id(site: Site) -> Iterator[Problem]:
 def host_unreachable(site: Site) -> Iterator[Problem]:
     for host in site.machines:
         if host.state == "unreachable":
-            said = " ".join(host.message.split())[:200] or "no answer"
+            # Ansible's own words end in what ssh said.
+            said = " ".join(host.message.split()).rpartition("via ssh: ")[2].removeprefix("Task failed: ")
             yield Problem(
-                f"cannot be reached at {host.address}: {said}",
+                f"cannot be reached at {host.address}: {said[:200] or 'no answer'}",
                 "start it, correct ansible_host, or check the SSH key and user",
                 "ansible_host",
                 host.name,
@@ -163,7 +180,9 @@ def host_facts_failed(site: Site) -> Iterator[Problem]:
     for host in site.machines:
         if host.state == "failed":
             said = " ".join(host.message.split())[:200] or "no facts"
-            yield Problem(f"facts could not be gathered: {said}", "install python3 (3.9 or later) on it", "", host.name)
+            yield Problem(
+                f"facts could not be gathered: {said}", "install python3 (3.9 or later) on it", "", host.name
+            )
 
 
 @rule("spare-host-unreachable", WARNING, "A host that no stage changes does not answer.")

@@ -50,7 +50,11 @@ def _purposes(host: Host, site: Site) -> list[Any]:
     return ["core"] if "head" in host.groups else ["user"]
 
 
-@rule("anonymous-on-public-address", ERROR, "Anybody may use a hub on a public address, and nobody said that this is meant.")
+@rule(
+    "anonymous-on-public-address",
+    ERROR,
+    "Anybody may use a hub on a public address, and nobody said that this is meant.",
+)
 def anonymous_on_public_address(site: Site) -> Iterator[Problem]:
     public = [address for address in public_addresses(site) if ip_address(address).is_global]
     if not public or site.flag("site_anonymous_access_acknowledged"):
@@ -67,7 +71,11 @@ def anonymous_on_public_address(site: Site) -> Iterator[Problem]:
             )
 
 
-@rule("network-policy-not-enforced", ERROR, "A hub asks for network policies, and the pod network does not enforce any.")
+@rule(
+    "network-policy-not-enforced",
+    ERROR,
+    "A hub asks for network policies, and the pod network does not enforce any.",
+)
 def network_policy_not_enforced(site: Site) -> Iterator[Problem]:
     provider = site.text("site_pod_network_provider")
     if provider not in UNENFORCED:
@@ -86,23 +94,29 @@ def network_policy_not_enforced(site: Site) -> Iterator[Problem]:
 def pod_network_manifest_missing(site: Site) -> Iterator[Problem]:
     text = site.text("site_pod_network_manifest")
     if site.text("site_pod_network_provider") == "manifest" and not text:
-        yield Problem("is empty, and the provider is manifest", "set it to a URL or a file", "site_pod_network_manifest")
+        yield Problem(
+            "is empty, and the provider is manifest", "set it to a URL or a file", "site_pod_network_manifest"
+        )
     fault = as_text(as_mapping(site.controller.get("manifest")).get("error"))
     if text and fault:
-        yield Problem(f"{text[:120]}: {fault}", "give a URL, or a file on the controller", "site_pod_network_manifest")
+        yield Problem(
+            f"{text[:120]}: {fault}", "give a URL, or a file on the controller", "site_pod_network_manifest"
+        )
 
 
 @rule("no-build-node", ERROR, "No node may run sessions and builds.")
 def no_build_node(site: Site) -> Iterator[Problem]:
     if site.nodes and not any("user" in _purposes(host, site) for host in site.nodes):
         yield Problem(
-            "no node has the purpose user", "give it to a worker, or to the head on a small site", "site_node_purposes"
+            "no node has the purpose user",
+            "give it to a worker, or to the head on a small site",
+            "site_node_purposes",
         )
 
 
 @rule("no-core-node", ERROR, "No node may run the hubs themselves.")
 def no_core_node(site: Site) -> Iterator[Problem]:
-    if site.nodes and not any("core" in _purposes(host, site) for host in site.nodes):
+    if site.members("head") and not any("core" in _purposes(host, site) for host in site.nodes):
         yield Problem("no node has the purpose core", "give it to the head", "site_node_purposes")
 
 
@@ -114,9 +128,15 @@ def node_purpose_unknown(site: Site) -> Iterator[Problem]:
             yield Problem(f"has {', '.join(odd)}", "use core, user, or both", "site_node_purposes", host.name)
 
 
-@rule("host-builds-without-docker", ERROR, "Builds use the host's Docker, and a build node has something else in its place.")
+@rule(
+    "host-builds-without-docker",
+    ERROR,
+    "Builds use the host's Docker, and a build node has something else in its place.",
+)
 def host_builds_without_docker(site: Site) -> Iterator[Problem]:
-    builders = [as_text(look_up(hub.get("values"), "imageBuilderType")) or "host" for hub in site.hubs.values()]
+    builders = [
+        as_text(look_up(hub.get("values"), "imageBuilderType")) or "host" for hub in site.hubs.values()
+    ]
     if "host" not in builders:
         return
     for host in site.seen("head", "workers"):
@@ -132,9 +152,15 @@ def host_builds_without_docker(site: Site) -> Iterator[Problem]:
 
 @rule("host-builds-docker-gone", WARNING, "Builds use the host's Docker, and a node that is in use has none.")
 def host_builds_docker_gone(site: Site) -> Iterator[Problem]:
-    builders = [as_text(look_up(hub.get("values"), "imageBuilderType")) or "host" for hub in site.hubs.values()]
+    builders = [
+        as_text(look_up(hub.get("values"), "imageBuilderType")) or "host" for hub in site.hubs.values()
+    ]
     for host in site.seen("head", "workers") if "host" in builders else ():
-        if host.joined and "user" in _purposes(host, site) and as_mapping(host.probe.get("docker")).get("socket") is False:
+        if (
+            host.joined
+            and "user" in _purposes(host, site)
+            and as_mapping(host.probe.get("docker")).get("socket") is False
+        ):
             yield Problem(
                 "runs pods, and has no /var/run/docker.sock, so builds on it fail",
                 "this run installs and starts Docker; look why it was gone (journalctl -u docker)",
@@ -149,7 +175,9 @@ def builder_type_unknown(site: Site) -> Iterator[Problem]:
         kind = look_up(hub.get("values"), "imageBuilderType")
         if kind is not None and kind not in ("host", "dind", "pink"):
             yield Problem(
-                f"is {str(kind)[:30]!r}", "use host, dind or pink", f"site_hubs.{name}.values.imageBuilderType"
+                f"is {str(kind)[:30]!r}",
+                "use host, dind or pink",
+                f"site_hubs.{name}.values.imageBuilderType",
             )
 
 
@@ -167,7 +195,9 @@ def client_host_unknown(site: Site) -> Iterator[Problem]:
     text = site.text("site_kubernetes_client_host")
     if text and text != "localhost" and text not in site.groups.get("head", ()):
         yield Problem(
-            f"is {text[:60]!r}", "use localhost, or the name of the head in hosts.yml", "site_kubernetes_client_host"
+            f"is {text[:60]!r}",
+            "use localhost, or the name of the head in hosts.yml",
+            "site_kubernetes_client_host",
         )
 
 
@@ -182,4 +212,6 @@ def api_port_invalid(site: Site) -> Iterator[Problem]:
 def api_address_malformed(site: Site) -> Iterator[Problem]:
     text = site.text("site_api_address")
     if "/" in text or (text.count(":") == 1 and split_url(f"//{text}")):
-        yield Problem(f"is {text[:60]!r}", "write an address or a name; the port is site_api_port", "site_api_address")
+        yield Problem(
+            f"is {text[:60]!r}", "write an address or a name; the port is site_api_port", "site_api_address"
+        )

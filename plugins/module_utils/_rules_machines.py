@@ -40,8 +40,13 @@ def _looked_at(site: Site) -> Iterator[Host]:
 @rule("os-unsupported", ERROR, "A machine's operating system is not one Ironbinder is written for.")
 def os_unsupported(site: Site) -> Iterator[Problem]:
     for host in _looked_at(site):
-        name, version = as_text(host.facts.get("distribution")), as_text(host.facts.get("distribution_version"))
-        if name and not any(version == wanted or version.startswith(f"{wanted}.") for wanted in SUPPORTED.get(name, ())):
+        name, version = (
+            as_text(host.facts.get("distribution")),
+            as_text(host.facts.get("distribution_version")),
+        )
+        if name and not any(
+            version == wanted or version.startswith(f"{wanted}.") for wanted in SUPPORTED.get(name, ())
+        ):
             yield Problem(
                 f"runs {name} {version}", "install Debian 12, Ubuntu 22.04 or Ubuntu 24.04", "", host.name
             )
@@ -79,7 +84,9 @@ def cpu_too_small(site: Site) -> Iterator[Problem]:
     for host in site.seen("head"):
         cpus = as_int(host.facts.get("processor_vcpus"))
         if 0 < cpus < HEAD_CPUS:
-            yield Problem(f"has {cpus} processor", f"give it at least {HEAD_CPUS}, as kubeadm demands", "", host.name)
+            yield Problem(
+                f"has {cpus} processor", f"give it at least {HEAD_CPUS}, as kubeadm demands", "", host.name
+            )
 
 
 def _disk_free(host: Host) -> int | None:
@@ -114,7 +121,11 @@ def swap_on(site: Site) -> Iterator[Problem]:
         swaps = [str(entry) for entry in as_list(host.probe.get("swaps"))]
         if swaps:
             inside = " of the machine around this container" if host.contained else ""
-            remedy = "turn it off there" if host.contained else "nothing, if losing the swap is fine: role node runs swapoff"
+            remedy = (
+                "turn it off there"
+                if host.contained
+                else "nothing, if losing the swap is fine: role node runs swapoff"
+            )
             yield Problem(f"swaps to {', '.join(swaps)}{inside}", remedy, "", host.name)
 
 
@@ -130,7 +141,9 @@ def cgroup_v1(site: Site) -> Iterator[Problem]:
             )
 
 
-@rule("cgroup-controllers-missing", ERROR, "A node's kernel lacks a cgroup controller that the kubelet needs.")
+@rule(
+    "cgroup-controllers-missing", ERROR, "A node's kernel lacks a cgroup controller that the kubelet needs."
+)
 def cgroup_controllers_missing(site: Site) -> Iterator[Problem]:
     for host in site.seen("head", "workers"):
         controllers = as_list(as_mapping(host.probe.get("cgroup")).get("controllers"))

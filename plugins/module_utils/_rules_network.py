@@ -31,7 +31,12 @@ def _network(value: Any) -> Network | None:
 
 
 def _overlap(first: Network | None, second: Network | None) -> bool:
-    return first is not None and second is not None and first.version == second.version and first.overlaps(second)
+    return (
+        first is not None
+        and second is not None
+        and first.version == second.version
+        and first.overlaps(second)
+    )
 
 
 @rule("subnet-malformed", ERROR, "The range of pods or services is no network in CIDR form.")
@@ -51,7 +56,9 @@ def subnets_overlap(site: Site) -> Iterator[Problem]:
     pods, services = (_network(site.values.get(variable)) for variable in RANGES)
     if _overlap(pods, services):
         yield Problem(
-            f"{pods} overlaps site_service_subnet {services}", "choose ranges that share no address", "site_pod_subnet"
+            f"{pods} overlaps site_service_subnet {services}",
+            "choose ranges that share no address",
+            "site_pod_subnet",
         )
 
 
@@ -118,7 +125,9 @@ def pod_subnet_too_small(site: Site) -> Iterator[Problem]:
         )
 
 
-@rule("service-subnet-size", ERROR, "The range of services has a size that the API server refuses or outgrows.")
+@rule(
+    "service-subnet-size", ERROR, "The range of services has a size that the API server refuses or outgrows."
+)
 def service_subnet_size(site: Site) -> Iterator[Problem]:
     network = _network(site.values.get("site_service_subnet"))
     if network is not None and network.version == 4 and network.prefixlen not in SERVICE_PREFIXES:
@@ -138,7 +147,11 @@ def subnet_not_ipv4(site: Site) -> Iterator[Problem]:
             yield Problem(f"{network} is IPv6", "use an IPv4 range", variable)
 
 
-@rule("routed-needs-one-network", ERROR, "The routed pod network needs all nodes on one network, and they are not.")
+@rule(
+    "routed-needs-one-network",
+    ERROR,
+    "The routed pod network needs all nodes on one network, and they are not.",
+)
 def routed_needs_one_network(site: Site) -> Iterator[Problem]:
     nodes = list(site.seen("head", "workers"))
     if site.text("site_pod_network_provider") != "routed" or len(nodes) < 2:

@@ -57,12 +57,16 @@ def pool_malformed(site: Site) -> Iterator[Problem]:
 def pool_not_ipv4(site: Site) -> Iterator[Problem]:
     for low, high in pool_ranges(site.values.get(POOL)):
         if low.version != 4:
-            yield Problem(f"{low}-{high} is IPv6, which this release does not announce", "use IPv4 addresses", POOL)
+            yield Problem(
+                f"{low}-{high} is IPv6, which this release does not announce", "use IPv4 addresses", POOL
+            )
 
 
 @rule("pool-ranges-overlap", ERROR, "Two ranges of the floating pool share addresses.")
 def pool_ranges_overlap(site: Site) -> Iterator[Problem]:
-    ranges = sorted((low.version, int(low), int(high), str(low)) for low, high in pool_ranges(site.values.get(POOL)))
+    ranges = sorted(
+        (low.version, int(low), int(high), str(low)) for low, high in pool_ranges(site.values.get(POOL))
+    )
     for (version, _, high, first), (next_version, low, _, second) in zip(ranges, ranges[1:]):
         if version == next_version and low <= high:
             yield Problem(
@@ -78,7 +82,9 @@ def _networks_of_nodes(site: Site) -> dict[str, list[Any]]:
 
 @rule("pool-outside-nodes-subnet", ERROR, "The floating pool is outside of the nodes' networks.")
 def pool_outside_nodes_subnet(site: Site) -> Iterator[Problem]:
-    networks = list(dict.fromkeys(entry for entries in _networks_of_nodes(site).values() for entry in entries))
+    networks = list(
+        dict.fromkeys(entry for entries in _networks_of_nodes(site).values() for entry in entries)
+    )
     if not networks:
         return
     for low, high in pool_ranges(site.values.get(POOL)):
@@ -111,7 +117,9 @@ def pool_holds_network_edge(site: Site) -> Iterator[Problem]:
                 if network.prefixlen < 31 and address not in told and _in_pool(site, address):
                     told.add(address)
                     yield Problem(
-                        f"holds {address}, the first or last address of {network}", "take it out of the pool", POOL
+                        f"holds {address}, the first or last address of {network}",
+                        "take it out of the pool",
+                        POOL,
                     )
 
 
@@ -122,10 +130,16 @@ def pool_holds_gateway(site: Site) -> Iterator[Problem]:
         gateway = parse_ip(host.facts.get("gateway"))
         if gateway is not None and gateway not in told and _in_pool(site, gateway):
             told.add(gateway)
-            yield Problem(f"holds {gateway}, the gateway of {host.name}", "take it out of the pool", POOL, host.name)
+            yield Problem(
+                f"holds {gateway}, the gateway of {host.name}", "take it out of the pool", POOL, host.name
+            )
 
 
-@rule("pool-address-answers", ERROR, "An address of the floating pool already answers ARP, and no node of ours is it.")
+@rule(
+    "pool-address-answers",
+    ERROR,
+    "An address of the floating pool already answers ARP, and no node of ours is it.",
+)
 def pool_address_answers(site: Site) -> Iterator[Problem]:
     # On a second run MetalLB answers, with the hardware address of one of our nodes.
     ours = frozenset(mac for host in site.nodes for mac in host.macs)
@@ -133,7 +147,12 @@ def pool_address_answers(site: Site) -> Iterator[Problem]:
     for host in site.seen("head", "workers"):
         for address, mac in as_mapping(host.probe.get("arp")).items():
             stranger = as_text(mac).lower()
-            if stranger and stranger not in ours and address not in told and _in_pool(site, parse_ip(address)):
+            if (
+                stranger
+                and stranger not in ours
+                and address not in told
+                and _in_pool(site, parse_ip(address))
+            ):
                 told.add(address)
                 yield Problem(
                     f"{address} already answers, from hardware address {stranger}",
@@ -163,7 +182,9 @@ def hub_address(index: int, hub: Mapping[str, Any], site: Site) -> str:
 @rule("pool-too-small", ERROR, "The floating pool has fewer addresses than there are hubs.")
 def pool_too_small(site: Site) -> Iterator[Problem]:
     size = _pool_size(site)
-    without = [name for index, (name, hub) in enumerate(site.hubs.items()) if not hub_address(index, hub, site)]
+    without = [
+        name for index, (name, hub) in enumerate(site.hubs.items()) if not hub_address(index, hub, site)
+    ]
     if size and without:
         yield Problem(
             f"holds {size} address{'' if size == 1 else 'es'} for {len(site.hubs)} hubs: none is left for {', '.join(without)}",

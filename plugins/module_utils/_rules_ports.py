@@ -45,7 +45,9 @@ def registry_is_ours(site: Site) -> bool:
 def registry_runs(site: Site) -> bool:
     """Whether the registry is expected to answer now: not ours to start, or started already."""
     port = registry_port(site)
-    return not registry_is_ours(site) or any(port in host.listening for host in site.seen("registry"))
+    return not registry_is_ours(site) or any(
+        host.listening.get(port) in REGISTRY_PROCESSES for host in site.seen("registry")
+    )
 
 
 def _wanted(site: Site) -> Iterator[tuple[Host, int, tuple[str, ...]]]:

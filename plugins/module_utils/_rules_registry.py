@@ -10,8 +10,16 @@ from typing import Any
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._findings import ERROR, WARNING, Problem
 from ansible_collections.ironbinder.platform.plugins.module_utils._rules import rule
-from ansible_collections.ironbinder.platform.plugins.module_utils._rules_ports import registry_is_ours, registry_runs
-from ansible_collections.ironbinder.platform.plugins.module_utils._site_model import Site, as_int, as_mapping, as_text
+from ansible_collections.ironbinder.platform.plugins.module_utils._rules_ports import (
+    registry_is_ours,
+    registry_runs,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._site_model import (
+    Site,
+    as_int,
+    as_mapping,
+    as_text,
+)
 
 HOST = "site_registry_host"
 PREFIX = "site_registry_prefix"
@@ -49,7 +57,9 @@ def registry_host_has_scheme(site: Site) -> Iterator[Problem]:
     text = site.text(HOST)
     if "://" in text:
         bare = text.partition("://")[2].split("/")[0]
-        yield Problem(f"is {text[:80]}", f"write {bare or 'host or host:port'}; image names carry no scheme", HOST)
+        yield Problem(
+            f"is {text[:80]}", f"write {bare or 'host or host:port'}; image names carry no scheme", HOST
+        )
 
 
 @rule("registry-host-malformed", ERROR, "The registry's host is no host or host:port.")
@@ -59,12 +69,20 @@ def registry_host_malformed(site: Site) -> Iterator[Problem]:
         return
     if "/" in text:
         host, _, path = text.partition("/")
-        yield Problem(f"is {text[:80]!r}, with a path", f"write {host}, and begin site_registry_prefix with {path}", HOST)
+        yield Problem(
+            f"is {text[:80]!r}, with a path",
+            f"write {host}, and begin site_registry_prefix with {path}",
+            HOST,
+        )
     elif not HOST_FORM.fullmatch(text) or as_int(text.rpartition(":")[2], 1) not in range(1, 65536):
         yield Problem(f"is {text[:80]!r}", "write host or host:port, such as registry.example.org:5000", HOST)
 
 
-@rule("registry-prefix-without-level", ERROR, "The registry's prefix has no path level, so every launch rebuilds.")
+@rule(
+    "registry-prefix-without-level",
+    ERROR,
+    "The registry's prefix has no path level, so every launch rebuilds.",
+)
 def registry_prefix_without_level(site: Site) -> Iterator[Problem]:
     text = site.text(PREFIX)
     if text and "/" not in text.strip("/"):
@@ -88,10 +106,12 @@ def registry_prefix_malformed(site: Site) -> Iterator[Problem]:
     if not text:
         return
     if host and text.startswith(f"{host}/"):
-        yield Problem(f"begins with the registry {host}", f"write {text[len(host) + 1:]}", PREFIX)
+        yield Problem(f"begins with the registry {host}", f"write {text[len(host) + 1 :]}", PREFIX)
     elif "://" in text or not PREFIX_FORM.fullmatch(text) or "//" in text:
         yield Problem(
-            f"is {text[:60]!r}", "use lower-case letters, digits, and . _ - / between them, such as binder/stfc-", PREFIX
+            f"is {text[:60]!r}",
+            "use lower-case letters, digits, and . _ - / between them, such as binder/stfc-",
+            PREFIX,
         )
 
 
@@ -155,7 +175,9 @@ def registry_plain_http_password(site: Site) -> Iterator[Problem]:
     password = as_mapping(as_mapping(site.secrets.get("values")).get("site_registry_password"))
     if site.flag("site_registry_plain_http_enabled") and password and password.get("empty") is not True:
         yield Problem(
-            "is on, and the registry has a password", "give the registry a certificate", "site_registry_plain_http_enabled"
+            "is on, and the registry has a password",
+            "give the registry a certificate",
+            "site_registry_plain_http_enabled",
         )
 
 
@@ -178,7 +200,9 @@ def registry_wants_login(site: Site) -> Iterator[Problem]:
     if registry_is_ours(site) or site.text("site_registry_username"):
         return
     for answer, where in seen_from_nodes(site, "registry"):
-        if as_int(answer.get("status")) == 401 and answer.get("anonymous") is not True:
+        # A token server may well hand out tokens to nobody in particular, as Docker Hub's does.
+        by_token = as_text(answer.get("challenge")).lower().startswith("bearer")
+        if as_int(answer.get("status")) == 401 and not by_token:
             yield Problem(
                 f"{site.text(HOST)} answers 401 without an account",
                 "set site_registry_username in site.yml and site_registry_password in secrets.yml",

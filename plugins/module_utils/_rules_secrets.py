@@ -10,7 +10,13 @@ from typing import Any
 from ansible_collections.ironbinder.platform.plugins.module_utils._findings import ERROR, WARNING, Problem
 from ansible_collections.ironbinder.platform.plugins.module_utils._rules import rule
 from ansible_collections.ironbinder.platform.plugins.module_utils._secret_facts import TOKENS
-from ansible_collections.ironbinder.platform.plugins.module_utils._site_model import Site, as_int, as_list, as_mapping, as_text
+from ansible_collections.ironbinder.platform.plugins.module_utils._site_model import (
+    Site,
+    as_int,
+    as_list,
+    as_mapping,
+    as_text,
+)
 
 MAKE = "make site NAME=<site> adds what secrets.yml lacks"
 # 32 bytes, as `openssl rand -hex 32` writes them; JupyterHub refuses other lengths for its proxy's.
@@ -42,10 +48,20 @@ def token_malformed(site: Site) -> Iterator[Problem]:
     for variable, told in _described(site):
         if not _is_token(variable) or told.get("empty") is True or told.get("default") is True:
             continue
-        if told.get("text") is not True or told.get("hex") is not True or as_int(told.get("length")) != TOKEN_LENGTH:
-            kind = f"{told.get('length')} characters" if told.get("text") is True else "no text (put it in quotes)"
+        if (
+            told.get("text") is not True
+            or told.get("hex") is not True
+            or as_int(told.get("length")) != TOKEN_LENGTH
+        ):
+            kind = (
+                f"{told.get('length')} characters"
+                if told.get("text") is True
+                else "no text (put it in quotes)"
+            )
             yield Problem(
-                f"is {kind}, not {TOKEN_LENGTH} hexadecimal digits", "make one: openssl rand -hex 32", variable
+                f"is {kind}, not {TOKEN_LENGTH} hexadecimal digits",
+                "make one: openssl rand -hex 32",
+                variable,
             )
 
 
@@ -69,7 +85,9 @@ def token_of_no_hub(site: Site) -> Iterator[Problem]:
     for variable, _ in _described(site):
         hub = variable.partition(".")[2]
         if site.hubs and _is_token(variable) and hub not in site.hubs:
-            yield Problem(f"there is no hub {hub} in site_hubs", "correct its name, or remove the token", variable)
+            yield Problem(
+                f"there is no hub {hub} in site_hubs", "correct its name, or remove the token", variable
+            )
 
 
 @rule("secrets-equal", ERROR, "Two secrets of the site are the same.")
@@ -119,7 +137,11 @@ def secrets_file_in_git(site: Site) -> Iterator[Problem]:
 @rule("secrets-file-not-ignored", WARNING, "A file with secrets could be added to git by accident.")
 def secrets_file_not_ignored(site: Site) -> Iterator[Problem]:
     for entry in _files(site):
-        if entry.get("tracked") is False and entry.get("ignored") is False and entry.get("encrypted") is not True:
+        if (
+            entry.get("tracked") is False
+            and entry.get("ignored") is False
+            and entry.get("encrypted") is not True
+        ):
             path = as_text(entry.get("path"))
             yield Problem(
                 f"{path} is neither encrypted nor ignored by git",

@@ -30,7 +30,8 @@ def _wanted(site: Site) -> Iterator[tuple[str, str]]:
     if parts and parts.scheme == "https":
         yield "proxy", public_host(site)
     if registry_is_ours(site) and not site.flag("site_registry_plain_http_enabled"):
-        host = site.text("site_registry_host")
+        # A scheme or a path is another rule's matter.
+        host = site.text("site_registry_host").rpartition("://")[2].partition("/")[0]
         name, colon, port = host.rpartition(":")
         yield "registry", name if colon and port.isdigit() else host
 
@@ -56,7 +57,11 @@ def tls_files_missing(site: Site) -> Iterator[Problem]:
         for kind in ("certificate", "key"):
             variable = f"site_{purpose}_tls_{kind}_file"
             if not site.text(variable):
-                yield Problem(f"is empty, and {name or purpose} speaks TLS", "name the PEM file on the controller", variable)
+                yield Problem(
+                    f"is empty, and {name or purpose} speaks TLS",
+                    "name the PEM file on the controller",
+                    variable,
+                )
 
 
 @rule("tls-file-unreadable", ERROR, "A certificate or key cannot be read.")
@@ -65,7 +70,9 @@ def tls_file_unreadable(site: Site) -> Iterator[Problem]:
         for kind in ("certificate", "key"):
             fault = as_text(_told(site, purpose).get(f"{kind}_error"))
             if fault:
-                yield Problem(fault, "give the path of a PEM file on the controller", f"site_{purpose}_tls_{kind}_file")
+                yield Problem(
+                    fault, "give the path of a PEM file on the controller", f"site_{purpose}_tls_{kind}_file"
+                )
 
 
 @rule("tls-key-mismatch", ERROR, "Key and certificate do not belong together.")
@@ -93,9 +100,13 @@ def tls_expired(site: Site) -> Iterator[Problem]:
         begins, ends = told.get("not_before"), told.get("not_after")
         if isinstance(ends, (int, float)) and site.clock and ends <= site.clock:
             days = int((site.clock - ends) // DAY)
-            yield Problem(f"expired {days} days ago", f"renew the certificate of {name}", _certificate(purpose))
+            yield Problem(
+                f"expired {days} days ago", f"renew the certificate of {name}", _certificate(purpose)
+            )
         elif isinstance(begins, (int, float)) and site.clock and begins > site.clock:
-            yield Problem("is not valid yet", "correct the controller's clock, or wait", _certificate(purpose))
+            yield Problem(
+                "is not valid yet", "correct the controller's clock, or wait", _certificate(purpose)
+            )
 
 
 @rule("tls-expires-soon", WARNING, "A certificate expires soon.")
@@ -104,7 +115,9 @@ def tls_expires_soon(site: Site) -> Iterator[Problem]:
         ends = told.get("not_after")
         if isinstance(ends, (int, float)) and 0 < ends - site.clock < SOON_DAYS * DAY:
             days = int((ends - site.clock) // DAY)
-            yield Problem(f"expires in {days} days", f"renew the certificate of {name}", _certificate(purpose))
+            yield Problem(
+                f"expires in {days} days", f"renew the certificate of {name}", _certificate(purpose)
+            )
 
 
 def _covers(pattern: str, name: str) -> bool:

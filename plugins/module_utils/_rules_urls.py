@@ -56,7 +56,12 @@ def public_url_malformed(site: Site) -> Iterator[Problem]:
 def public_url_has_path(site: Site) -> Iterator[Problem]:
     parts = split_url(site.text(URL))
     if parts and public_host(site):
-        extra = parts.path.rstrip("/") or parts.query or parts.fragment or ("a user" if "@" in parts.netloc else "")
+        extra = (
+            parts.path.rstrip("/")
+            or parts.query
+            or parts.fragment
+            or ("a user" if "@" in parts.netloc else "")
+        )
         if extra:
             yield Problem(
                 f"has {extra[:60]!r} beside scheme and host",
@@ -157,10 +162,19 @@ def hub_malformed(site: Site) -> Iterator[Problem]:
     for name, hub in (hubs or {}).items() if isinstance(hubs, Mapping) else ():
         where = f"site_hubs.{name}"
         if not isinstance(name, str) or not LABEL.fullmatch(name):
-            yield Problem(f"{str(name)[:60]!r} is no name for a hub", "use lower-case letters, digits and hyphens", where)
+            yield Problem(
+                f"{str(name)[:60]!r} is no name for a hub",
+                "use lower-case letters, digits and hyphens",
+                where,
+            )
         if hub is not None and not isinstance(hub, Mapping):
             yield Problem(f"is {str(hub)[:60]!r}, no mapping", f"write `{name}: {{}}`", where)
             continue
+        for key in ("values", "secret_values"):
+            if as_mapping(hub).get(key) is not None and not isinstance(as_mapping(hub)[key], Mapping):
+                yield Problem(
+                    "is no mapping", "write the chart's values below it, or drop it", f"{where}.{key}"
+                )
         for key in as_mapping(hub):
             if key not in hub_keys():
                 guess = closest(key, hub_keys())
@@ -187,9 +201,12 @@ def hubs_share_address(site: Site) -> Iterator[Problem]:
 
 @rule("hubs-share-node-port", ERROR, "Several hubs have one NodePort.")
 def hubs_share_node_port(site: Site) -> Iterator[Problem]:
-    for port, names in _same(site, lambda index, name, hub: str(hub.get("node_port", FIRST_NODE_PORT + index))):
+    for port, names in _same(
+        site, lambda index, name, hub: str(hub.get("node_port", FIRST_NODE_PORT + index))
+    ):
         yield Problem(
-            f"{', '.join(names)} all have node port {port}", "drop node_port, or give each its own",
+            f"{', '.join(names)} all have node port {port}",
+            "drop node_port, or give each its own",
             f"site_hubs.{names[-1]}.node_port",
         )
 
@@ -209,7 +226,8 @@ def node_port_out_of_range(site: Site) -> Iterator[Problem]:
     for name, hub in site.hubs.items():
         if "node_port" in hub and as_int(hub["node_port"]) not in NODE_PORT_RANGE:
             yield Problem(
-                f"is {str(hub['node_port'])[:20]}", "use a port from 30000 to 32767, or drop the line",
+                f"is {str(hub['node_port'])[:20]}",
+                "use a port from 30000 to 32767, or drop the line",
                 f"site_hubs.{name}.node_port",
             )
 
@@ -220,5 +238,7 @@ def namespace_malformed(site: Site) -> Iterator[Problem]:
         for key in ("namespace", "release"):
             if key in hub and not LABEL.fullmatch(as_text(hub[key])):
                 yield Problem(
-                    f"is {str(hub[key])[:60]!r}", "use lower-case letters, digits and hyphens", f"site_hubs.{name}.{key}"
+                    f"is {str(hub[key])[:60]!r}",
+                    "use lower-case letters, digits and hyphens",
+                    f"site_hubs.{name}.{key}",
                 )

@@ -9,7 +9,17 @@ from collections.abc import Iterator
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._findings import ERROR, Problem
 from ansible_collections.ironbinder.platform.plugins.module_utils._rules import rule
-from ansible_collections.ironbinder.platform.plugins.module_utils._site_model import Site, as_list, as_mapping, as_text
+from ansible_collections.ironbinder.platform.plugins.module_utils._rules_registry import (
+    detail,
+    seen_from_nodes,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._site_model import (
+    Site,
+    as_int,
+    as_list,
+    as_mapping,
+    as_text,
+)
 
 CHART = "site_binderhub_chart_version"
 KUBERNETES = "site_kubernetes_version"
@@ -47,6 +57,17 @@ def chart_not_found(site: Site) -> Iterator[Problem]:
             "correct the address or the path, or start the server; a Helm repository has an index.yaml",
             "site_binderhub_chart_repository",
         )
+    # Where the head talks to the cluster, the head reads the chart.
+    for answer, where in seen_from_nodes(site, "chart"):
+        status = as_int(answer.get("status"))
+        if answer.get("error") or status != 200:
+            said = detail(answer) or f"answers {status}"
+            yield Problem(
+                f"{answer.get('url')}: {said}",
+                "correct the address, or start the server; a Helm repository has an index.yaml",
+                "site_binderhub_chart_repository",
+                where,
+            )
 
 
 @rule("chart-version-unknown", ERROR, "The chart's repository does not have the wanted version.")

@@ -20,8 +20,8 @@ SECRETS = (*TOKENS, *PASSWORDS)
 VAULT_HEADER = "$ANSIBLE_VAULT;"
 
 WELL_KNOWN = frozenset(
-    "admin changeme change-me change_me default example fillin fill-in password passw0rd root secret test todo "
-    "token xxx registry binder ironbinder 123456 12345678".split()
+    "12345678 123456 admin binder change-me change_me changeme default example fill-in fillin ironbinder passw0rd "  # noqa: SIM905
+    "password registry root secret test todo token xxx".split()
 )
 
 
@@ -64,7 +64,9 @@ def equal_secrets(values: Mapping[str, Any]) -> list[list[str]]:
     return pairs
 
 
-def shared_secrets(values: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
+def shared_secrets(
+    values: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, str]]:
     """Name secrets that another site has too.
 
     Args:

@@ -21,7 +21,20 @@ Address = Union[IPv4Address, IPv6Address]
 
 # Interfaces that a previous run of Ironbinder, Docker or a pod network made. Their addresses say
 # nothing about the machine's own networks.
-OWN_INTERFACES = ("cni", "cbr", "cali", "flannel", "kube", "nodelocaldns", "tunl", "veth", "vxlan", "docker", "br-", "lo")
+OWN_INTERFACES = (
+    "cni",
+    "cbr",
+    "cali",
+    "flannel",
+    "kube",
+    "nodelocaldns",
+    "tunl",
+    "veth",
+    "vxlan",
+    "docker",
+    "br-",
+    "lo",
+)
 
 
 def as_text(value: Any) -> str:
@@ -31,7 +44,11 @@ def as_text(value: Any) -> str:
 
 def as_mapping(value: Any) -> Mapping[str, Any]:
     """Give a mapping with its text keys; anything else as an empty one."""
-    return {key: item for key, item in value.items() if isinstance(key, str)} if isinstance(value, Mapping) else {}
+    return (
+        {key: item for key, item in value.items() if isinstance(key, str)}
+        if isinstance(value, Mapping)
+        else {}
+    )
 
 
 def as_list(value: Any) -> list[Any]:
@@ -112,7 +129,13 @@ class Host:
     @property
     def contained(self) -> bool:
         """Whether the machine is a container, as in the lab."""
-        return as_text(self.facts.get("virtualization_type")) in ("docker", "podman", "container", "containerd", "lxc")
+        return as_text(self.facts.get("virtualization_type")) in (
+            "docker",
+            "podman",
+            "container",
+            "containerd",
+            "lxc",
+        )
 
     @cached_property
     def interfaces(self) -> list[IPv4Interface]:

@@ -188,8 +188,12 @@ def _pod_reason(pod: Json, claims: Sequence[Json], events: Sequence[Json]) -> Op
             return reason
     reason = _scheduling_reason(pod, claims, events) or _event_reason(name, events)
     if not reason:
-        evicted = f"{status['reason']}: {status.get('message', '')}" if status.get("reason") else ""
-        reason = Reason("starting", evicted or f"pod is {status.get('phase', 'unknown')}", False)
+        text = f"pod is {status.get('phase', 'unknown')}"
+        if status.get("reason"):  # Evicted, NodeLost and the like
+            text = f"{status['reason']}: {status.get('message', '')}"
+        elif not pod.get("spec", {}).get("nodeName") and not _condition(pod, "PodScheduled"):
+            text += " and no scheduler has looked at it"
+        reason = Reason("starting", text, False)
     return replace(reason, pod=name)
 
 

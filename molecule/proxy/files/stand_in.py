@@ -32,7 +32,7 @@ class Handler(BaseHTTPRequestHandler):
     def arrived(self) -> bytes:
         """Tell what arrived, and on which port."""
         headers = {key.lower(): value for key, value in self.headers.items()}
-        host, port = self.server.server_address[:2]
+        host, port = self.connection.getsockname()[:2]
         return json.dumps({"path": self.path, "server": f"{host}:{port}", "headers": headers}).encode()
 
     def do_GET(self) -> None:
@@ -92,16 +92,11 @@ class Handler(BaseHTTPRequestHandler):
 
 def main(endpoints: list[str]) -> None:
     """Serve every endpoint until killed."""
-    servers = []
     for endpoint in endpoints:
         host, _, port = endpoint.rpartition(":")
-        servers.append(ThreadingHTTPServer((host, int(port)), Handler))
-        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
-    print(
-        "serving",
-        *(f"{server.server_address[0]}:{server.server_address[1]}" for server in servers),
-        flush=True,
-    )
+        server = ThreadingHTTPServer((host, int(port)), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    print("serving", *endpoints, flush=True)
     threading.Event().wait()
 
 

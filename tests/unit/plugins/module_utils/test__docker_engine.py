@@ -84,13 +84,13 @@ def test_remove(
     if kept:
         engine.remove(NAME)
     else:
-        with pytest.raises(DockerEngineError, match="could not remove.*the daemon's words"):
+        with pytest.raises(DockerEngineError, match=r"could not remove.*the daemon's words"):
             engine.remove(NAME)
 
 
 def test_tag_refused(engine: DockerEngine, daemon: DockerDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(daemon, "serve", lambda *call: (404, {"message": "no such image"}))
-    with pytest.raises(DockerEngineError, match="could not tag a/b:c.*no such image"):
+    with pytest.raises(DockerEngineError, match=r"could not tag a/b:c.*no such image"):
         engine.tag("sha256:1", "a/b", "c")
 
 

@@ -113,10 +113,9 @@ def test_digest_from_the_header(mirror: Mirror) -> None:
 
 
 def test_digest_from_the_bytes(mirror: Mirror) -> None:
-    mirror.manifests[PATH] = (200, {}, b'{"schemaVersion": 2}')
-    assert (
-        manifest_digest(mirror.url, HELLO) == f"sha256:{hashlib.sha256(b'{"schemaVersion": 2}').hexdigest()}"
-    )
+    body = b'{"schemaVersion": 2}'
+    mirror.manifests[PATH] = (200, {}, body)
+    assert manifest_digest(mirror.url, HELLO) == f"sha256:{hashlib.sha256(body).hexdigest()}"
 
 
 @pytest.mark.parametrize(
@@ -131,7 +130,7 @@ def test_a_mirror_that_refuses(mirror: Mirror, status: int, message: str) -> Non
 
 def test_a_mirror_that_is_down(mirror: Mirror) -> None:
     mirror.close()
-    with pytest.raises(DockerMirrorError, match="cannot be reached from this machine.*refused"):
+    with pytest.raises(DockerMirrorError, match=r"cannot be reached from this machine.*refused"):
         manifest_digest(mirror.url, HELLO)
 
 

@@ -8,24 +8,29 @@ import json
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "support"))
 
 from ansible_collections.ironbinder.platform.plugins.module_utils import _launch, _notebook
-from ansible_collections.ironbinder.platform.plugins.module_utils._http import HttpTransport, is_under
+from ansible_collections.ironbinder.platform.plugins.module_utils._http import (
+    HttpFailure,
+    HttpTransport,
+    Reply,
+    is_under,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._launch import (
     Launch,
     LaunchRequest,
     build_url,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify_errors import VerifyError, redact
-from binder_server import TOKEN, Answers, BinderServer, held_back, load_stream
+from binder_server import TOKEN, Answers, BinderServer, Pieces, held_back, load_stream
 
 
 @pytest.fixture(autouse=True)
@@ -43,10 +48,16 @@ Run = Callable[..., tuple[BinderServer, Any]]
 def run() -> Run:
     """Launch against a server with these answers; return (server, result or error)."""
 
-    def runner(stream: str, answers: Answers | None = None, hub: str = "", **request: Any) -> tuple[Any, Any]:
+    def runner(
+        stream: str,
+        answers: Answers | None = None,
+        hub: str = "",
+        change: Callable[[Pieces], Pieces] = lambda pieces: pieces,
+        **request: Any,
+    ) -> tuple[Any, Any]:
         with BinderServer(answers or Answers()) as server:
             if not server.answers.pieces:
-                server.answers.pieces = load_stream(stream, hub or server.host, server.host)
+                server.answers.pieces = change(load_stream(stream, hub or server.host, server.host))
             asked = LaunchRequest(
                 url=server.url, provider="gh", spec="lab/sample/HEAD", hub_url=server.hub_url
             )
@@ -110,17 +121,12 @@ def test_other_launches_that_work(run: Run, name: str, chunked: bool) -> None:
     assert isinstance(result, dict) and result["server_stopped"]
 
 
-def test_a_slow_stream_in_single_bytes(run: Run) -> None:
-    pieces = [(seconds, bytes([byte])) for seconds, body in load_stream("warm") for byte in body]
-    with BinderServer(Answers()) as server:
-        pieces = [
-            (t, b)
-            for t, body in load_stream("warm", server.host)
-            for b in (body[i : i + 1] for i in range(len(body)))
-        ]
-        server.answers.pieces = pieces
-        request = LaunchRequest(url=server.url, provider="gh", spec="a/b/HEAD", hub_url=server.hub_url)
-        assert Launch(request, HttpTransport()).run()["server_stopped"]
+def test_a_stream_in_single_bytes(run: Run) -> None:
+    def cut(pieces: Pieces) -> Pieces:
+        return [(seconds, bytes([byte])) for seconds, body in pieces for byte in body]
+
+    _server, result = run("unicode", change=cut)
+    assert result["server_stopped"] and not result["buffered"]
 
 
 @pytest.mark.parametrize(
@@ -336,47 +342,118 @@ def test_a_server_that_does_not_go_is_told(run: Run, answers: Answers, words: st
     assert words in result["warnings"][0]
 
 
-@pytest.mark.parametrize(("speed", "name"), [(4.0, "warm"), (20.0, "cold")])
-def test_a_buffering_proxy(run: Run, speed: float, name: str) -> None:
-    with BinderServer(Answers()) as server:
-        pieces = held_back(load_stream(name, server.host), hangs_up_after=0.5)
-    server, error = run(
-        name, Answers(pieces=pieces, speed=speed), hub_url="", fail_when_buffered=True, check_api=False
-    )
+def test_a_buffering_proxy(run: Run) -> None:
+    """At a speed at which the pauses are still those of a launch; test__arrivals has the long builds."""
+
+    def hold(pieces: Pieces) -> Pieces:
+        return held_back(pieces, hangs_up_after=0.5)
+
+    server, error = run("warm", Answers(speed=4), change=hold, fail_when_buffered=True)
     assert error.kind == "buffered" and "proxy_buffering off" in str(error)
-    _server, result = run(name, Answers(pieces=pieces, speed=speed), hub_url="", check_api=False)
+    assert not server.running
+    _server, result = run("warm", Answers(speed=4), change=hold)
     assert result["buffered"] is True and "held back" in result["warnings"][0]
 
 
 def test_tokens_are_never_told(run: Run) -> None:
     secret = "build/token+%C3%BC&x"
-    stream = "warm"
-    server, result = run(stream, Answers(), build_token=secret)
-    assert any("build_token=build%2Ftoken%2B%25C3%25BC%26x" in path for path in server.paths("GET"))
-    with_token = [
-        (
-            t,
-            body.replace(b"server running at", f"token {TOKEN} {secret} at".encode()).replace(
-                b"ready", b"rea\\u0064y"
-            ),
-        )
-        for t, body in load_stream("warm")
-    ]
-    failing = load_stream("failed_build")
-    failing[-1] = (2.4, failing[-1][1].replace(b"Error during", f"{secret} Error during".encode()))
-    _server, error = run("", Answers(pieces=failing), build_token=secret)
-    _server, told = run(
-        "", Answers(pieces=with_token, api_body=json.dumps({"token": TOKEN}).encode()), hub_url=""
+
+    def talk(pieces: Pieces) -> Pieces:
+        words = f"{TOKEN} {secret} ".encode()
+        return [
+            (t, body.replace(b"Launching", words).replace(b"Error", words + b"Error")) for t, body in pieces
+        ]
+
+    server, result = run(
+        "warm", Answers(api_body=json.dumps({"token": TOKEN}).encode()), change=talk, build_token=secret
     )
-    for text in (
-        json.dumps(result),
-        str(error),
-        repr(error),
-        json.dumps([error.log, error.facts]),
-        str(told),
-    ):
-        assert TOKEN not in text and secret not in text
-    assert "*** Error during" in str(error)
+    assert any("?build_token=build%2Ftoken%2B%25C3%25BC%26x" in path for path in server.paths("GET"))
+    _server, no_api = run("warm", Answers(token=secret), change=talk, build_token=secret)
+    _server, failed = run("failed_build", change=talk, build_token=secret)
+    assert result["api"] == {"token": "***"}
+    assert "*** Error during build" in str(failed) and "*** Error during build" in failed.log[-1]
+    for error in (no_api, failed):
+        for text in (json.dumps(result), str(error), repr(error), json.dumps([error.log, error.facts])):
+            # A build that failed has no server, so the text that would be its token is nobody's secret.
+            assert secret not in text and (error is failed or TOKEN not in text)
+
+
+class Recording:
+    """A transport and its clock in one: replays a stream without waiting, and knows whether it was closed."""
+
+    status = 200
+    headers: ClassVar = {"content-type": "text/event-stream"}
+
+    def __init__(self, pieces: Pieces) -> None:
+        self.now, self.closed, self.left, self.asked = 0.0, False, list(pieces), []
+
+    def clock(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def open(self, url: str, headers: Mapping[str, str], timeout_seconds: float) -> Recording:
+        self.asked.append(("STREAM", url))
+        return self
+
+    def request(self, method: str, url: str, headers: Mapping[str, str], timeout_seconds: float) -> Reply:
+        self.asked.append((method, url, self.closed))
+        gone = ("POST", f"{url.removesuffix('status')}shutdown", True) in self.asked
+        return Reply(404 if url.endswith("versions") or gone else 200, {}, b"{}")
+
+    def read(self, timeout_seconds: float) -> bytes:
+        if not self.left:
+            return b""
+        seconds, body = self.left[0]
+        if seconds > self.now + timeout_seconds:
+            self.now += timeout_seconds
+            raise HttpFailure("silence", "nothing arrived")
+        self.now = self.left.pop(0)[0]
+        return body
+
+    def close(self) -> None:
+        self.closed = True
+
+    def launch(self, **request: Any) -> dict[str, Any]:
+        asked = replace(LaunchRequest("http://hub.example.org/binderhub/", "gh", "a/b/HEAD"), **request)
+        return Launch(asked, self, self.clock, self.sleep).run()
+
+
+def test_the_measured_seconds_are_exact() -> None:
+    recording = Recording(load_stream("cold"))
+    result = recording.launch()
+    assert result["summary"] == (
+        "launch verified in 31.6 s: waiting 1.0 | fetching 0.6 | building 3.9 | pushing 24.1 | launching 2.0"
+    )
+    assert result["timeline"][3] == {"name": "pushing", "start_seconds": 5.5, "seconds": 24.1}
+    assert all(closed for _method, _url, closed in recording.asked[2:]), "the stream was open after ready"
+
+
+def test_nothing_is_read_after_built_that_follows_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_launch, "LINGER_SECONDS", 60.0)
+    recording = Recording(load_stream("failed_old"))
+    with pytest.raises(VerifyError, match="went on to say built, launching"):
+        recording.launch()
+    assert recording.now == 3.3 and recording.closed and len(recording.left) == 1
+
+
+@pytest.mark.parametrize(
+    ("request_", "kind", "after"),
+    [({"silence_seconds": 10.0}, "silent", 10.4), ({"timeout_seconds": 20.0}, "timeout", 20.0)],
+)
+def test_the_limits_are_exact(request_: dict[str, float], kind: str, after: float) -> None:
+    recording = Recording([*load_stream("silent"), (999.0, b"")])
+    with pytest.raises(VerifyError) as caught:
+        recording.launch(**request_)
+    assert (caught.value.kind, recording.now, recording.closed) == (kind, after, True)
+
+
+def test_a_build_pod_that_is_not_found_is_no_repository() -> None:
+    said = [b'data: {"phase": "waiting"}\n\n', b'data: {"phase": "failed", "message": "pod not found"}\n\n']
+    with pytest.raises(VerifyError, match="the build did not start") as caught:
+        Recording([(1.0, said[0]), (2.0, said[1])]).launch()
+    assert caught.value.kind == "build"
 
 
 def test_redact_takes_the_encoded_form_and_leaves_the_rest() -> None:

@@ -138,7 +138,7 @@ def test_conntrack_is_refused_by_the_kernel(tmp_path: Path) -> None:
 
 
 def test_no_control_groups_is_an_error_with_a_remedy(tmp_path: Path) -> None:
-    with pytest.raises(MachineLimitsError, match="/sys/fs/cgroup.*mount cgroup2"):
+    with pytest.raises(MachineLimitsError, match=r"/sys/fs/cgroup.*mount cgroup2"):
         read_machine_limits(make(tmp_path, **{"proc/mounts": "sysfs /sys sysfs rw 0 0\n"}))
 
 

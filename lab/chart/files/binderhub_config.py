@@ -1,0 +1,187 @@
+"""BinderHub 0.1.0 configured by the official chart's keys.
+
+The chart puts its values at /etc/binderhub/values/values.yaml. What today's BinderHub calls otherwise is renamed,
+what 0.1.0 lacks is said in the log, and three things are added because the lab's site needs them: Basic
+authentication at the registry, the environment and resources of build pods, and extra arguments of repo2docker.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import binderhub.app
+import binderhub.build
+import binderhub.builder
+import yaml
+from kubernetes import client
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
+from tornado.httputil import url_concat
+
+c = get_config()  # noqa: F821
+
+VALUES = Path(os.environ.get("BINDERHUB_VALUES_FILE", "/etc/binderhub/values/values.yaml"))
+values = yaml.safe_load(VALUES.read_text(encoding="utf-8"))
+config = values.get("config") or {}
+binder = config.get("BinderHub") or {}
+executor = config.get("KubernetesBuildExecutor") or {}
+secret = values.get("registry") or {}
+registry = config.get("DockerRegistry") or {}
+
+# Names of today's traits, and what 0.1.0 calls them.
+RENAMED = {"image_prefix": "docker_image_prefix", "push_secret": "docker_push_secret"}
+EXECUTOR_RENAMED = {
+    "build_image": "builder_image_spec",
+    "docker_host": "build_docker_host",
+    "log_tail_lines": "log_tail_lines",
+    "namespace": "build_namespace",
+    "node_selector": "build_node_selector",
+    "push_secret": "docker_push_secret",
+}
+EXECUTOR_HERE = {
+    "cpu_limit",
+    "cpu_request",
+    "extra_envs",
+    "memory_limit",
+    "memory_request",
+    "repo2docker_extra_args",
+    "resources",
+}
+BINDER_HERE = {"cors_allow_origin", "hub_url_local", "image_prefix"}
+
+
+def ignored(name):
+    """Say which key has no effect here."""
+    print(f"binderhub_config: BinderHub 0.1.0 does not know {name}: ignored", file=sys.stderr)
+
+
+c.BinderHub.docker_push_secret = "binder-build-docker-config"
+c.BinderHub.build_namespace = os.environ["POD_NAMESPACE"]
+c.BinderHub.hub_api_token = os.environ["JUPYTERHUB_API_TOKEN"]
+
+traits = binderhub.app.BinderHub.class_trait_names(config=True)
+for name, value in binder.items():
+    if RENAMED.get(name, name) in traits:
+        c.BinderHub[RENAMED.get(name, name)] = value
+    elif name not in BINDER_HERE:
+        ignored(f"BinderHub.{name}")
+for name, value in executor.items():
+    if name in EXECUTOR_RENAMED:
+        c.BinderHub[EXECUTOR_RENAMED[name]] = value
+    elif name not in EXECUTOR_HERE:
+        ignored(f"KubernetesBuildExecutor.{name}")
+for section, settings in config.items():
+    if section.endswith("Provider"):
+        for name, value in settings.items():
+            if name in {"allowed_specs", "high_quota_specs", "spec_config"}:
+                ignored(f"{section}.{name}")
+            else:
+                c[section][name] = value
+    elif section in {"EventLog", "Launcher"}:
+        c[section].update(settings)
+    elif section not in {"BinderHub", "DockerRegistry", "KubernetesBuildExecutor"}:
+        ignored(section)
+
+if binder.get("hub_url_local"):
+    # 0.1.0 knows the hub's address inside the cluster by this variable only.
+    os.environ["JUPYTERHUB_API_URL"] = binder["hub_url_local"].rstrip("/") + "/hub/api/"
+if binder.get("cors_allow_origin"):
+    c.BinderHub.tornado_settings = {"headers": {"Access-Control-Allow-Origin": binder["cors_allow_origin"]}}
+
+registry_url = (registry.get("url") or secret.get("url") or "https://registry-1.docker.io").rstrip("/")
+if "://" not in registry_url:
+    registry_url = f"https://{registry_url}"
+c.BinderHub.docker_registry_host = registry_url
+c.BinderHub.docker_token_url = registry.get("token_url") or ""
+
+MANIFESTS = ", ".join(
+    [
+        "application/vnd.docker.distribution.manifest.v2+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.oci.image.index.v1+json",
+    ]
+)
+
+
+class Registry(binderhub.app.DockerRegistry):
+    """Asks for a manifest as today's BinderHub does: with Basic authentication where there is no token server."""
+
+    def __init__(self, auth_host, auth_token_url, registry_host):
+        self.token_url = auth_token_url
+        self.url = registry_host
+        self.username = registry.get("username") or secret.get("username")
+        self.password = registry.get("password") or secret.get("password") or ""
+        # 0.1.0 hands over the last two parts of an image's path; these are those before.
+        path = (binder.get("image_prefix") or "").split("/")[1:]
+        self.path = "".join(f"{part}/" for part in path[:-2])
+
+    async def get_image_manifest(self, image, tag):
+        image = self.path + image
+        login = {"auth_username": self.username, "auth_password": self.password} if self.username else {}
+        headers = {"Accept": MANIFESTS}
+        http = AsyncHTTPClient()
+        if self.token_url:
+            url = url_concat(self.token_url, {"scope": f"repository:{image}:pull"})
+            answer = json.loads((await http.fetch(HTTPRequest(url, **login))).body)
+            headers["Authorization"] = f"Bearer {answer.get('token') or answer['access_token']}"
+            login = {}
+        url = f"{self.url}/v2/{image}/manifests/{tag}"
+        try:
+            response = await http.fetch(HTTPRequest(url, headers=headers, **login))
+        except HTTPClientError as error:
+            if error.code == 404:
+                return None
+            raise
+        return json.loads(response.body)
+
+
+class BuildPods:
+    """The Kubernetes client of a build, which gives its pod what the values say."""
+
+    def __init__(self, api):
+        self.api = api
+
+    def __getattr__(self, name):
+        return getattr(self.api, name)
+
+    def create_namespaced_pod(self, namespace, pod):
+        [container] = pod.spec.containers
+        container.image_pull_policy = "IfNotPresent"
+        extra = executor.get("extra_envs") or {}
+        container.env += [client.V1EnvVar(name=name, value=str(value)) for name, value in extra.items()]
+        resources = executor.get("resources") or {}
+        amounts = {
+            kind: {
+                what: str(executor[f"{what}_{trait}"])
+                for what in ("cpu", "memory")
+                if executor.get(f"{what}_{trait}")
+            }
+            for kind, trait in (("limits", "limit"), ("requests", "request"))
+        }
+        container.resources = client.V1ResourceRequirements(
+            **{kind: {**amounts[kind], **(resources.get(kind) or {})} for kind in amounts}
+        )
+        # A build does not talk to Kubernetes.
+        pod.spec.automount_service_account_token = False
+        return self.api.create_namespaced_pod(namespace, pod)
+
+
+class Build(binderhub.build.Build):
+    """A build whose pod and arguments follow KubernetesBuildExecutor's keys."""
+
+    def get_cmd(self):
+        *arguments, repository = super().get_cmd()
+        return [*arguments, *(executor.get("repo2docker_extra_args") or []), repository]
+
+    def submit(self):
+        self.api = BuildPods(self.api)
+        super().submit()
+
+
+binderhub.app.DockerRegistry = Registry
+binderhub.builder.Build = Build
+
+for name, code in sorted((values.get("extraConfig") or {}).items()):
+    print(f"binderhub_config: extraConfig.{name}", file=sys.stderr)
+    exec(code)

@@ -1,0 +1,112 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Tell the probe what to ask for, as far as the site contract can be read."""
+
+from __future__ import annotations
+
+import time
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.ironbinder.platform.plugins.module_utils._addresses import (
+    PoolError,
+    parse_pool,
+    pool_addresses,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._site_model import parse_ip
+from ansible_collections.ironbinder.platform.plugins.plugin_utils._site_values import SiteValues
+
+# A pool is seldom larger; asking for more would only take time.
+MOST_NEIGHBOURS = 64
+# Each node tries the heads and a few nodes after it; together they try every node.
+PEERS_AFTER = 2
+# Docker Hub's images are under one name, its registry's API under another.
+DOCKER_HUB = {"docker.io": "registry-1.docker.io", "index.docker.io": "registry-1.docker.io"}
+# A shorter password is a finding anyway, and hiding it would blot out the whole answer.
+SHORTEST_PASSWORD = 6
+
+
+class ActionModule(ActionBase):
+    """Fills in the options of the module site_probe."""
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the module on the host, with what its place in the site asks for."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        site = SiteValues(self._loader, self._templar, variables)
+        arguments = {**self._arguments(site, str(variables["inventory_hostname"])), **self._task.args}
+        result.update(self._execute_module("ironbinder.platform.site_probe", arguments, task_vars=task_vars))
+        result.pop("invocation", None)
+        return result
+
+    def _arguments(self, site: SiteValues, host: str) -> dict[str, Any]:
+        found: dict[str, Any] = {"asked_epoch": time.time()}
+        groups = site.groups
+        nodes = list(dict.fromkeys(groups.get("head", []) + groups.get("workers", [])))
+        if host not in nodes:
+            return found
+        found["ca_pem"] = _read_cas(site.find("site_ca_files", default=[]))
+        found["urls"] = _urls(site, host)
+        found["peers"] = _peers(site, host, groups.get("head", []), nodes)
+        if host in groups.get("head", []):
+            found["neighbours"] = _neighbours(site.find("site_floating_pool"))
+        password = site.find("site_registry_password")
+        if isinstance(password, str) and len(password) >= SHORTEST_PASSWORD and "registry" in found["urls"]:
+            username = str(site.find("site_registry_username"))
+            found |= {
+                "registry_url": found["urls"]["registry"],
+                "registry_username": username,
+                "registry_password": password,
+            }
+        return found
+
+
+def _read_cas(paths: Any) -> str:
+    texts = []
+    for path in paths if isinstance(paths, list) else []:
+        try:
+            texts.append(Path(str(path)).expanduser().read_text(errors="replace"))
+        except OSError:  # the rule ca-file-unreadable reports it
+            continue
+    return "\n".join(texts)
+
+
+def _urls(site: SiteValues, host: str) -> dict[str, str]:
+    found = {}
+    registry = site.find("site_registry_host")
+    if isinstance(registry, str) and registry and not set(registry) & set("/ @?#"):
+        scheme = "http" if site.find("site_registry_plain_http_enabled") is True else "https"
+        found["registry"] = f"{scheme}://{DOCKER_HUB.get(registry, registry)}/v2/"
+    repositories = site.find("site_apt_repositories", host, default=[])
+    keys = (
+        [entry.get("key_url") for entry in repositories if isinstance(entry, dict)]
+        if isinstance(repositories, list)
+        else []
+    )
+    if keys and isinstance(keys[0], str) and keys[0].startswith(("http://", "https://")):
+        found["packages"] = keys[0]
+    chart = site.find("site_binderhub_chart_repository")
+    if site.find("site_kubernetes_client_host") == host and str(chart).startswith(("http://", "https://")):
+        found["chart"] = f"{str(chart).rstrip('/')}/index.yaml"
+    return found
+
+
+def _peers(site: SiteValues, host: str, heads: list[str], nodes: list[str]) -> list[str]:
+    place = nodes.index(host)
+    after = [nodes[(place + step) % len(nodes)] for step in range(1, PEERS_AFTER + 1)]
+    own = site.node_address(host)
+    addresses = [site.node_address(other) for other in dict.fromkeys([*heads, *after]) if other != host]
+    return [address for address in dict.fromkeys(addresses) if address and address != own]
+
+
+def _neighbours(pool: Any) -> list[str]:
+    try:
+        addresses = islice(pool_addresses(parse_pool(pool)), MOST_NEIGHBOURS)
+        return [address for address in addresses if getattr(parse_ip(address), "version", 0) == 4]
+    except PoolError:  # the rule pool-malformed reports it
+        return []

@@ -1,0 +1,238 @@
+#!/usr/bin/python
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Launches a repository on a BinderHub, as a person would, and says how long each phase took."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: binder_launch
+short_description: Prove that a BinderHub builds, pushes and launches a repository
+version_added: 0.1.0
+author: Ironbinder maintainers (@ironbinder)
+description:
+  - Asks a BinderHub to build and launch a repository by its public URL, through every proxy a person's browser would meet,
+    follows the phases and times them.
+  - Then opens the notebook's API and a websocket with the launch token, shuts the server down and waits until it is gone.
+  - A build that failed is a failure whatever comes after it. BinderHub 0.1.0 says C(built) and C(launching) even then.
+  - It starts a server and stops it again, so that nothing of it lasts but the image in the registry, and it reports no change.
+  - Proxies named in the environment are not used.
+options:
+  url:
+    description: Public URL of the BinderHub, for example C(https://binder.example.org/binderhub/).
+    type: str
+    required: true
+  provider:
+    description: Provider of the repository, as in a Binder link, for example V(gh), V(gl), V(git) or V(zenodo).
+    type: str
+    required: true
+  spec:
+    description:
+      - The repository and its ref, as in a Binder link, for example C(binder-examples/requirements/HEAD).
+      - For provider V(git) the repository's URL may be written plainly, C(https://git.example.org/course.git/main).
+    type: str
+    required: true
+  hub_url:
+    description: Public URL of the JupyterHub. When given, a server that is said to be elsewhere is a failure.
+    type: str
+    default: ""
+  ca_files:
+    description: PEM files with CAs to trust besides the system's.
+    type: list
+    elements: path
+    default: []
+  validate_certs:
+    description: Whether to check TLS certificates. Without, the launch proves less than what a browser needs.
+    type: bool
+    default: true
+  timeout_seconds:
+    description: Time from the request until the server is ready.
+    type: int
+    default: 1800
+  silence_seconds:
+    description:
+      - Time without a single byte after which the stream counts as dead.
+      - BinderHub sends a keepalive every 25 to 30 seconds.
+    type: int
+    default: 90
+  build_token:
+    description: Token that spares the launch BinderHub's rate limit of requests without one.
+    type: str
+    default: ""
+  keep_server:
+    description: Leave the server running, to look at its pod. Its token is not returned.
+    type: bool
+    default: false
+  check_api:
+    description: Whether to open the notebook's API and a websocket.
+    type: bool
+    default: true
+  fail_when_buffered:
+    description: Whether a build log that something on the way holds back is a failure, not only a warning.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    description: Whether it can run in check mode.
+    support: partial
+    details: Nothing is launched and nothing is checked; the task is reported as skipped.
+  diff_mode:
+    description: Whether it shows a difference.
+    support: none
+  idempotent:
+    description: Whether it can run again.
+    support: full
+    details: Every run launches anew and leaves nothing behind that the run before did not. V(changed) is always false.
+notes:
+  - It runs where people's browsers are thought to be, which is the controller as a rule.
+"""
+
+EXAMPLES = r"""
+- name: Launch a repository
+  ironbinder.platform.binder_launch:
+    url: https://binder.example.org/binderhub/
+    hub_url: https://binder.example.org/jupyterhub/
+    provider: gh
+    spec: binder-examples/requirements/HEAD
+    fail_when_buffered: true
+  delegate_to: localhost
+  register: launch
+
+- name: Say how long it took
+  ansible.builtin.debug:
+    var: launch.summary
+"""
+
+RETURN = r"""
+summary:
+  description: The launch in one line.
+  returned: success
+  type: str
+  sample: "launch verified in 31.0 s: waiting 0.4 | fetching 0.6 | building 3.9 | pushing 24.1 | launching 2.0"
+phases:
+  description: Seconds of each phase, in order of first appearance. C(waiting) counts from the request.
+  returned: when a stream was opened
+  type: dict
+  sample: {waiting: 0.412, fetching: 0.611, building: 3.902, pushing: 24.093, built: 0.001, launching: 1.984}
+timeline:
+  description: Every stretch of a phase in order, with C(name), C(start_seconds) since the request, and C(seconds).
+  returned: when a stream was opened
+  type: list
+  elements: dict
+total_seconds:
+  description: Seconds from the request until the server was ready, or the launch failed.
+  returned: when a stream was opened
+  type: float
+image:
+  description: The image that was launched.
+  returned: when a stream was opened
+  type: str
+built_now:
+  description: Whether the image was built for this launch. Else it was found in the registry.
+  returned: when a stream was opened
+  type: bool
+buffered:
+  description: Whether something on the way holds the stream back.
+  returned: when a stream was opened
+  type: bool
+buffered_evidence:
+  description: What shows it.
+  returned: when a stream was opened
+  type: str
+server_url:
+  description: URL of the server, without its token.
+  returned: when a stream was opened
+  type: str
+api:
+  description: What the notebook's C(api/status) says.
+  returned: success and O(check_api)
+  type: dict
+api_seconds:
+  description: Seconds from ready until the API answered.
+  returned: success and O(check_api)
+  type: float
+websocket:
+  description: Whether a websocket opens. Null where the server is older than Jupyter Server 2 and cannot tell.
+  returned: success and O(check_api)
+  type: bool
+server_stopped:
+  description: Whether the server was seen to be gone.
+  returned: when a server was started
+  type: bool
+versions:
+  description: What BinderHub says of its versions; empty where it is too old to say.
+  returned: when BinderHub was reached
+  type: dict
+url:
+  description: The BinderHub's URL.
+  returned: always
+  type: str
+kind:
+  description:
+    - Short name of the failure, for programs.
+    - Nothing usable answered, C(unreachable), C(tls), C(request), C(closed), C(redirect), C(sign_in), C(not_found),
+      C(proxy), C(http), C(not_a_stream).
+    - BinderHub would not begin, C(repository), C(provider), C(banned), C(quota), C(rate_limit), C(provider_rate_limit).
+    - A phase failed, C(fetch), C(build), C(push), C(launch). The stream did, C(silent), C(timeout), C(truncated).
+    - The launch worked and is of no use, C(hub_url), C(api), C(websocket), C(buffered).
+  returned: failure
+  type: str
+log:
+  description: The last lines that BinderHub and the build said.
+  returned: failure
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ironbinder.platform.plugins.module_utils._http import HttpFailure, HttpTransport
+from ansible_collections.ironbinder.platform.plugins.module_utils._launch import Launch, LaunchRequest
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify_errors import (
+    VerifyError,
+    unreachable,
+)
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "url": {"type": "str", "required": True},
+            "provider": {"type": "str", "required": True},
+            "spec": {"type": "str", "required": True},
+            "hub_url": {"type": "str", "default": ""},
+            "ca_files": {"type": "list", "elements": "path", "default": []},
+            "validate_certs": {"type": "bool", "default": True},
+            "timeout_seconds": {"type": "int", "default": 1800},
+            "silence_seconds": {"type": "int", "default": 90},
+            "build_token": {"type": "str", "default": "", "no_log": True},
+            "keep_server": {"type": "bool", "default": False},
+            "check_api": {"type": "bool", "default": True},
+            "fail_when_buffered": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    params = dict(module.params)
+    ca_files, validate_certs = params.pop("ca_files"), params.pop("validate_certs")
+    if module.check_mode:
+        module.exit_json(
+            changed=False, skipped=True, url=params["url"], msg="Check mode: nothing was launched."
+        )
+    try:
+        result = Launch(LaunchRequest(**params), HttpTransport(ca_files, validate_certs)).run()
+    except HttpFailure as error:
+        module.fail_json(
+            msg=str(unreachable(params["url"], error)), kind=error.kind, url=params["url"], log=[]
+        )
+    except VerifyError as error:
+        text = "\n  ".join([str(error), *error.log])
+        for warning in error.facts.pop("warnings", []):
+            module.warn(warning)
+        module.fail_json(msg=text, kind=error.kind, log=error.log, **error.facts)
+    for warning in result.pop("warnings"):
+        module.warn(warning)
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()

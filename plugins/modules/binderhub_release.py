@@ -1,0 +1,377 @@
+#!/usr/bin/python
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Release a BinderHub with Helm, and wait until it runs."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: binderhub_release
+short_description: Release a BinderHub with Helm and wait until it runs
+version_added: 0.1.0
+author: Ironbinder maintainers (@ironbinder)
+description:
+  - Installs, upgrades or removes one Helm release, with an exact version of its chart and two mappings of values,
+    one of which is secret.
+  - Changes nothing where the deployed chart version and values are the wanted ones. A chart version is taken to never change.
+  - Puts right what an interrupted run left behind, a release stuck in C(pending-install) or C(pending-upgrade) for example.
+  - Waits for every workload of the release, and fails early with the reason where one is stuck.
+  - Runs on the host that talks to the cluster, which needs helm and the Python package C(kubernetes).
+attributes:
+  check_mode:
+    description: Predicts whether the release changes, without writing anything. Predicts a change where the kubeconfig or helm
+      do not exist yet.
+    support: full
+  diff_mode:
+    description: Shows the chart version and the values, secret ones masked.
+    support: full
+  idempotent:
+    description: Does nothing where the release is as wanted.
+    support: full
+options:
+  name:
+    description: Name of the release.
+    type: str
+    required: true
+  namespace:
+    description: Namespace of the release. Made where it does not exist.
+    type: str
+    required: true
+  state:
+    description: Whether the release exists.
+    type: str
+    choices: [present, absent]
+    default: present
+  chart:
+    description: Name of the chart, or a path to it.
+    type: str
+    default: binderhub
+  chart_repository:
+    description: URL of a Helm repository, C(oci://) URL, or a folder or C(.tgz) on this host.
+    type: str
+    default: ""
+  chart_version:
+    description: Exact version of the chart. Only a chart on this host may go without.
+    type: str
+    default: ""
+  values:
+    description: Values that may be shown.
+    type: dict
+    default: {}
+  secret_values:
+    description: Values that may not be shown. Merged over O(values).
+    type: dict
+    default: {}
+  kubeconfig:
+    description: Kubeconfig of an administrator.
+    type: path
+    required: true
+  helm_binary:
+    description: Helm 3, as a path or as a name in C(PATH).
+    type: str
+    default: helm
+  ca_certificates:
+    description: Certificates, PEM, to trust besides this host's when the chart is downloaded.
+    type: str
+    default: ""
+  timeout_seconds:
+    description: How long helm, and after it the workloads, may take.
+    type: int
+    default: 900
+  stuck_seconds:
+    description: How long a workload may be stuck for a reason that waiting does not cure.
+    type: int
+    default: 90
+  wait:
+    description: Wait until every workload of the release is rolled out.
+    type: bool
+    default: true
+  values_dir:
+    description: Folder that keeps the two mappings as C(config.yaml) and C(secret.yaml), mode 0600. They are removed
+      afterwards where this is not given.
+    type: path
+  delete_namespace:
+    description: Delete the namespace too, with O(state=absent).
+    type: bool
+    default: false
+  urls:
+    description: URLs of the hub, returned as they are.
+    type: dict
+    default: {}
+requirements: [helm >= 3.14, kubernetes]
+"""
+
+EXAMPLES = r"""
+- name: Release a BinderHub
+  ironbinder.platform.binderhub_release:
+    name: binder
+    namespace: binder
+    chart_repository: https://jupyterhub.github.io/helm-chart
+    chart_version: 1.0.0-0.dev.git.3983.h383374de
+    kubeconfig: ~/.kube/config
+    values: {service: {type: NodePort}}
+    secret_values: {jupyterhub: {proxy: {secretToken: "{{ proxy_token }}"}}}
+  delegate_to: localhost
+
+- name: Remove it
+  ironbinder.platform.binderhub_release:
+    name: binder
+    namespace: binder
+    state: absent
+    kubeconfig: ~/.kube/config
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+action:
+  description: What was done, or would be. One of C(installed), C(upgraded), C(unchanged), C(repaired), C(uninstalled).
+  returned: always
+  type: str
+note:
+  description: What was found and put right, or why a prediction rests on nothing.
+  returned: when there is something to say
+  type: str
+revision:
+  description: Revision of the release; 0 where there is none.
+  returned: always
+  type: int
+chart:
+  description: Name and version of the chart.
+  returned: always
+  type: str
+app_version:
+  description: Version of the application that the chart says it deploys.
+  returned: always
+  type: str
+namespace:
+  description: Namespace of the release.
+  returned: always
+  type: str
+workloads:
+  description: Workloads with C(kind), C(name), C(ready), and the C(seconds) after which they were.
+  returned: always
+  type: list
+  elements: dict
+phases:
+  description: Seconds spent in each phase.
+  returned: always
+  type: dict
+urls:
+  description: O(urls).
+  returned: always
+  type: dict
+"""
+
+import shutil
+import tempfile
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Optional
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ironbinder.platform.plugins.module_utils import _helm, _kube_rest, _release, _rollout
+from ansible_collections.ironbinder.platform.plugins.module_utils._mappings import (
+    as_helm_text,
+    masked_diff,
+    secret_texts,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._workloads import workloads_of
+
+ARGUMENTS: dict[str, Any] = {
+    "name": {"type": "str", "required": True},
+    "namespace": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "chart": {"type": "str", "default": "binderhub"},
+    "chart_repository": {"type": "str", "default": ""},
+    "chart_version": {"type": "str", "default": ""},
+    "values": {"type": "dict", "default": {}},
+    "secret_values": {"type": "dict", "default": {}, "no_log": True},
+    "kubeconfig": {"type": "path", "required": True},
+    "helm_binary": {"type": "str", "default": "helm"},
+    "ca_certificates": {"type": "str", "default": ""},
+    "timeout_seconds": {"type": "int", "default": 900},
+    "stuck_seconds": {"type": "int", "default": 90},
+    "wait": {"type": "bool", "default": True},
+    "values_dir": {"type": "path"},
+    "delete_namespace": {"type": "bool", "default": False},
+    "urls": {"type": "dict", "default": {}},
+}
+
+
+class SystemClock:
+    """The machine's own time."""
+
+    now = staticmethod(time.monotonic)
+    sleep = staticmethod(time.sleep)
+
+
+class ReleaseModule:
+    """One run: maps parameters to `_release`, and what comes of it to a result."""
+
+    def __init__(self, module: AnsibleModule, work_dir: Path) -> None:
+        self.module = module
+        self.params = module.params
+        self.work_dir = work_dir
+        self.clock = SystemClock()
+        self.reporter = _release.Reporter(self.clock)
+        binary = str(Path(self.params["helm_binary"]).expanduser())
+        runner = _helm.make_runner(work_dir)
+        self.helm = _helm.Helm(binary, runner, self.params["kubeconfig"], self.params["namespace"])
+        self.result: dict[str, Any] = {
+            "changed": False,
+            "action": "unchanged",
+            "revision": 0,
+            "chart": "",
+            "app_version": "",
+            "namespace": self.params["namespace"],
+            "workloads": [],
+            "phases": self.reporter.phases,
+            "urls": self.params["urls"],
+        }
+
+    def run(self) -> dict[str, Any]:
+        """Do what the parameters ask for."""
+        missing = self._missing()
+        if missing and not self.module.check_mode:
+            raise _helm.HelmError(missing)
+        if missing:
+            present = self.params["state"] == "present"
+            self.result.update(changed=present, action="installed" if present else "unchanged", note=missing)
+            if present:
+                self._diff(None, self.params["chart_version"])
+            return self.result
+        if self.params["state"] == "absent":
+            self._absent()
+        else:
+            self._present()
+        return self.result
+
+    def _missing(self) -> str:
+        if not Path(self.params["kubeconfig"]).is_file():
+            return (
+                f"there is no kubeconfig at {self.params['kubeconfig']}: set site_kubeconfig_file, or run the stage "
+                "`cluster`, which fetches it"
+            )
+        if not shutil.which(str(Path(self.params["helm_binary"]).expanduser())):
+            return (
+                f"there is no helm at {self.params['helm_binary']}: role helm installs it; or set helm_binary"
+            )
+        return ""
+
+    def _describe(self, release: Optional[_helm.Release]) -> None:
+        if release:
+            self.result.update(
+                revision=release.revision,
+                chart=f"{release.chart}-{release.version}",
+                app_version=release.app_version,
+            )
+
+    def _present(self) -> None:
+        params, check = self.params, self.module.check_mode
+        trust = _release.write_trust(self.work_dir, params["ca_certificates"])
+        source = _helm.chart_source(
+            params["chart"], params["chart_repository"], params["chart_version"], trust
+        )
+        source = _release.pin_version(self.helm, source)
+        desired = _release.Desired(params["name"], source, params["values"], params["secret_values"])
+        with self.reporter.phase("inspect"):
+            release = (
+                self.helm.release(desired.name)
+                if check
+                else _release.settle(self.helm, desired.name, self.clock, lambda: datetime.now(timezone.utc))
+            )
+            todo = _release.plan(self.helm, desired, release)
+        self.result.update(
+            changed=todo.changed, action=todo.action, **({"note": todo.note} if todo.note else {})
+        )
+        self._describe(release)
+        self._diff(release, source.version)
+        folder = Path(params["values_dir"] or self.work_dir / "values")
+        files = {folder / "config.yaml": params["values"], folder / "secret.yaml": params["secret_values"]}
+        if params["values_dir"] or (todo.changed and not check):
+            written = [
+                _release.write_private(path, as_helm_text(values), check) for path, values in files.items()
+            ]
+            self.result["changed"] = self.result["changed"] or (bool(params["values_dir"]) and any(written))
+        if check:
+            return
+        if todo.changed:
+            seconds = params["timeout_seconds"]
+            release = _release.apply(
+                self.helm, desired, todo, list(files), seconds=seconds, reporter=self.reporter
+            )
+            self._describe(release)
+        if params["wait"] and release:
+            self._wait(release)
+
+    def _wait(self, release: _helm.Release) -> None:
+        workloads = workloads_of(release.manifest, self.params["namespace"])
+        with self.reporter.phase("rollout"):
+            states = _rollout.wait_for_workloads(
+                _kube_rest.connect(self.params["kubeconfig"]),
+                workloads,
+                timeout_seconds=self.params["timeout_seconds"],
+                stuck_seconds=self.params["stuck_seconds"],
+                clock=self.clock,
+                log=self.module.log,
+            )
+        self.result["workloads"] = [state.as_result() for state in states]
+
+    def _absent(self) -> None:
+        params = self.params
+        release = self.helm.release(params["name"])
+        there = release is not None and release.status != "uninstalled"
+        namespace = f"/api/v1/namespaces/{params['namespace']}"
+        api = _kube_rest.connect(params["kubeconfig"]) if params["delete_namespace"] else None
+        doomed = api is not None and api.get(namespace) is not None
+        self._describe(release)
+        self.result.update(changed=there or doomed, action="uninstalled" if there or doomed else "unchanged")
+        if self.module.check_mode:
+            return
+        if there:
+            with self.reporter.phase("uninstall"):
+                self.helm.uninstall(params["name"], params["timeout_seconds"])
+        if api and doomed:
+            with self.reporter.phase("namespace"):
+                api.delete(namespace)
+                _rollout.wait_until_gone(api, namespace, params["timeout_seconds"], self.clock)
+
+    def _diff(self, release: Optional[_helm.Release], version: str) -> None:
+        if not self.module._diff:
+            return
+        params = self.params
+        before, after = masked_diff(
+            release.values if release else None, params["values"], params["secret_values"]
+        )
+        deployed = f"chart_version: {release.version}\n" if release else ""
+        self.result["diff"] = {
+            "before_header": f"release {params['name']}",
+            "after_header": f"release {params['name']}",
+            "before": f"{deployed}{before}",
+            "after": f"chart_version: {version}\n{after}",
+        }
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    # A Secret's manifest has them in base64, and helm may quote it.
+    module.no_log_values |= secret_texts(module.params["secret_values"])
+    with tempfile.TemporaryDirectory(dir=module.tmpdir, prefix="ironbinder-") as folder:
+        run = ReleaseModule(module, Path(folder))
+        try:
+            result = run.run()
+        except (_helm.HelmError, _kube_rest.KubeError, _rollout.RolloutError) as error:
+            problem = f"release {module.params['name']}: {error}"
+        else:
+            problem = ""
+    if problem:
+        module.fail_json(
+            msg=problem, **{**run.result, "changed": run.result["changed"] and not module.check_mode}
+        )
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

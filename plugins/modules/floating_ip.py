@@ -1,0 +1,139 @@
+#!/usr/bin/python
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: floating_ip
+short_description: See to it that a service holds its floating address
+version_added: 0.1.0
+author: Ironbinder maintainers (@ironbinder)
+description:
+  - Finds the service of the cluster that holds a floating address. Where it is not the one that is meant to, says which one it
+    is, or turns it into a NodePort.
+  - Then waits until the service that is meant to hold the address does, or says why it does not.
+requirements:
+  - kubernetes >= 24 (Python package, on the host that runs the module)
+options:
+  namespace:
+    description: Namespace of the service that is meant to hold the address.
+    type: str
+    required: true
+  service:
+    description: Name of the service that is meant to hold the address.
+    type: str
+    default: proxy-public
+  address:
+    description: The floating address.
+    type: str
+    required: true
+  release_holder:
+    description: Turn another service that holds the address into a NodePort, instead of failing.
+    type: bool
+    default: false
+  wait:
+    description:
+      - Wait until the service has the address.
+      - Without it, only other services are looked at; the service itself need not exist yet.
+    type: bool
+    default: true
+  timeout_seconds:
+    description: How long the service may take to get the address.
+    type: int
+    default: 120
+  kubeconfig:
+    description: Kubeconfig file of an account that may list and change services.
+    type: path
+    required: true
+attributes:
+  check_mode:
+    support: full
+    description: Looks, does not wait.
+  diff_mode:
+    support: full
+    description: Shows the type of the service that gives up the address.
+  idempotent:
+    support: full
+    description: An address in the right place is left there.
+"""
+
+EXAMPLES = r"""
+- name: Give the hub its floating address
+  ironbinder.platform.floating_ip:
+    namespace: binder
+    service: proxy-public
+    address: 192.0.2.10
+    kubeconfig: inventories/stfc/.kube/config
+  delegate_to: localhost
+  become: false
+"""
+
+RETURN = r"""
+addresses:
+  description: The addresses of the service at the end.
+  returned: success
+  type: list
+  elements: str
+holder:
+  description: The service that held the address at the beginning, as namespace/name, or an empty text.
+  returned: success
+  type: str
+released:
+  description: The service that was turned into a NodePort, as namespace/name, or an empty text.
+  returned: success
+  type: str
+seconds:
+  description: How long it took.
+  returned: success
+  type: float
+"""
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.ironbinder.platform.plugins.module_utils._floating_ip import (
+    FloatingIp,
+    FloatingIpError,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._floating_ip_client import (
+    HAS_KUBERNETES,
+    KubernetesServices,
+)
+
+
+def main() -> None:
+    """Map the arguments to the work and its errors to Ansible's."""
+    module = AnsibleModule(
+        argument_spec={
+            "namespace": {"type": "str", "required": True},
+            "service": {"type": "str", "default": "proxy-public"},
+            "address": {"type": "str", "required": True},
+            "release_holder": {"type": "bool", "default": False},
+            "wait": {"type": "bool", "default": True},
+            "timeout_seconds": {"type": "int", "default": 120},
+            "kubeconfig": {"type": "path", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    if not HAS_KUBERNETES:
+        module.fail_json(msg=missing_required_lib("kubernetes"))
+    wanted = dict(module.params)
+    try:
+        client = KubernetesServices(wanted.pop("kubeconfig"))
+        result = FloatingIp(client, **wanted).ensure(check_mode=module.check_mode)
+    except FloatingIpError as error:
+        module.fail_json(msg=str(error))
+    released = result.released
+    module.exit_json(
+        changed=result.changed,
+        addresses=list(result.addresses),
+        holder=str(result.holder or ""),
+        released=str(released or ""),
+        seconds=result.seconds,
+        diff={
+            "before": f"{released}: {released.type}, holds {module.params['address']}\n" if released else "",
+            "after": f"{released}: NodePort\n" if released else "",
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

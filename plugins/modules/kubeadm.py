@@ -1,0 +1,134 @@
+#!/usr/bin/python
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kubeadm
+short_description: Start a control plane or join a cluster, from whatever state a machine is in
+version_added: 0.1.0
+author: Ironbinder maintainers (@ironbinder)
+description:
+  - Runs C(kubeadm init) or C(kubeadm join) where it has not been done, and decides that by asking, not by looking for files.
+  - A control plane is done when its API is ready and knows the node and C(kubeadm-config). A worker is done when its kubelet is
+    healthy and the API knows the node.
+  - A machine on which kubeadm was interrupted before the cluster ever worked is reset and begun again, or resumed where its API
+    answers already.
+  - A machine that has worked and is silent is waited for. It is never reset.
+  - A working cluster that others made is adopted.
+options:
+  state:
+    description: V(init) makes a control plane, V(join) a worker.
+    type: str
+    choices: [init, join]
+    required: true
+  config:
+    description:
+      - kubeadm's configuration file on the target.
+      - It carries a join token too, which therefore never appears in a process list.
+    type: path
+    required: true
+  node_name:
+    description: Name of this machine's node object, the same as in O(config).
+    type: str
+    required: true
+  cri_socket:
+    description: Socket of the container runtime, for a reset.
+    type: str
+    default: unix:///run/containerd/containerd.sock
+  ignore_preflight_errors:
+    description: Names of kubeadm's preflight checks whose errors are only warnings here.
+    type: list
+    elements: str
+    default: []
+  timeout_seconds:
+    description: How long kubeadm itself may take.
+    type: int
+    default: 600
+  recovery_seconds:
+    description: How long a machine that has worked before, or has just been made, may take to answer.
+    type: int
+    default: 120
+attributes:
+  check_mode:
+    support: full
+    description: Asks, waits where it has to, and says what would be done.
+  diff_mode:
+    support: none
+    description: What changes is a cluster, not a text.
+  idempotent:
+    support: full
+    description: A machine that is done is left alone.
+"""
+
+EXAMPLES = r"""
+- name: Start the control plane
+  ironbinder.platform.kubeadm:
+    state: init
+    config: /var/lib/ironbinder/kubeadm-init.yaml
+    node_name: head1
+
+- name: Join a worker
+  ironbinder.platform.kubeadm:
+    state: join
+    config: /var/lib/ironbinder/kubeadm-join.yaml
+    node_name: worker1
+"""
+
+RETURN = r"""
+action:
+  description: What the machine needed, V(none), V(adopt), V(run), V(resume) or V(reset_and_run).
+  returned: success
+  type: str
+seconds:
+  description: Seconds of each of kubeadm's phases, of a reset, and in all.
+  returned: success
+  type: dict
+  sample: {"certs": 1.2, "wait-control-plane": 5.1, "total": 8.4}
+found:
+  description: What was found on the machine before anything was done; its taints are those after.
+  returned: success
+  type: dict
+  sample: {"marker": true, "answers": true, "node_registered": true, "taints": ["node-role.kubernetes.io/control-plane"]}
+lines:
+  description: kubeadm's own words about its failure, without secrets.
+  returned: failure
+  type: list
+  elements: str
+"""
+
+from dataclasses import asdict
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ironbinder.platform.plugins.module_utils._kubeadm import Kubeadm, KubeadmError
+from ansible_collections.ironbinder.platform.plugins.module_utils._kubeadm_host import LocalHost
+
+
+def main() -> None:
+    """Map the arguments to the work and its errors to Ansible's."""
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["init", "join"], "required": True},
+            "config": {"type": "path", "required": True},
+            "node_name": {"type": "str", "required": True},
+            "cri_socket": {"type": "str", "default": "unix:///run/containerd/containerd.sock"},
+            "ignore_preflight_errors": {"type": "list", "elements": "str", "default": []},
+            "timeout_seconds": {"type": "int", "default": 600},
+            "recovery_seconds": {"type": "int", "default": 120},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = Kubeadm(LocalHost(), **module.params).bring_about(check_mode=module.check_mode)
+    except KubeadmError as error:
+        module.fail_json(msg=str(error), lines=error.lines)
+    module.exit_json(
+        changed=result.changed,
+        action=result.action.value,
+        seconds=dict(result.seconds),
+        found=asdict(result.found),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+#!/usr/bin/python
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Look at one machine, for site_check."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: site_probe
+short_description: Look at a machine and at what it can reach
+version_added: 0.1.0
+author: Ironbinder maintainers (@ironbinder)
+description:
+  - Tells what M(ironbinder.platform.site_check) has to know about a machine beyond Ansible's facts.
+  - Reads only, and opens connections that it closes again.
+  - All options are filled in from the site contract by the action plugin of the same name. A contract that is wrong never
+    stops the probe.
+options:
+  modules:
+    description: Kernel modules to look for.
+    type: list
+    elements: str
+    default: [overlay, br_netfilter]
+  peers:
+    description: Addresses of other nodes to try a TCP connection to.
+    type: list
+    elements: str
+    default: []
+  peer_port:
+    description: Port of these connections. A refusal counts as reached.
+    type: int
+    default: 22
+  neighbours:
+    description: Addresses to ask for by ARP.
+    type: list
+    elements: str
+    default: []
+  urls:
+    description: URLs to read, by a name of your choice.
+    type: dict
+    default: {}
+  registry_url:
+    description: The C(/v2/) of the registry to log in to. Empty to log in nowhere.
+    type: str
+    default: ""
+  registry_username:
+    description: Account at the registry.
+    type: str
+    default: ""
+  registry_password:
+    description: Its password.
+    type: str
+    default: ""
+  ca_pem:
+    description: Certificates to trust beside the machine's own, in PEM.
+    type: str
+    default: ""
+  asked_epoch:
+    description: The controller's time when it asked, in seconds. Handed back, to compare clocks by.
+    type: float
+attributes:
+  check_mode:
+    description: Does the same in check mode.
+    support: full
+  diff_mode:
+    description: Changes nothing.
+    support: none
+  idempotent:
+    description: Changes nothing.
+    support: full
+seealso:
+  - module: ironbinder.platform.site_check
+"""
+
+EXAMPLES = r"""
+- name: Look at every machine
+  ironbinder.platform.site_probe:
+  become: true
+  register: probe
+"""
+
+RETURN = r"""
+probe:
+  description: What was seen.
+  returned: success
+  type: dict
+  contains:
+    listening: {description: "Listening TCP ports, each with C(port) and C(process).", type: list, elements: dict}
+    swaps: {description: Swap devices., type: list, elements: str}
+    modules: {description: "C(present), C(loadable), C(absent) or C(unknown) for each kernel module.", type: dict}
+    machine_id: {description: The machine-id., type: str}
+    cgroup: {description: "C(version) and C(controllers).", type: dict}
+    disk: {description: "C(path) and C(free_mb).", type: dict}
+    kubernetes: {description: "C(joined), C(api_version) and C(kubelet_version).", type: dict}
+    docker: {description: "C(socket) and C(engine).", type: dict}
+    peers: {description: What came of each connection., type: dict}
+    arp: {description: Hardware addresses of those that answered., type: dict}
+    urls: {description: "C(status) and C(seconds), or C(error) and C(detail), for each URL.", type: dict}
+    root: {description: Whether this ran as root., type: bool}
+    epoch: {description: The machine's time in seconds., type: float}
+    asked_epoch: {description: The controller's., type: float}
+"""
+
+import os
+import ssl
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ironbinder.platform.plugins.module_utils._probe_machine import MachineProbe
+from ansible_collections.ironbinder.platform.plugins.module_utils._probe_network import (
+    ask_neighbours,
+    ask_peers,
+    ask_registry_login,
+    ask_url,
+    context_for,
+)
+
+
+def ask_urls(params: dict[str, Any]) -> dict[str, Any]:
+    """Read all URLs at once, and log in to the registry."""
+    try:
+        context = context_for(params["ca_pem"])
+    except (ssl.SSLError, ValueError):  # a CA file that is none; the controller's look reports it
+        context = context_for("")
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        jobs = {name: pool.submit(ask_url, str(url), context) for name, url in params["urls"].items()}
+        if params["registry_url"]:
+            account = (params["registry_username"], params["registry_password"])
+            jobs["registry_login"] = pool.submit(
+                ask_registry_login, params["registry_url"], *account, context
+            )
+        return {name: job.result() for name, job in jobs.items()}
+
+
+def look(params: dict[str, Any]) -> dict[str, Any]:
+    """Look at this machine. The slow questions, to others, are asked at once."""
+    epoch = time.time()
+    machine = MachineProbe(Path("/"), os.uname().release)
+    with ThreadPoolExecutor(max_workers=3) as pool:
+        peers = pool.submit(ask_peers, params["peers"], params["peer_port"])
+        arp = pool.submit(ask_neighbours, params["neighbours"])
+        urls = pool.submit(ask_urls, params)
+        return {
+            "listening": machine.listening(),
+            "swaps": machine.swaps(),
+            "modules": machine.modules(params["modules"]),
+            "machine_id": machine.machine_id(),
+            "cgroup": machine.cgroup(),
+            "disk": machine.disk(),
+            "kubernetes": machine.kubernetes(),
+            "docker": machine.docker(),
+            "peers": peers.result(),
+            "arp": arp.result(),
+            "urls": urls.result(),
+            "root": os.geteuid() == 0,
+            "epoch": epoch,
+            "asked_epoch": params["asked_epoch"],
+        }
+
+
+def main() -> None:
+    """Answer Ansible."""
+    module = AnsibleModule(
+        argument_spec={
+            "modules": {"type": "list", "elements": "str", "default": ["overlay", "br_netfilter"]},
+            "peers": {"type": "list", "elements": "str", "default": []},
+            "peer_port": {"type": "int", "default": 22},
+            "neighbours": {"type": "list", "elements": "str", "default": []},
+            "urls": {"type": "dict", "default": {}},
+            "registry_url": {"type": "str", "default": ""},
+            "registry_username": {"type": "str", "default": ""},
+            "registry_password": {"type": "str", "default": "", "no_log": True},
+            "ca_pem": {"type": "str", "default": ""},
+            "asked_epoch": {"type": "float"},
+        },
+        supports_check_mode=True,
+    )
+    module.exit_json(changed=False, probe=look(module.params))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""The site under test: what its playbooks see, and an inventory that pytest-testinfra can read.
+
+pytest-testinfra reads `ansible-inventory --list`, which shows templates as they are written and knows
+no role defaults. So Ansible itself is asked once, by site_facts.yml.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+SECRETS = ("site_hub_api_tokens", "site_hub_proxy_tokens", "site_registry_password")
+
+
+@dataclass(frozen=True)
+class Site:
+    """What the inventory says, by host, every template filled in."""
+
+    inventory: str
+    told: Mapping[str, Mapping[str, Any]]
+
+    def hosts(self, *groups: str) -> list[str]:
+        """Return the hosts of these groups."""
+        return [name for name, host in self.told.items() if set(groups) & set(host["groups"])]
+
+    def variables(self, host: str) -> Mapping[str, Any]:
+        """Return the contract's values as one host sees them."""
+        values: Mapping[str, Any] = self.told[host]["variables"]
+        return values
+
+    @property
+    def contract(self) -> Mapping[str, Any]:
+        """Return the contract's values as the first head sees them."""
+        return self.variables(self.hosts("head")[0])
+
+    @property
+    def hubs(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return the hubs by name, see `resolve_hubs`."""
+        hubs: Mapping[str, Mapping[str, Any]] = self.contract["site_resolved_hubs"]
+        return hubs
+
+    def secrets(self) -> dict[str, str]:
+        """Return every secret of the site by the variable it is in."""
+        found: dict[str, str] = {}
+        for name in SECRETS:
+            value = self.contract[name]
+            found.update(
+                {f"{name}.{key}": token for key, token in value.items()}
+                if isinstance(value, Mapping)
+                else {name: value}
+            )
+        return {name: value for name, value in found.items() if value}
+
+
+def read_site(inventory: str | None, folder: Path) -> Site:
+    """Ask Ansible about a site.
+
+    Args:
+        inventory: as for `ansible-playbook -i`; none means ansible.cfg's.
+        folder: where the answers may stay for the session; they hold secrets, so it should be private.
+
+    Raises:
+        RuntimeError: Ansible cannot read the inventory. Its words are in the text.
+    """
+    chosen = (
+        ["-i", str(Path(inventory).resolve()) if Path(inventory).exists() else inventory] if inventory else []
+    )
+    program = Path(sys.executable).with_name("ansible-playbook")
+    extra = f"--extra-vars={json.dumps({'folder': str(folder)})}"
+    run = subprocess.run(
+        [program, *chosen, extra, ROOT / "tests/infra/site_facts.yml"],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_FORCE_COLOR": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    told = {file.stem: json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))}
+    if run.returncode != 0 or not told:
+        raise RuntimeError(
+            f"Ansible cannot tell what site this is (inventory {inventory or 'of ansible.cfg'}):\n{run.stdout}{run.stderr}"
+        )
+    return Site(inventory or "", told)
+
+
+def write_inventory(site: Site, file: Path) -> None:
+    """Write the site's hosts and groups, with plain values, for pytest-testinfra."""
+    hosts = {}
+    for name, host in site.told.items():
+        hosts[name] = {key: value for key, value in host["connection"].items() if value}
+        # The plays become root; so do the tests.
+        hosts[name]["ansible_become"] = (host["connection"]["ansible_user"] or getpass.getuser()) != "root"
+    groups = sorted({group for host in site.told.values() for group in host["groups"]})
+    children: dict[str, Any] = {
+        group: {"hosts": {name: {} for name in site.hosts(group)}} for group in groups
+    }
+    file.write_text(json.dumps({"all": {"hosts": hosts, "children": children}}))
+    file.chmod(0o600)

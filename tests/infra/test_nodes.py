@@ -1,0 +1,94 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Machines that run pods and builds: the daemons are asked, not their files."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from live_site import Site
+
+testinfra_hosts = ["ansible://head", "ansible://workers"]
+
+
+@pytest.fixture
+def told(host: Any, site: Site) -> Any:
+    """Return the contract's values for the tested host."""
+    return site.variables(host.backend.host)
+
+
+def containerd_setting(host: Any, key: str) -> set[str]:
+    """Return the values of a key wherever it stands in the configuration containerd runs with."""
+    return set(
+        re.findall(
+            rf"^\s*{key} = ['\"]?([^'\"\n]*)", host.check_output("containerd config dump"), re.MULTILINE
+        )
+    )
+
+
+def test_swap_is_off(host: Any) -> None:
+    assert host.check_output("tail -n +2 /proc/swaps") == ""
+    assert host.run("grep -E '^[^#]\\S*\\s+\\S+\\s+swap\\s' /etc/fstab").stdout == ""
+
+
+@pytest.mark.parametrize("name", ["docker", "containerd", "kubelet"])
+def test_daemon_runs_and_starts_at_boot(host: Any, name: str) -> None:
+    service = host.service(name)
+    assert service.is_running
+    assert service.is_enabled
+
+
+def test_docker_uses_the_mirrors(host: Any, told: Any) -> None:
+    mirrors = json.loads(host.check_output("docker info --format '{{json .RegistryConfig.Mirrors}}'")) or []
+    assert [mirror.rstrip("/") for mirror in mirrors] == [
+        mirror.rstrip("/") for mirror in told["site_docker_hub_mirrors"]
+    ]
+
+
+def test_docker_pulls(host: Any, told: Any) -> None:
+    image = told["site_docker_probe_image"]
+    # An image that is here already would prove nothing.
+    host.run("docker image rm --force %s", image)
+    pulled = host.run("docker pull --quiet %s", image)
+    assert pulled.rc == 0, pulled.stderr
+
+
+def test_docker_trusts_and_knows_the_registry(host: Any, told: Any) -> None:
+    # The daemon meets the registry's certificate before any answer; an image that is not there is an answer.
+    pulled = host.run("docker pull --quiet %s", f"{told['site_registry_host']}/ironbinder/absent:none")
+    assert pulled.rc != 0
+    assert not re.search(
+        "x509|certificate|HTTP response to HTTPS|refused|timeout|no such host", pulled.stderr
+    ), pulled.stderr
+
+
+def test_containerd_and_kubelet_use_the_same_cgroup_driver(host: Any) -> None:
+    kubelet = re.search(
+        r"^cgroupDriver: (\w+)$", host.check_output("cat /var/lib/kubelet/config.yaml"), re.MULTILINE
+    )
+    driver = {"true": "systemd", "false": "cgroupfs"}
+    assert kubelet
+    assert {driver[value] for value in containerd_setting(host, "SystemdCgroup")} == {kubelet[1]}
+
+
+def test_containerd_pulls_as_it_does_for_pods(host: Any, told: Any) -> None:
+    folders = containerd_setting(host, "config_path") - {""}
+    assert len(folders) == 1, f"containerd has these folders of registry settings: {folders}"
+    image = told["site_pause_image"]
+    if told["site_image_mirrors"]:
+        registry = image.split("/")[0]
+        assert told["site_image_mirrors"][registry] in host.check_output(
+            f"cat {folders.pop()}/{registry}/hosts.toml"
+        )
+        folders = containerd_setting(host, "config_path") - {""}
+    # In a namespace of its own, so that it is pulled whatever the kubelet has.
+    pulled = host.run("ctr --namespace ironbinder-test images pull --hosts-dir %s %s", folders.pop(), image)
+    host.run("ctr --namespace ironbinder-test images remove %s", image)
+    assert pulled.rc == 0, pulled.stderr
+
+
+def test_kernel_forwards_what_pods_send(host: Any) -> None:
+    assert host.sysctl("net.ipv4.ip_forward") == 1

@@ -1,0 +1,56 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+from __future__ import annotations
+
+import inspect
+from dataclasses import fields
+
+import pytest
+import yaml
+from ansible.errors import AnsibleFilterError
+from ansible_collections.ironbinder.platform.plugins.filter import binderhub_problems, binderhub_values
+from ansible_collections.ironbinder.platform.plugins.module_utils import _binderhub_values
+from ansible_collections.ironbinder.platform.plugins.module_utils._hubs import resolve_hubs
+
+HUB = resolve_hubs({"binder": {}}, "http://proxy.example.org", "192.0.2.10")["binder"]
+
+
+def test_values_come_through():
+    result = binderhub_values.FilterModule().filters()["binderhub_values"](
+        HUB, api_token="a", proxy_token="b", registry_host="r", registry_prefix="x/y-"
+    )
+    assert set(result) == {"config", "secrets"}
+
+
+@pytest.mark.parametrize(
+    ("hub", "more"),
+    [
+        (HUB, {"registry_prefix": "x"}),
+        (HUB, {"registry_prefix": "x/y", "nope": 1}),
+        ({}, {"registry_prefix": "x/y"}),
+    ],
+)
+def test_errors_are_ansibles(hub, more):
+    with pytest.raises(AnsibleFilterError, match="binderhub_values"):
+        binderhub_values.binderhub_values(hub, api_token="a", proxy_token="b", registry_host="r", **more)
+
+
+def test_problems_come_through():
+    good = {"registry_host": "r", "chart_version": "1.0.0", "api_tokens": {}, "proxy_tokens": {}}
+    (found,) = binderhub_problems.FilterModule().filters()["binderhub_problems"](
+        {}, registry_prefix="x", **good
+    )
+    assert "site_registry_prefix" in found
+    with pytest.raises(AnsibleFilterError, match="binderhub_problems"):
+        binderhub_problems.binderhub_problems({}, nope=1)
+
+
+def test_what_is_documented_is_what_is_taken():
+    documented = set(yaml.safe_load(binderhub_values.DOCUMENTATION)["options"]) - {
+        "_input",
+        "api_token",
+        "proxy_token",
+    }
+    assert documented == {field.name for field in fields(_binderhub_values.Settings)}
+    documented = set(yaml.safe_load(binderhub_problems.DOCUMENTATION)["options"]) - {"_input"}
+    assert documented == set(inspect.signature(_binderhub_values.problems).parameters) - {"hubs"}

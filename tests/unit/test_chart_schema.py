@@ -1,0 +1,99 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""The values that Ironbinder computes pass the official charts' own schemas.
+
+The schemas are not part of this repository; where they lie beside it, the test runs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from ansible_collections.ironbinder.platform.plugins.module_utils._binderhub_values import (
+    Settings,
+    hub_values,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._hubs import resolve_hubs
+from ansible_collections.ironbinder.platform.plugins.module_utils._mappings import merge
+
+REFERENCE = Path(__file__).parents[2].parent / "shared" / "reference"
+pytestmark = pytest.mark.skipif(
+    not REFERENCE.is_dir(), reason="the charts' schemas are not at ../shared/reference"
+)
+
+PLAIN = {"registry_host": "registry.example.org:5000", "registry_prefix": "binder/stfc-"}
+FULL = {
+    **PLAIN,
+    "registry_username": "pusher",
+    "registry_password": "x",
+    "ca_checksum": "abc",
+    "build_node_selector": {"hub.jupyter.org/node-purpose": "user"},
+    "hub_database": "sqlite-pvc",
+}
+
+
+def without_required(schema):
+    """Drop `required` from a schema of whole values: the charts' defaults fill in what we leave out."""
+    if isinstance(schema, list):
+        return [without_required(entry) for entry in schema]
+    if not isinstance(schema, dict):
+        return schema
+    # A condition keeps its own: there `required` decides, and what it asks for is ours to give.
+    return {
+        key: value if key in ("if", "then") else without_required(value)
+        for key, value in schema.items()
+        if key != "required"
+    }
+
+
+def schema(name):
+    return without_required(yaml.safe_load((REFERENCE / name).read_text(encoding="utf-8")))
+
+
+def computed(settings, url, **hub):
+    entry = resolve_hubs({"binder": hub}, url, "192.0.2.10")["binder"]
+    result = hub_values(entry, Settings(**settings), "a" * 64, "b" * 64)
+    return merge(result["config"], result["secrets"])
+
+
+@pytest.mark.parametrize("url", ["http://proxy.example.org", "https://binder.example.org"])
+@pytest.mark.parametrize("settings", [PLAIN, FULL, {**FULL, "registry_plain_http_enabled": True}])
+def test_values_pass(settings, url):
+    values = computed(settings, url)
+    jsonschema.validate(values, schema("binderhub-chart.schema.yaml"))
+    jsonschema.validate(values["jupyterhub"], schema("jupyterhub-chart.schema.yaml"))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"servicee": {}},
+        {"service": {"type": "Nodeport"}},
+        {"registry": {"prefix": "x"}},
+        {"podAnnotations": {"a": 1}},
+        {"imageCleaner": {"delay": "5"}},
+    ],
+)
+def test_a_wrong_value_would_be_seen(wrong):
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(computed(FULL, "http://x", values=wrong), schema("binderhub-chart.schema.yaml"))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"proxy": {"service": {"nodePort": 1}}},
+        {"scheduling": {"userScheduler": {"replicas": "2"}}},
+        {"imagePullSecret": {"username": None}},
+        {"hub": {"db": {"type": "sqlite"}}},
+    ],
+)
+def test_a_wrong_hub_value_would_be_seen(wrong):
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(
+            computed(FULL, "http://x", values={"jupyterhub": wrong})["jupyterhub"],
+            schema("jupyterhub-chart.schema.yaml"),
+        )

