@@ -85,6 +85,12 @@ class MachineProbe:
 
     def listening(self) -> list[dict[str, Any]]:
         """Listening TCP ports with the process that holds each, `` where it cannot be seen."""
+        holders = self._holders()
+        if "" in holders.values():  # a service that restarts between the two looks has another socket now
+            holders = self._holders()
+        return [{"port": port, "process": holders[port]} for port in sorted(holders)]
+
+    def _holders(self) -> dict[int, str]:
         sockets = self._sockets()
         holders: dict[int, str] = dict.fromkeys(sockets.values(), "")
         for process in (self.root / "proc").glob("[0-9]*"):
@@ -96,7 +102,7 @@ class MachineProbe:
                 port = sockets.get(link[8:-1]) if link.startswith("socket:[") else None
                 if port is not None and not holders[port]:
                     holders[port] = self._text(f"proc/{process.name}/comm").strip()
-        return [{"port": port, "process": holders[port]} for port in sorted(holders)]
+        return holders
 
     def kubernetes(self) -> dict[str, Any]:
         """Whether a kubelet has joined, and the versions of kubelet and API that are set up here."""

@@ -216,6 +216,8 @@ def test_images_stay_as_they_were(daemon: DockerDaemon, before: dict[str, str], 
     daemon.remote["docker.io/library/hello-world:latest"] = (pulled, DIGEST)
     prove_pulls(DockerEngine(daemon.path, 5), HELLO, [], lambda mirror, image: DIGEST)
     assert daemon.images == before
+    # The newer image must not stay behind without a name either.
+    assert ("DELETE /images/sha256:new" in daemon.calls) is (pulled == "sha256:new")
 
 
 def test_docker_hub_in_place_of_the_mirror_is_found_out(daemon: DockerDaemon) -> None:

@@ -1,0 +1,192 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Looks for secrets where none may be. Runs on any host: Python 3.9, the standard library, reads only.
+
+It is told what to look for on its standard input, since arguments are among the places it looks at:
+{"secrets": {name: value}, "action": "scan" or "watch", "loose": [folders], "never": [folders], ...}.
+It answers with JSON that names places, and never a secret.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import shlex
+import stat
+import subprocess
+import sys
+import time
+import urllib.parse
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+CHUNK = 1 << 20
+# A shorter piece of a secret would be found in anything.
+SHORTEST = 8
+# Trees that are no files of anybody's, or hold the images of containers.
+SKIPPED = re.compile(
+    r"^/(proc|sys|dev)(/|$)|^/var/lib/(docker|containerd|etcd)(/|$)|^/var/lib/kubelet/pods/[^/]+/(volumes|containers)(/|$)"
+    r"|^/run/(containerd|docker)(/|$)"
+)
+
+
+def _in_base64(secret: bytes) -> set[bytes]:
+    """What the secret becomes inside of longer text that is then encoded: one form for each alignment."""
+    found = set()
+    for offset in range(3):
+        text = base64.b64encode(b"\0" * offset + secret)
+        # The first and the last characters mix with what stands around it.
+        found.add(text[-(-offset * 4 // 3) : len(text) // 4 * 4 - 4])
+    return found
+
+
+def forms(secret: str) -> set[bytes]:
+    """Every way in which this secret may have been written down."""
+    raw = secret.encode()
+    texts = {
+        secret,
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        repr(secret)[1:-1],
+        urllib.parse.quote(secret, safe=""),
+        urllib.parse.quote_plus(secret),
+        shlex.quote(secret),
+        secret.replace("'", "''"),
+    }
+    found = {text.encode() for text in texts} | _in_base64(raw) | {raw.hex().encode()}
+    return {form for form in found if len(form) >= SHORTEST}
+
+
+class Canaries:
+    """The secrets to look for."""
+
+    def __init__(self, secrets: Mapping[str, str]) -> None:
+        self.by_form = {form: name for name, secret in secrets.items() for form in forms(secret)}
+        self.longest = max((len(form) for form in self.by_form), default=0)
+        # One pass for all of them.
+        self.pattern = re.compile(
+            b"|".join(re.escape(form) for form in sorted(self.by_form, key=len, reverse=True)) or b"(?!)"
+        )
+
+    def in_bytes(self, data: bytes) -> set[str]:
+        """Names of the secrets in `data`."""
+        return {self.by_form[match.group()] for match in self.pattern.finditer(data)}
+
+    def in_stream(self, stream: BinaryIO) -> set[str]:
+        """Names of the secrets in a stream of any length."""
+        found: set[str] = set()
+        rest = b""
+        while True:
+            block = stream.read(CHUNK)
+            if not block:
+                return found
+            found |= self.in_bytes(rest + block)
+            rest = (rest + block)[-self.longest :]
+
+
+def files(folders: Iterable[str], since: float = 0.0) -> Iterator[tuple[str, os.stat_result]]:
+    """Regular files below these folders that changed after `since`, none of them twice."""
+    seen = set()
+    for folder in folders:
+        for place, names, entries in os.walk(folder):
+            names[:] = [name for name in names if not SKIPPED.match(f"{place.rstrip('/')}/{name}")]
+            for entry in entries:
+                path = f"{place.rstrip('/')}/{entry}"
+                try:
+                    told = os.lstat(path)
+                except OSError:  # gone in the meantime
+                    continue
+                if (
+                    stat.S_ISREG(told.st_mode)
+                    and told.st_mtime >= since
+                    and (told.st_dev, told.st_ino) not in seen
+                ):
+                    seen.add((told.st_dev, told.st_ino))
+                    yield path, told
+
+
+def _in_file(path: str, canaries: Canaries) -> set[str]:
+    try:
+        with Path(path).open("rb") as stream:
+            return canaries.in_stream(stream)
+    except OSError:
+        return set()
+
+
+def scan(
+    canaries: Canaries, loose: Iterable[str], never: Iterable[str], since: float = 0.0
+) -> list[dict[str, str]]:
+    """Look through files.
+
+    Args:
+        loose: folders in which a secret may lie, but only in files that nobody but their owner can read.
+        never: folders in which no secret may be: logs, caches, temporary files.
+        since: leave out files that have not changed since this time, in seconds.
+    """
+    told = []
+    for path, about in files(never, since):
+        for name in sorted(_in_file(path, canaries)):
+            told.append({"secret": name, "place": path, "why": "no secret may be here"})
+    for path, about in files(loose, since):
+        mode = stat.S_IMODE(about.st_mode)
+        if mode & 0o077:
+            for name in sorted(_in_file(path, canaries)):
+                told.append({"secret": name, "place": path, "why": f"its mode is {mode:04o}"})
+    return told
+
+
+def scan_journal(canaries: Canaries) -> list[dict[str, str]]:
+    """Look through the system's journal, which is compressed on disk."""
+    try:
+        with subprocess.Popen(
+            ["journalctl", "--no-pager", "--output=export"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as journal:
+            found = canaries.in_stream(journal.stdout) if journal.stdout else set()
+    except OSError:  # no systemd here
+        return []
+    return [
+        {"secret": name, "place": "the journal", "why": "no secret may be here"} for name in sorted(found)
+    ]
+
+
+def scan_processes(canaries: Canaries, root: Path = Path("/proc")) -> list[dict[str, str]]:
+    """Look through the arguments of all processes."""
+    told = []
+    for process in root.glob("[0-9]*"):
+        try:
+            arguments = (process / "cmdline").read_bytes()
+        except OSError:  # it has ended
+            continue
+        for name in sorted(canaries.in_bytes(arguments)):
+            program = arguments.split(b"\0")[0].decode(errors="replace")
+            told.append(
+                {"secret": name, "place": f"arguments of {program}", "why": "everybody can list processes"}
+            )
+    return told
+
+
+def watch(canaries: Canaries, stop: Path, seconds: float, pause: float = 0.05) -> list[dict[str, str]]:
+    """Look at processes again and again, until the file `stop` is there or the time is up."""
+    found: dict[tuple[str, ...], dict[str, str]] = {}
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and not stop.exists():
+        for hit in scan_processes(canaries):
+            found[tuple(hit.values())] = hit
+        time.sleep(pause)
+    return list(found.values())
+
+
+def answer(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Do what the standard input asks for."""
+    canaries = Canaries(given["secrets"])
+    if given["action"] == "watch":
+        return {"found": watch(canaries, Path(given["stop"]), float(given["seconds"]))}
+    found = scan(canaries, given.get("loose", []), given.get("never", []), float(given.get("since", 0)))
+    return {"found": found + scan_processes(canaries) + scan_journal(canaries)}
+
+
+if __name__ == "__main__":
+    print(json.dumps(answer(json.load(sys.stdin))))

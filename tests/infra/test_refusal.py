@@ -1,0 +1,53 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""A refused run leaves every machine exactly as it was."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from live_site import ROOT, Site
+from snapshot import differences
+
+from playbooks import answers, play, start_script
+
+# Faults that no stage but preflight would see before it had changed something.
+FAULTS: dict[str, dict[str, Any]] = {
+    "reversed pool": {"site_floating_pool": "192.0.2.9-192.0.2.1"},
+    "no chart version": {"site_binderhub_chart_version": ""},
+    "prefix without a level": {"site_registry_prefix": "images-"},
+    "misspelt variable and overlapping ranges": {
+        "site_pod_subnett": "x",
+        "site_service_subnet": "10.244.0.0/16",
+    },
+}
+
+
+def take(site: Site, folder: Path) -> dict[str, Any]:
+    """A snapshot of every machine."""
+    return answers(start_script(site.inventory, "snapshot.py", folder), folder)
+
+
+@pytest.fixture(scope="module")
+def before(site: Site, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Every machine before the refused runs."""
+    return take(site, tmp_path_factory.mktemp("before"))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_refused_run_changes_nothing(fault: str, site: Site, before: dict[str, Any], tmp_path: Path) -> None:
+    """Packages, files, units, containers and objects of the cluster are identical after it."""
+    log = tmp_path / "site.log"
+    code = play(site.inventory, ROOT / "site.yml", "-e", json.dumps(FAULTS[fault]), log=log)
+    output = log.read_text(errors="replace")
+    assert code != 0
+    assert "Preflight refuses this site" in output
+    assert not re.search(r"changed=[1-9]", output)
+    after = take(site, tmp_path / "after")
+    assert set(after) == set(before)
+    told = {host: differences(before[host], after[host]) for host in before}
+    assert {host: lines for host, lines in told.items() if lines} == {}

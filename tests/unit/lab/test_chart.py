@@ -1,0 +1,560 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""The lab's chart renders what the role asks for, hangs together, and refuses what it cannot do.
+
+Helm does the rendering: from IRONBINDER_HELM, which `make test` sets, or from PATH.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import sys
+import types
+from collections import defaultdict
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from ansible_collections.ironbinder.platform.plugins.module_utils._binderhub_values import (
+    Settings,
+    hub_values,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._hubs import resolve_hubs
+from ansible_collections.ironbinder.platform.plugins.module_utils._mappings import merge
+
+ROOT = Path(__file__).resolve().parents[3]
+CHART = ROOT / "lab" / "chart"
+REFERENCE = ROOT.parent / "shared" / "reference"
+HELM = os.environ.get("IRONBINDER_HELM") or shutil.which("helm")
+KUBERNETES = yaml.safe_load((ROOT / "roles/site/defaults/main/versions.yml").read_text())[
+    "site_kubernetes_version"
+]
+
+needs_helm = pytest.mark.skipif(not HELM, reason="no Helm: set IRONBINDER_HELM or put helm in PATH")
+PASSWORD = 'it\'s "quoted" ü {{ x }} #\\ $HOME'  # what templates mangle
+
+
+def site_values(**hub):
+    """Values as role binderhub computes them for the lab's kind of site."""
+    entry = resolve_hubs({"binder": hub}, "http://172.30.77.31", "172.30.77.101-172.30.77.101")["binder"]
+    settings = Settings(
+        registry_host="172.30.77.41:5000",
+        registry_prefix="binder/lab-",
+        registry_username="binder",
+        registry_password=PASSWORD,
+        ca_checksum="abc",
+        build_node_selector={"hub.jupyter.org/node-purpose": "user"},
+    )
+    result = hub_values(entry, settings, "a" * 64, "b" * 64)
+    return merge(result["config"], result["secrets"])
+
+
+def helm(tmp_path, values, command="template"):
+    file = tmp_path / "values.json"
+    file.write_text(json.dumps(values), encoding="utf-8")
+    argv = [
+        str(HELM),
+        command,
+        *(["binder"] if command == "template" else []),
+        str(CHART),
+        "--values",
+        str(file),
+    ]
+    if command == "template":
+        argv += ["--namespace", "ns1", "--kube-version", KUBERNETES]
+    return subprocess.run(argv, capture_output=True, text=True, check=False)
+
+
+def render(tmp_path, values):
+    result = helm(tmp_path, values)
+    assert result.returncode == 0, result.stderr
+    objects = [entry for entry in yaml.safe_load_all(result.stdout) if entry]
+    return {(entry["kind"], entry["metadata"]["name"]): entry for entry in objects}
+
+
+def pod(objects, name):
+    return objects["Deployment", name]["spec"]["template"]["spec"]
+
+
+@pytest.fixture
+def objects(tmp_path):
+    return render(tmp_path, site_values())
+
+
+@needs_helm
+def test_lint_passes(tmp_path):
+    result = helm(tmp_path, site_values(), "lint")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "WARNING" not in result.stdout
+
+
+@needs_helm
+def test_objects_have_upstreams_names(objects):
+    assert {name for kind, name in objects if kind == "Deployment"} == {
+        "binder",
+        "hub",
+        "proxy",
+        "user-scheduler",
+    }
+    assert {name for kind, name in objects if kind == "Service"} == {
+        "binder",
+        "hub",
+        "proxy-api",
+        "proxy-public",
+    }
+    assert {name for kind, name in objects if kind == "Secret"} == {
+        "binder-secret",
+        "binder-build-docker-config",
+        "hub",
+        "image-pull-secret",
+    }
+
+
+@needs_helm
+def test_only_the_proxy_holds_the_floating_address(objects):
+    services = {name: entry["spec"] for (kind, name), entry in objects.items() if kind == "Service"}
+    balanced = [name for name, spec in services.items() if spec.get("type") == "LoadBalancer"]
+    assert balanced == ["proxy-public"]
+    assert services["proxy-public"]["loadBalancerIP"] == "172.30.77.101"
+    assert services["binder"]["type"] == "NodePort"
+    assert services["binder"]["ports"] == [
+        {"name": "http", "protocol": "TCP", "port": 80, "targetPort": 8585, "nodePort": 30585}
+    ]
+
+
+@needs_helm
+def test_whatever_a_pod_refers_to_exists(objects):
+    for (kind, name), entry in objects.items():
+        if kind != "Deployment":
+            continue
+        labels, spec = entry["spec"]["template"]["metadata"]["labels"], pod(objects, name)
+        assert entry["spec"]["selector"]["matchLabels"].items() <= labels.items()
+        if "serviceAccountName" in spec:
+            assert ("ServiceAccount", spec["serviceAccountName"]) in objects
+        for reference in spec.get("imagePullSecrets", []):
+            assert ("Secret", reference["name"]) in objects
+        for volume in spec.get("volumes", []):
+            if "secret" in volume:
+                assert ("Secret", volume["secret"]["secretName"]) in objects
+            if "configMap" in volume:
+                assert ("ConfigMap", volume["configMap"]["name"]) in objects
+        volumes = {volume["name"] for volume in spec.get("volumes", [])}
+        for container in spec["containers"]:
+            assert {mount["name"] for mount in container.get("volumeMounts", [])} <= volumes
+            for variable in container.get("env", []):
+                wanted = variable.get("valueFrom", {}).get("secretKeyRef")
+                if wanted:
+                    assert wanted["key"] in objects["Secret", wanted["name"]]["stringData"]
+
+
+@needs_helm
+def test_services_reach_a_port_of_their_pods(objects):
+    for (kind, name), service in objects.items():
+        if kind != "Service":
+            continue
+        [target] = [
+            entry["spec"]["template"]
+            for (other, _), entry in objects.items()
+            if other == "Deployment"
+            and service["spec"]["selector"].items() <= entry["spec"]["template"]["metadata"]["labels"].items()
+        ]
+        ports = [port for container in target["spec"]["containers"] for port in container["ports"]]
+        known = {port["name"] for port in ports} | {port["containerPort"] for port in ports}
+        assert {port["targetPort"] for port in service["spec"]["ports"]} <= known, name
+
+
+@needs_helm
+def test_roles_are_bound_to_the_pods_accounts(objects):
+    for (kind, _), entry in objects.items():
+        if kind in ("RoleBinding", "ClusterRoleBinding"):
+            [subject] = entry["subjects"]
+            assert ("ServiceAccount", subject["name"]) in objects
+            assert subject["namespace"] == "ns1"
+            if kind == "RoleBinding":
+                assert ("Role", entry["roleRef"]["name"]) in objects
+
+
+@needs_helm
+def test_base_paths_reach_probes_and_the_error_page(objects):
+    [binder] = pod(objects, "binder")["containers"]
+    [hub] = pod(objects, "hub")["containers"]
+    [proxy] = pod(objects, "proxy")["containers"]
+    assert binder["readinessProbe"]["httpGet"] == {"path": "/binderhub/metrics", "port": "binder"}
+    assert "enabled" not in binder["livenessProbe"]
+    assert hub["readinessProbe"]["httpGet"]["path"] == "/jupyterhub/hub/health"
+    assert "--error-target=http://hub:8081/jupyterhub/hub/error" in proxy["command"]
+
+
+@needs_helm
+def test_credentials_arrive_unchanged(objects):
+    push = json.loads(objects["Secret", "binder-build-docker-config"]["stringData"]["config.json"])
+    pull = json.loads(objects["Secret", "image-pull-secret"]["stringData"][".dockerconfigjson"])
+    wanted = f"binder:{PASSWORD}".encode()
+    assert base64.b64decode(push["auths"]["https://172.30.77.41:5000"]["auth"]) == wanted
+    assert base64.b64decode(pull["auths"]["172.30.77.41:5000"]["auth"]) == wanted
+    binder = yaml.safe_load(objects["Secret", "binder-secret"]["stringData"]["values.yaml"])
+    assert binder["registry"]["password"] == PASSWORD
+    hub = objects["Secret", "hub"]["stringData"]
+    assert hub["hub.services.binder.apiToken"] == "a" * 64
+    assert hub["hub.config.ConfigurableHTTPProxy.auth_token"] == "b" * 64
+
+
+@needs_helm
+def test_secrets_are_in_secrets_only(objects):
+    for (kind, name), entry in objects.items():
+        if kind != "Secret":
+            text = json.dumps(entry, ensure_ascii=False)
+            for secret in ("a" * 64, "b" * 64, json.dumps(PASSWORD, ensure_ascii=False)[1:-1]):
+                assert secret not in text, (kind, name)
+
+
+@needs_helm
+def test_rendering_twice_gives_the_same(tmp_path):
+    assert helm(tmp_path, site_values()).stdout == helm(tmp_path, site_values()).stdout
+
+
+@needs_helm
+def test_tokens_are_made_where_none_is_given(tmp_path):
+    values = site_values()
+    values["jupyterhub"]["hub"]["services"]["binder"]["apiToken"] = None
+    values["jupyterhub"]["proxy"]["secretToken"] = None
+    data = render(tmp_path, values)["Secret", "hub"]["stringData"]
+    tokens = {data["hub.services.binder.apiToken"], data["hub.config.ConfigurableHTTPProxy.auth_token"]}
+    assert [len(token) for token in tokens] == [64, 64]
+
+
+@needs_helm
+def test_sessions_go_through_the_user_scheduler(objects):
+    config = yaml.safe_load(objects["ConfigMap", "user-scheduler"]["data"]["config.yaml"])
+    assert config["profiles"][0]["schedulerName"] == "binder-user-scheduler"
+    assert config["leaderElection"]["resourceNamespace"] == "ns1"
+    [hub] = pod(objects, "hub")["containers"]
+    assert {"name": "USER_SCHEDULER_NAME", "value": "binder-user-scheduler"} in hub["env"]
+    [lock] = [
+        rule["resourceNames"]
+        for rule in objects["Role", "user-scheduler"]["rules"]
+        if "resourceNames" in rule
+    ]
+    assert lock == [config["leaderElection"]["resourceName"]]
+
+
+@needs_helm
+def test_without_the_user_scheduler_nothing_of_it_is_left(tmp_path):
+    values = merge(site_values(), {"jupyterhub": {"scheduling": {"userScheduler": {"enabled": False}}}})
+    objects = render(tmp_path, values)
+    assert not [key for key in objects if "scheduler" in key[1]]
+    [hub] = pod(objects, "hub")["containers"]
+    assert {"name": "USER_SCHEDULER_NAME", "value": ""} in hub["env"]
+
+
+@needs_helm
+@pytest.mark.parametrize(
+    ("match", "key"),
+    [
+        ("prefer", "preferredDuringSchedulingIgnoredDuringExecution"),
+        ("require", "requiredDuringSchedulingIgnoredDuringExecution"),
+        ("ignore", None),
+    ],
+)
+def test_core_pods_follow_the_nodes_purpose(tmp_path, match, key):
+    core = {"corePods": {"nodeAffinity": {"matchNodePurpose": match}}}
+    objects = render(tmp_path, merge(site_values(), {"jupyterhub": {"scheduling": core}}))
+    for name in ("binder", "hub", "proxy", "user-scheduler"):
+        affinity = pod(objects, name).get("affinity", {}).get("nodeAffinity", {})
+        assert list(affinity) == ([key] if key else [])
+
+
+@needs_helm
+def test_mounted_certificates_and_environment_reach_binder(objects):
+    spec = pod(objects, "binder")
+    assert {"name": "SSL_CERT_FILE", "value": "/etc/ssl/certs/ca-certificates.crt"} in spec["containers"][0][
+        "env"
+    ]
+    assert spec["volumes"][-1]["name"] == "node-ca-bundle"
+
+
+@needs_helm
+def test_images_are_those_the_lab_builds(objects):
+    built = [
+        entry["name"] for entry in yaml.safe_load((ROOT / "lab/images/images.yml").read_text())["images"]
+    ]
+    built += [
+        entry["name"].format(kubernetes=KUBERNETES) if entry["component"] == "kubernetes" else entry["name"]
+        for entry in yaml.safe_load((ROOT / "lab/artifacts/images.yml").read_text())
+    ]
+    defaults = yaml.safe_load((CHART / "values.yaml").read_text())
+    used = [
+        container["image"]
+        for kind, name in objects
+        if kind == "Deployment"
+        for container in pod(objects, name)["containers"]
+    ]
+    used.append(defaults["config"]["KubernetesBuildExecutor"]["build_image"])
+    used.append("{name}:{tag}".format(**defaults["jupyterhub"]["singleuser"]["image"]))
+    assert set(used) <= set(built)
+
+
+def test_sample_repositories_start_from_an_image_the_lab_builds():
+    built = [
+        entry["name"] for entry in yaml.safe_load((ROOT / "lab/images/images.yml").read_text())["images"]
+    ]
+    for dockerfile in (ROOT / "lab" / "repositories").glob("*/Dockerfile"):
+        [base] = [line.split()[1] for line in dockerfile.read_text().splitlines() if line.startswith("FROM ")]
+        assert base in built
+
+
+@needs_helm
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"servicee": {}},
+        {"service": {"type": "Nodeport"}},
+        {"registry": {"prefix": "x"}},
+        {"config": {"BinderHub": "x"}},
+        {"jupyterhub": {"hubb": {}}},
+        {"jupyterhub": {"hub": {"baseurl": "/"}}},
+        {"jupyterhub": {"proxy": {"service": {"loadbalancerIP": "192.0.2.1"}}}},
+    ],
+)
+def test_unknown_keys_and_wrong_types_are_refused(tmp_path, wrong):
+    result = helm(tmp_path, merge(site_values(), wrong))
+    assert result.returncode != 0
+    assert "don't meet the specifications of the schema" in result.stderr
+
+
+@needs_helm
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"imageBuilderType": "dind"}, "imageBuilderType: dind"),
+        ({"config": {"BinderHub": {"auth_enabled": True}}}, "auth_enabled"),
+        ({"config": {"BinderHub": {"hub_url": ""}}}, "hub_url is missing"),
+        ({"ingress": {"enabled": True}}, "ingress"),
+        ({"jupyterhub": {"proxy": {"https": {"enabled": True, "type": "letsencrypt"}}}}, "use offload"),
+        ({"jupyterhub": {"singleuser": {"storage": {"type": "dynamic"}}}}, "storage.type: dynamic"),
+        ({"jupyterhub": {"hub": {"db": {"type": "postgres"}}}}, "db.type: postgres"),
+        ({"jupyterhub": {"hub": {"existingSecret": "x"}}}, "existingSecret"),
+        ({"extraFiles": {"x": {"mountPath": "/x", "stringData": "x"}}}, "extraFiles"),
+    ],
+)
+def test_what_it_cannot_honour_is_refused_by_name(tmp_path, wrong, said):
+    result = helm(tmp_path, merge(site_values(), wrong))
+    assert result.returncode != 0
+    assert "the lab's chart cannot honour: " in result.stderr
+    assert said in result.stderr
+
+
+@needs_helm
+def test_offloaded_https_opens_443(tmp_path):
+    values = merge(site_values(), {"jupyterhub": {"proxy": {"https": {"enabled": True, "type": "offload"}}}})
+    ports = render(tmp_path, values)["Service", "proxy-public"]["spec"]["ports"]
+    assert [(port["port"], port["targetPort"]) for port in ports] == [(80, "http"), (443, "http")]
+
+
+@pytest.mark.skipif(not REFERENCE.is_dir(), reason="the charts' schemas are not at ../shared/reference")
+def test_keys_and_defaults_are_the_official_charts():
+    own = json.loads((CHART / "values.schema.json").read_text())
+    defaults = yaml.safe_load((CHART / "values.yaml").read_text())
+    pairs = [
+        ("binderhub-chart.schema.yaml", own, defaults),
+        ("jupyterhub-chart.schema.yaml", own["properties"]["jupyterhub"], defaults["jupyterhub"]),
+    ]
+    for name, mine, values in pairs:
+        official = yaml.safe_load((REFERENCE / name).read_text(encoding="utf-8"))
+        assert set(mine["properties"]) == set(official["properties"])
+        jsonschema.validate(values, official)
+
+
+# ---- the two Python configurations, with stand-ins for what only their images have ------------------
+
+
+class Section(dict):
+    """A section of traitlets' configuration: attributes and keys are the same thing."""
+
+    __getattr__ = dict.__getitem__
+    __setattr__ = dict.__setitem__
+
+
+class Config(defaultdict):
+    __getattr__ = defaultdict.__getitem__
+
+    def __init__(self):
+        super().__init__(Section)
+
+
+def module(monkeypatch, name, **members):
+    made = types.ModuleType(name)
+    made.__dict__.update(members)
+    monkeypatch.setitem(sys.modules, name, made)
+    return made
+
+
+@pytest.fixture
+def binder_config(monkeypatch, tmp_path):
+    class App:
+        @staticmethod
+        def class_trait_names(config):
+            return (
+                {"base_url", "docker_image_prefix", "hub_url", "use_registry", "auth_enabled"}
+                if config
+                else set()
+            )
+
+    class Build:
+        def get_cmd(self):
+            return ["jupyter-repo2docker", "--push", "http://example.org/x.git"]
+
+    app = module(monkeypatch, "binderhub.app", BinderHub=App, DockerRegistry=object)
+    build = module(monkeypatch, "binderhub.build", Build=Build)
+    builder = module(monkeypatch, "binderhub.builder", Build=Build)
+    module(monkeypatch, "binderhub", app=app, build=build, builder=builder)
+    module(monkeypatch, "tornado")
+    module(
+        monkeypatch, "tornado.httpclient", AsyncHTTPClient=object, HTTPClientError=OSError, HTTPRequest=object
+    )
+    module(monkeypatch, "tornado.httputil", url_concat=None)
+    monkeypatch.setenv("POD_NAMESPACE", "ns1")
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "t")
+    monkeypatch.setenv("JUPYTERHUB_API_URL", "")
+    monkeypatch.setenv("BINDERHUB_VALUES_FILE", str(tmp_path / "values.yaml"))
+
+    def load(values):
+        (tmp_path / "values.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+        scope = {"get_config": Config}
+        source = CHART / "files" / "binderhub_config.py"
+        exec(compile(source.read_text(encoding="utf-8"), str(source), "exec"), scope)
+        return scope
+
+    return load
+
+
+def test_official_keys_become_the_traits_of_0_1_0(binder_config):
+    scope = binder_config(site_values())
+    traits = scope["c"]["BinderHub"]
+    assert traits.docker_image_prefix == "172.30.77.41:5000/binder/lab-"
+    assert traits.docker_registry_host == "https://172.30.77.41:5000"
+    assert traits.docker_push_secret == "binder-build-docker-config"
+    assert traits.build_docker_host == "unix:///var/run/docker.sock"
+    assert traits.build_node_selector == {"hub.jupyter.org/node-purpose": "user"}
+    assert (traits.build_namespace, traits.hub_api_token) == ("ns1", "t")
+    assert os.environ["JUPYTERHUB_API_URL"].endswith("/jupyterhub/hub/api/")
+    assert "build_memory_limit" not in traits  # repo2docker no longer has the option it becomes
+
+
+def test_keys_without_effect_are_said(binder_config, capsys):
+    binder_config(
+        {
+            "config": {
+                "BinderHub": {"ban_networks": {"192.0.2.0/24": "x"}},
+                "LaunchQuota": {"total_quota": 1},
+                "GitHubRepoProvider": {"allowed_specs": ["x"], "banned_specs": ["y"]},
+            }
+        }
+    )
+    said = capsys.readouterr().err
+    for key in ("BinderHub.ban_networks", "LaunchQuota", "GitHubRepoProvider.allowed_specs"):
+        assert f"does not know {key}:" in said
+    assert "banned_specs" not in said
+
+
+@pytest.mark.parametrize(
+    ("prefix", "path"), [("r:5000/binder/lab-", ""), ("r:5000/a/b/lab-", "a/"), ("r:5000/a/b/c/lab-", "a/b/")]
+)
+def test_manifests_are_asked_for_by_their_whole_path(binder_config, prefix, path):
+    scope = binder_config({"config": {"BinderHub": {"image_prefix": prefix}}})
+    assert scope["Registry"]("", "", "https://r:5000").path == path
+
+
+def test_extra_arguments_come_before_the_repository(binder_config):
+    scope = binder_config({"config": {"KubernetesBuildExecutor": {"repo2docker_extra_args": ["--debug"]}}})
+    assert scope["Build"]().get_cmd() == [
+        "jupyter-repo2docker",
+        "--push",
+        "--debug",
+        "http://example.org/x.git",
+    ]
+
+
+@pytest.fixture
+def hub_config(monkeypatch, tmp_path):
+    class KubeSpawner:
+        default_url, port, args = "/lab", 8888, []
+
+        def start(self):
+            return "started"
+
+    class HTTPError(Exception):
+        pass
+
+    module(monkeypatch, "kubespawner", KubeSpawner=KubeSpawner)
+    module(monkeypatch, "tornado", web=types.SimpleNamespace(HTTPError=HTTPError))
+    module(monkeypatch, "traitlets", Bool=lambda default, **_: default, Unicode=lambda default, **_: default)
+    monkeypatch.setenv("POD_NAMESPACE", "ns1")
+    monkeypatch.setenv("HELM_RELEASE_NAME", "binder")
+    monkeypatch.setenv("USER_SCHEDULER_NAME", "binder-user-scheduler")
+    monkeypatch.setenv("PULL_SECRETS", '["image-pull-secret"]')
+    monkeypatch.setenv("JUPYTERHUB_VALUES_FILE", str(tmp_path / "values.yaml"))
+
+    def load(extra):
+        defaults = yaml.safe_load((CHART / "values.yaml").read_text())
+        values = merge(defaults, site_values(), {"jupyterhub": extra})["jupyterhub"]
+        (tmp_path / "values.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+        scope = {"get_config": Config}
+        source = CHART / "files" / "jupyterhub_config.py"
+        exec(compile(source.read_text(encoding="utf-8"), str(source), "exec"), scope)
+        return scope
+
+    return load
+
+
+def test_hub_is_configured_by_the_site(hub_config):
+    config = hub_config({})["c"]
+    assert config["JupyterHub"].base_url == "/jupyterhub/"
+    assert config["JupyterHub"].authenticator_class == "null"
+    assert config["JupyterHub"].db_url == "sqlite://"
+    services = {entry["name"]: entry for entry in config["JupyterHub"].services}
+    assert services["binder"]["api_token"] == "a" * 64
+    assert "--url=http://localhost:8081/jupyterhub/hub/api" in services["jupyterhub-idle-culler"]["command"]
+    roles = {entry["name"]: set(entry["scopes"]) for entry in config["JupyterHub"].load_roles}
+    assert roles["binder"] == {"servers", "admin:users"}
+    spawner = config["KubeSpawner"]
+    assert spawner.image_pull_secrets == ["image-pull-secret"]
+    assert spawner.scheduler_name == "binder-user-scheduler"
+    assert (spawner.mem_guarantee, spawner.mem_limit) == ("256M", "2G")
+    assert spawner.node_affinity_required == []
+    [preferred] = spawner.node_affinity_preferred
+    assert preferred["preference"]["matchExpressions"][0]["values"] == ["user"]
+
+
+def test_required_purpose_of_user_nodes(hub_config):
+    scheduling = {"userPods": {"nodeAffinity": {"matchNodePurpose": "require"}}}
+    spawner = hub_config({"scheduling": scheduling})["c"]["KubeSpawner"]
+    assert len(spawner.node_affinity_required) == 1
+    assert spawner.node_affinity_preferred == []
+
+
+def test_a_session_is_the_image_and_token_that_binderhub_named(hub_config):
+    spawner = hub_config({})["BinderSpawner"]()
+    spawner.server = types.SimpleNamespace(base_url="/jupyterhub/user/x/")
+    spawner.user_options = {"image": "r:5000/binder/lab-x:1", "token": "secret", "repo_url": "u"}
+    arguments = spawner.get_args()
+    for program in ("NotebookApp", "ServerApp"):
+        assert f"--{program}.token=secret" in arguments
+        assert f"--{program}.base_url=/jupyterhub/user/x/" in arguments
+    assert not [argument for argument in arguments if "allow_origin" in argument]
+    assert spawner.start() == "started"
+    assert spawner.image == "r:5000/binder/lab-x:1"
+
+
+@pytest.mark.parametrize("options", [{}, {"image": "x"}, {"token": "x"}, {"image": "x", "token": ""}])
+def test_a_launch_without_image_or_token_is_refused(hub_config, options):
+    scope = hub_config({})
+    spawner = scope["BinderSpawner"]()
+    spawner.user_options = options
+    with pytest.raises(scope["web"].HTTPError):
+        spawner.start()

@@ -1,0 +1,116 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Recipes of the Binder stack's images are pinned, and an image is built again exactly when its inputs change."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+FOLDER = Path(__file__).resolve().parents[3] / "lab" / "images"
+spec = importlib.util.spec_from_file_location("lab_images_build", FOLDER / "build.py")
+build = importlib.util.module_from_spec(spec)
+# Dataclasses look their module up by name.
+sys.modules[spec.name] = build
+spec.loader.exec_module(build)
+
+
+def builder(tmp_path, **change):
+    recipes = tmp_path / "recipes"
+    if not recipes.exists():
+        shutil.copytree(FOLDER, recipes)
+    if change:
+        content = yaml.safe_load((recipes / "images.yml").read_text())
+        content.update(change)
+        (recipes / "images.yml").write_text(yaml.safe_dump(content))
+    return build.Builder(tmp_path / "cache", recipes)
+
+
+def keys(made):
+    return {image.name: made.key(image) for image in made.images}
+
+
+@pytest.mark.parametrize(
+    ("requirement", "begin"),
+    [
+        ("jupyterhub==5.5.4", "jupyterhub-5.5.4-"),
+        ("ruamel.yaml==0.19.1", "ruamel_yaml-0.19.1-"),
+        ("Send2Trash==2.2.0", "send2trash-2.2.0-"),
+        ("kubernetes-asyncio==36.1.0", "kubernetes_asyncio-36.1.0-"),
+    ],
+)
+def test_wheel_of_a_requirement(requirement, begin):
+    assert build.wheel_name(requirement) == begin
+
+
+@pytest.mark.parametrize("file", sorted(FOLDER.glob("*/requirements.txt")), ids=lambda file: file.parent.name)
+def test_every_requirement_is_pinned_once(file):
+    lines = [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
+    names = [re.fullmatch(r"([a-z0-9.-]+)==[0-9][0-9a-z.]*", line)[1] for line in lines]
+    assert names == sorted(set(names))
+
+
+def test_one_jupyterhub_everywhere():
+    """The hub, the session's client and BinderHub's login code have to be of one version."""
+    pins = {
+        re.search(r"^jupyterhub==(.*)$", file.read_text(), re.M)[1]
+        for file in FOLDER.glob("*/requirements.txt")
+        if file.parent.name != "repo2docker"
+    }
+    names = [entry["name"] for entry in yaml.safe_load((FOLDER / "images.yml").read_text())["images"]]
+    [version] = pins
+    assert f"quay.io/jupyterhub/k8s-hub:{version}" in names
+    assert f"docker.io/jupyter/minimal-notebook:hub-{version}" in names
+
+
+def test_npm_packages_are_pinned_by_hash_and_by_no_server():
+    lock = json.loads((FOLDER / "configurable-http-proxy" / "package-lock.json").read_text())
+    packages = {name: entry for name, entry in lock["packages"].items() if name}
+    assert all("integrity" in entry and "resolved" not in entry for entry in packages.values())
+
+
+def test_dockerfiles_need_no_network():
+    for file in FOLDER.glob("*/Dockerfile"):
+        assert not re.search(r"apt-get|curl|wget|https?://|pip download", file.read_text()), file
+
+
+def test_a_changed_file_rebuilds_its_image_only(tmp_path):
+    before = keys(builder(tmp_path))
+    with (tmp_path / "recipes" / "k8s-hub" / "Dockerfile").open("a") as stream:
+        stream.write("# changed\n")
+    after = keys(builder(tmp_path))
+    assert [name for name in before if before[name] != after[name]] == ["quay.io/jupyterhub/k8s-hub:5.5.4"]
+
+
+def test_a_changed_base_rebuilds_what_stands_on_it(tmp_path):
+    bases = yaml.safe_load((FOLDER / "images.yml").read_text())["bases"]
+    before = keys(builder(tmp_path))
+    bases["ironbinder-lab/docker-client:trixie"]["packages"].append("less")
+    after = keys(builder(tmp_path, bases=bases))
+    assert [name for name in before if before[name] != after[name]] == [
+        "quay.io/jupyterhub/repo2docker:2026.4.0"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        ({"name": "x:1", "context": "x", "base": "y:1"}, "unknown base y:1"),
+        ({"name": "x:1"}, "neither a base nor a context"),
+    ],
+)
+def test_a_recipe_that_cannot_be_built_is_refused(tmp_path, image, said):
+    with pytest.raises(build.ImageError, match=said):
+        builder(tmp_path, images=[image])
+
+
+def test_an_unknown_name_is_refused_before_anything_is_built(tmp_path):
+    with pytest.raises(build.ImageError, match="no recipe for x:1"):
+        builder(tmp_path).build_all(["x:1"])
