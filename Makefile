@@ -29,6 +29,8 @@ $(VENV)/done: requirements.txt
 	@"$(BIN)/pip" install --quiet --disable-pip-version-check --requirement requirements.txt
 	@touch $@
 
+export IRONBINDER_HELM ?= helm
+
 .PHONY: artifacts
 artifacts: setup ## build from source what the lab's mirror serves
 	@tests/tools/apt_install mmdebstrap apt-utils gpg dpkg-dev gcc libc6-dev git

@@ -22,7 +22,9 @@ def short_of_room(memory_bytes: int, disk_bytes: int, folder: str) -> list[str]:
     """Compare what there is with what the lab needs."""
     problems = []
     if memory_bytes < MEMORY_GB * 10**9:
-        problems.append(f"this computer has {memory_bytes / 1e9:.1f} GB of memory, the lab needs {MEMORY_GB} GB")
+        problems.append(
+            f"this computer has {memory_bytes / 1e9:.1f} GB of memory, the lab needs {MEMORY_GB} GB"
+        )
     if disk_bytes < DISK_GB * 10**9:
         problems.append(
             f"{folder} has {disk_bytes / 1e9:.1f} GB left, the lab needs {DISK_GB} GB: free some or move Docker's data"
@@ -83,8 +85,10 @@ def main() -> int:
     meminfo = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
     # Containers of a lab that runs already hold memory and disk that they do not need twice.
     running = _output("docker", "ps", "--quiet", "--filter", f"label={LABEL}").split()
-    problems = [] if running else short_of_room(
-        int(meminfo["MemTotal"].split()[0]) * 1024, shutil.disk_usage(folder).free, folder
+    problems = (
+        []
+        if running
+        else short_of_room(int(meminfo["MemTotal"].split()[0]) * 1024, shutil.disk_usage(folder).free, folder)
     )
     networks = _inspect(["docker", "network", "ls", "--quiet"], ["docker", "network", "inspect"])
     problems += taken_network(options.network, networks, json.loads(_output("ip", "-4", "-json", "route")))

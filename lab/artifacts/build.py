@@ -75,7 +75,8 @@ class Plan:
             for name, recipe in built.items():
                 component = recipe["component"]
                 sources = [self.go[component].path(self.cache), HERE]
-                debs.build_deb(name, recipe, self.versions[component], sources, out, self.log("debs"))
+                version = self.versions[component]
+                debs.build_deb(name, recipe, version=version, sources=sources, out=out, log=self.log("debs"))
 
         needed = [self.go[recipe["component"]].key for recipe in built.values()]
         key = hash_of(json.dumps(built), *needed, HERE / "debian", HERE / "debs.py")
@@ -88,11 +89,18 @@ class Plan:
             name = recipe["name"].format(**self.versions)
             component = self.go[recipe["component"]]
 
-            def build(out: Path, name: str = name, recipe: dict = recipe, component: Step = component) -> None:
-                short = name.rsplit("/", 1)[-1].split(":")[0]
-                release = self.packages["release"]
-                binaries = component.path(self.cache)
-                images.build_image(name, recipe, binaries, out, self.log(f"image-{short}"), release)
+            def build(
+                out: Path, name: str = name, recipe: dict = recipe, component: Step = component
+            ) -> None:
+                short = name.rsplit("/", 1)[-1].split(":", maxsplit=1)[0]
+                images.build_image(
+                    name,
+                    recipe,
+                    binaries=component.path(self.cache),
+                    out=out,
+                    log=self.log(f"image-{short}"),
+                    release=self.packages["release"],
+                )
 
             key = hash_of(json.dumps(recipe), name, component.key, HERE / "images.py")
             seconds = 25 if recipe.get("packages") else 5
@@ -115,11 +123,14 @@ class Plan:
             packages["distribution"] = sorted((self.machine.path(self.cache) / "debs").glob("*.deb"))
             minor = ".".join(self.versions["kubernetes"].split(".")[:2])
             www = out / "www"
-            mirror.add_apt(www, packages, keys, minor, self.packages["release"], log)
+            release = self.packages["release"]
+            mirror.add_apt(www, packages, keys=keys, minor=minor, release=release, log=log)
             helm = self.go["helm"].path(self.cache) / "helm"
             mirror.add_helm(www, helm, self.versions["helm"])
             mirror.add_chart(www, chart, helm, log)
-            manifest = f"raw.githubusercontent.com/metallb/metallb/v{self.versions['metallb']}/config/manifests"
+            manifest = (
+                f"raw.githubusercontent.com/metallb/metallb/v{self.versions['metallb']}/config/manifests"
+            )
             name = "metallb-native.yaml"
             mirror.link_file(self.go["metallb"].path(self.cache) / name, www / manifest / name)
             mirror.add_repositories(out / "git", repositories, log)
@@ -134,9 +145,18 @@ def _closure(folder: Path, wanted: list[str]) -> list[Path]:
     fields = ["Package", "Pre-Depends", "Depends", "Recommends"]
     table = {}
     for deb in folder.glob("*.deb"):
-        show = ["dpkg-deb", "--showformat=" + "\\n".join(f"${{{name}}}" for name in fields), "--show", str(deb)]
+        show = [
+            "dpkg-deb",
+            "--showformat=" + "\\n".join(f"${{{name}}}" for name in fields),
+            "--show",
+            str(deb),
+        ]
         rows = subprocess.run(show, check=True, capture_output=True, text=True).stdout.split("\n")
-        needs = [word.split()[0].split(":")[0] for word in ",".join(rows[1:3]).replace("|", ",").split(",") if word.strip()]
+        needs = [
+            word.split()[0].split(":")[0]
+            for word in ",".join(rows[1:3]).replace("|", ",").split(",")
+            if word.strip()
+        ]
         table[rows[0]] = (deb, needs)
     todo, found = list(wanted), {}
     while todo:
@@ -164,7 +184,11 @@ def machine_images(plan: Plan) -> dict[str, Step]:
         shutil.copytree(LAB / "node", context)
         os.link(machine.path(plan.cache) / "rootfs.tar", context / "rootfs.tar")
         env = {**os.environ, "GNUPGHOME": str(keys)}
-        run(["gpg", "--batch", "--armor", "--output", context / "archive.asc", "--export"], plan.log("node"), env=env)
+        run(
+            ["gpg", "--batch", "--armor", "--output", context / "archive.asc", "--export"],
+            plan.log("node"),
+            env=env,
+        )
         _docker_build(context, "ironbinder-lab/node", out, plan.log("node"))
 
     def build_mirror(out: Path) -> None:

@@ -15,7 +15,9 @@ from steps import run
 __all__ = ["build_deb", "index_flat", "index_suite", "signing_key"]
 
 
-def build_deb(name: str, recipe: Mapping[str, Any], version: str, sources: Sequence[Path], out: Path, log: Path) -> None:
+def build_deb(
+    name: str, recipe: Mapping[str, Any], *, version: str, sources: Sequence[Path], out: Path, log: Path
+) -> None:
     """Make one .deb in `out`.
 
     Args:
@@ -48,10 +50,23 @@ def build_deb(name: str, recipe: Mapping[str, Any], version: str, sources: Seque
         "Description": recipe["description"],
     }
     (root / "DEBIAN").mkdir(parents=True)
-    (root / "DEBIAN" / "control").write_text("".join(f"{key}: {value}\n" for key, value in control.items() if value))
+    (root / "DEBIAN" / "control").write_text(
+        "".join(f"{key}: {value}\n" for key, value in control.items() if value)
+    )
     if recipe.get("conffiles"):
         (root / "DEBIAN" / "conffiles").write_text("".join(f"{path}\n" for path in recipe["conffiles"]))
-    run(["dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "--build", root, out / f"{name}_{full}_amd64.deb"], log)
+    run(
+        [
+            "dpkg-deb",
+            "--root-owner-group",
+            "-Zgzip",
+            "-z1",
+            "--build",
+            root,
+            out / f"{name}_{full}_amd64.deb",
+        ],
+        log,
+    )
     shutil.rmtree(root)
 
 
@@ -79,7 +94,9 @@ def _sign(release: Path, keys: Path, public: Iterable[Path], log: Path) -> None:
 
 
 def _packages(folder: Path, pool: str, target: Path) -> None:
-    listing = subprocess.run(["apt-ftparchive", "packages", pool], cwd=folder, check=True, capture_output=True).stdout
+    listing = subprocess.run(
+        ["apt-ftparchive", "packages", pool], cwd=folder, check=True, capture_output=True
+    ).stdout
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(listing)
     target.with_name("Packages.gz").write_bytes(gzip.compress(listing, 6))
@@ -104,7 +121,7 @@ def index_flat(folder: Path, debs: Iterable[Path], keys: Path, log: Path) -> Non
 
 
 def index_suite(
-    folder: Path, debs: Iterable[Path], suite: str, component: str, keys: Path, log: Path, *, key_name: str
+    folder: Path, debs: Iterable[Path], *, suite: str, component: str, keys: Path, key_name: str, log: Path
 ) -> None:
     """Make a repository with a suite and one component, as a distribution serves."""
     pool = folder / "pool" / component

@@ -24,9 +24,9 @@ def component_version(folder: Path, module: str) -> str:
     return match.group(1)
 
 
-def _linker_flags(version: str, symbols: list[str]) -> str:
+def _linker_flags(version: str, symbols: list[str], values: Mapping[str, str]) -> str:
     """Give the binaries their version, as upstream's own build does."""
-    flags = ["-s", "-w"]
+    flags = ["-s", "-w", *(f"-X {symbol}={value}" for symbol, value in values.items())]
     for symbol in symbols:
         # containerd alone writes its version without the "v".
         value = version if symbol.startswith("github.com/containerd/") else f"v{version}"
@@ -56,7 +56,7 @@ def _build(go: Path, folder: Path, entry: Mapping[str, Any], cache: Path, out: P
     log = cache / "logs" / f"go-{folder.name}.log"
     log.unlink(missing_ok=True)
     version = component_version(folder, module)
-    flags = _linker_flags(version, entry.get("version_symbols", []))
+    flags = _linker_flags(version, entry.get("version_symbols", []), entry.get("symbols", {}))
     run([go, "build", "-trimpath", "-ldflags", flags, "-o", f"{out}/", "tool"], log, cwd=folder, env=env)
     for old, new in entry.get("rename", {}).items():
         (out / old).rename(out / new)
@@ -69,7 +69,9 @@ def _build(go: Path, folder: Path, entry: Mapping[str, Any], cache: Path, out: P
             shutil.copyfile(source / name, out / Path(name).name)
 
 
-def go_steps(go: Path, folder: Path, components: Mapping[str, Mapping[str, Any]], cache: Path) -> dict[str, Step]:
+def go_steps(
+    go: Path, folder: Path, components: Mapping[str, Mapping[str, Any]], cache: Path
+) -> dict[str, Step]:
     """Return one step for each component, by name."""
     toolchain = subprocess.run([go, "version"], check=True, capture_output=True, text=True).stdout
     steps = {}

@@ -29,7 +29,9 @@ def docker_output(*argv: str) -> str:
     return result.stdout.strip()
 
 
-def build_image(name: str, recipe: Mapping[str, Any], binaries: Path, out: Path, log: Path, release: str) -> None:
+def build_image(
+    name: str, recipe: Mapping[str, Any], *, binaries: Path, out: Path, log: Path, release: str
+) -> None:
     """Build the image `name` in the local Docker and leave its id in <out>/id.
 
     Without `packages` the image holds nothing but the binaries, /tmp and a passwd, as distroless images do.

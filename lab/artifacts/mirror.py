@@ -36,7 +36,7 @@ def link_file(source: Path, target: Path) -> None:
 
 
 def add_apt(
-    www: Path, packages: Mapping[str, Sequence[Path]], keys: Path, minor: str, release: str, log: Path
+    www: Path, packages: Mapping[str, Sequence[Path]], *, keys: Path, minor: str, release: str, log: Path
 ) -> None:
     """Serve each group of packages where upstream does.
 
@@ -50,9 +50,17 @@ def add_apt(
     """
     debs.index_flat(www / f"pkgs.k8s.io/core:/stable:/v{minor}/deb", packages["kubernetes"], keys, log)
     docker = www / "download.docker.com/linux/debian"
-    debs.index_suite(docker, packages["docker"], release, "stable", keys, log, key_name="gpg")
     debs.index_suite(
-        www / "debian", packages["distribution"], release, "main", keys, log, key_name="archive.asc"
+        docker, packages["docker"], suite=release, component="stable", keys=keys, key_name="gpg", log=log
+    )
+    debs.index_suite(
+        www / "debian",
+        packages["distribution"],
+        suite=release,
+        component="main",
+        keys=keys,
+        key_name="archive.asc",
+        log=log,
     )
 
 

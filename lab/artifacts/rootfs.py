@@ -57,11 +57,15 @@ def make_rootfs(
     The file system holds no caches, no documentation, no machine-id, no host keys and no apt sources.
     """
     debs = out / "debs"
-    hooks = [
-        # apt on this side of the chroot: it has the machine's certificates, the chroot has none.
-        f'--customize-hook=mkdir -p {debs}/partial && APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get --yes --download-only '
-        f'-o Dir::Cache::archives={debs} install {" ".join(download)}'
-    ] if download else []
+    hooks = (
+        [
+            # apt on this side of the chroot: it has the machine's certificates, the chroot has none.
+            f"--customize-hook=mkdir -p {debs}/partial && APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get --yes --download-only "
+            f"-o Dir::Cache::archives={debs} install {' '.join(download)}"
+        ]
+        if download
+        else []
+    )
     clean = (
         'rm -f "$1"/etc/machine-id "$1"/var/lib/dbus/machine-id "$1"/etc/ssh/ssh_host_* "$1"/etc/hostname "$1"/etc/resolv.conf; '
         ': > "$1"/etc/apt/sources.list; rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/* "$1"/var/log/*.log'
@@ -70,8 +74,11 @@ def make_rootfs(
         "mmdebstrap",
         "--mode=root",
         f"--variant={variant}",
-        "--aptopt=Apt::Install-Recommends \"false\"",
-        "--aptopt=Acquire::Retries \"3\"",
+        # Merged from the start: the package that merges an unmerged system brings all of Perl.
+        "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
+        "--include=usr-is-merged",
+        '--aptopt=Apt::Install-Recommends "false"',
+        '--aptopt=Acquire::Retries "3"',
         "--dpkgopt=path-exclude=/usr/share/doc/*",
         "--dpkgopt=path-exclude=/usr/share/man/*",
         "--dpkgopt=path-exclude=/usr/share/locale/*",
@@ -82,6 +89,11 @@ def make_rootfs(
         release,
         str(out / "rootfs.tar"),
     ]
-    run([*argv, "-"], log, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, stdin="\n".join(apt_sources(release)) + "\n")
+    run(
+        [*argv, "-"],
+        log,
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        stdin="\n".join(apt_sources(release)) + "\n",
+    )
     shutil.rmtree(debs / "partial", ignore_errors=True)
     (debs / "lock").unlink(missing_ok=True)

@@ -95,9 +95,7 @@ def run_steps(steps: Sequence[Step], cache: Path, *, clock: Callable[[], float] 
         print(f"artifacts: all {len(steps)} are in {cache}", flush=True)
         return
     left = sum(step.seconds for step in missing)
-    print(
-        f"artifacts: {len(missing)} of {len(steps)} to build, about {_clock(left)} on 2 cores", flush=True
-    )
+    print(f"artifacts: {len(missing)} of {len(steps)} to build, about {_clock(left)} on 2 cores", flush=True)
     begun = clock()
     for number, step in enumerate(missing, 1):
         print(f"  [{number:2}/{len(missing)}] {step.kind} {step.name} ... ", end="", flush=True)

@@ -14,7 +14,7 @@ description:
   - This is the one place where URLs are computed.
 options:
   _input:
-    description: The site's hubs, C({name: {key: value}}). Every key is optional.
+    description: The site's hubs by name, each a dictionary in which every key is optional.
     type: dict
     required: true
   public_url:

@@ -23,7 +23,7 @@ __all__ = ["CRASHED", "RULES", "Rule", "check_rules", "rule"]
 CRASHED = "rule-crashed"
 
 Check = Callable[[Site], Iterable[Problem]]
-CheckT = TypeVar("CheckT", bound=Check)
+Decorated = TypeVar("Decorated", bound=Check)
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,12 @@ class Rule:
 RULES: dict[str, Rule] = {}
 
 
-def rule(rule_id: str, severity: str, summary: str) -> Callable[[CheckT], CheckT]:
+def rule(rule_id: str, severity: str, summary: str) -> Callable[[Decorated], Decorated]:
     """Register the decorated function as the rule `rule_id`. The summary goes into the docs."""
     if rule_id in RULES or severity not in (ERROR, WARNING):
         raise ValueError(f"rule {rule_id}: registered twice, or severity {severity} unknown")
 
-    def register(check: CheckT) -> CheckT:
+    def register(check: Decorated) -> Decorated:
         RULES[rule_id] = Rule(rule_id, severity, summary, check)
         return check
 

@@ -18,7 +18,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._site_model im
     as_text,
 )
 
-MAKE = "make site NAME=<site> adds what secrets.yml lacks"
+MAKE = "add it to secrets.yml (openssl rand -hex 32); where there is no secrets.yml, `make site NAME=<site>` writes one"
 # 32 bytes, as `openssl rand -hex 32` writes them; JupyterHub refuses other lengths for its proxy's.
 TOKEN_LENGTH = 64
 PASSWORD_LENGTH = 8
@@ -43,26 +43,32 @@ def token_missing(site: Site) -> Iterator[Problem]:
                 yield Problem(f"the hub {hub} has none", MAKE, f"{variable}.{hub}")
 
 
+@rule("secret-not-text", ERROR, "A secret is no text.")
+def secret_not_text(site: Site) -> Iterator[Problem]:
+    for variable, told in _described(site):
+        if told.get("text") is not True:
+            yield Problem("is no text, a number, say", "put it in quotes", variable)
+
+
 @rule("token-malformed", ERROR, "A token is not 32 bytes in hex.")
 def token_malformed(site: Site) -> Iterator[Problem]:
     for variable, told in _described(site):
-        if not _is_token(variable) or told.get("empty") is True or told.get("default") is True:
-            continue
-        if (
-            told.get("text") is not True
-            or told.get("hex") is not True
-            or as_int(told.get("length")) != TOKEN_LENGTH
-        ):
-            kind = (
-                f"{told.get('length')} characters"
-                if told.get("text") is True
-                else "no text (put it in quotes)"
-            )
-            yield Problem(
-                f"is {kind}, not {TOKEN_LENGTH} hexadecimal digits",
-                "make one: openssl rand -hex 32",
-                variable,
-            )
+        judged = (
+            told.get("text") is True and told.get("empty") is not True and told.get("default") is not True
+        )
+        if judged and _is_token(variable):
+            length = as_int(told.get("length"))
+            if told.get("hex") is not True or length != TOKEN_LENGTH:
+                kind = (
+                    "hexadecimal digits"
+                    if told.get("hex") is True
+                    else "characters, not all of them hexadecimal"
+                )
+                yield Problem(
+                    f"is {length} {kind}; it has to be {TOKEN_LENGTH} hexadecimal digits",
+                    "make one: openssl rand -hex 32",
+                    variable,
+                )
 
 
 @rule("secret-default", ERROR, "A secret is one that everybody knows.")
@@ -75,8 +81,10 @@ def secret_default(site: Site) -> Iterator[Problem]:
 @rule("password-short", WARNING, "A password is short.")
 def password_short(site: Site) -> Iterator[Problem]:
     for variable, told in _described(site):
-        usual = told.get("empty") is not True and told.get("default") is not True and not _is_token(variable)
-        if usual and as_int(told.get("length")) < PASSWORD_LENGTH:
+        judged = (
+            told.get("text") is True and told.get("empty") is not True and told.get("default") is not True
+        )
+        if judged and not _is_token(variable) and as_int(told.get("length")) < PASSWORD_LENGTH:
             yield Problem(f"has fewer than {PASSWORD_LENGTH} characters", "use a longer one", variable)
 
 

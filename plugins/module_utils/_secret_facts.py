@@ -20,7 +20,7 @@ SECRETS = (*TOKENS, *PASSWORDS)
 VAULT_HEADER = "$ANSIBLE_VAULT;"
 
 WELL_KNOWN = frozenset(
-    "12345678 123456 admin binder change-me change_me changeme default example fill-in fillin ironbinder passw0rd "  # noqa: SIM905
+    "12345678 123456 admin binder change-me change_me changeme default example fill-in ironbinder passw0rd "  # noqa: SIM905
     "password registry root secret test todo token xxx".split()
 )
 

@@ -10,21 +10,22 @@ from typing import Any
 
 # Importing a file of rules registers its rules. Their order is that of the table: what has to be
 # repaired first comes first.
-from ansible_collections.ironbinder.platform.plugins.module_utils import (
-    _rules_artifacts,  # noqa: F401
-    _rules_contract,  # noqa: F401
-    _rules_groups,  # noqa: F401
-    _rules_hubs,  # noqa: F401
-    _rules_machines,  # noqa: F401
-    _rules_network,  # noqa: F401
-    _rules_pool,  # noqa: F401
-    _rules_ports,  # noqa: F401
-    _rules_registry,  # noqa: F401
-    _rules_secrets,  # noqa: F401
-    _rules_tls,  # noqa: F401
-    _rules_urls,  # noqa: F401
-    _rules_versions,  # noqa: F401
-)
+# isort: off
+from ansible_collections.ironbinder.platform.plugins.module_utils import _rules_groups  # noqa: F401
+from ansible_collections.ironbinder.platform.plugins.module_utils import _rules_contract  # noqa: F401
+from ansible_collections.ironbinder.platform.plugins.module_utils import _rules_machines  # noqa: F401
+from ansible_collections.ironbinder.platform.plugins.module_utils import _rules_ports  # noqa: F401
+from ansible_collections.ironbinder.platform.plugins.module_utils import _rules_network  # noqa: F401
+from ansible_collections.ironbinder.platform.plugins.module_utils import _rules_pool  # noqa: F401
+from ansible_collections.ironbinder.platform.plugins.module_utils import _rules_urls  # noqa: F401
+from ansible_collections.ironbinder.platform.plugins.module_utils import _rules_registry  # noqa: F401
+from ansible_collections.ironbinder.platform.plugins.module_utils import _rules_artifacts  # noqa: F401
+from ansible_collections.ironbinder.platform.plugins.module_utils import _rules_versions  # noqa: F401
+from ansible_collections.ironbinder.platform.plugins.module_utils import _rules_hubs  # noqa: F401
+from ansible_collections.ironbinder.platform.plugins.module_utils import _rules_secrets  # noqa: F401
+from ansible_collections.ironbinder.platform.plugins.module_utils import _rules_tls  # noqa: F401
+
+# isort: on
 from ansible_collections.ironbinder.platform.plugins.module_utils._findings import (
     ERROR,
     Finding,

@@ -127,7 +127,7 @@ def scan(
         since: leave out files that have not changed since this time, in seconds.
     """
     told = []
-    for path, about in files(never, since):
+    for path, _ in files(never, since):
         for name in sorted(_in_file(path, canaries)):
             told.append({"secret": name, "place": path, "why": "no secret may be here"})
     for path, about in files(loose, since):

@@ -9,7 +9,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "lab" / "artifacts"))
 
-from golang import component_version  # noqa: E402
+from golang import component_version
 
 COMPONENTS = yaml.safe_load((ROOT / "lab/artifacts/components.yml").read_text())
 VERSIONS = yaml.safe_load((ROOT / "roles/site/defaults/main/versions.yml").read_text())

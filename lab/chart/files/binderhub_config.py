@@ -1,18 +1,23 @@
 """BinderHub 0.1.0 configured by the official chart's keys.
 
 The chart puts its values at /etc/binderhub/values/values.yaml. What today's BinderHub calls otherwise is renamed,
-what 0.1.0 lacks is said in the log, and three things are added because the lab's site needs them: Basic
-authentication at the registry, the environment and resources of build pods, and extra arguments of repo2docker.
+what 0.1.0 lacks is said in the log, and four things are added because the lab's site needs them: Basic
+authentication at the registry, branches and tags of the `git` provider, the environment and resources of build
+pods, and extra arguments of repo2docker.
 """
 
+import asyncio
 import json
 import os
+import re
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 import binderhub.app
 import binderhub.build
 import binderhub.builder
+import binderhub.repoproviders
 import yaml
 from kubernetes import client
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
@@ -136,6 +141,37 @@ class Registry(binderhub.app.DockerRegistry):
         return json.loads(response.body)
 
 
+class GitProvider(binderhub.repoproviders.GitRepoProvider):
+    """Takes branches and tags too, and asks the repository for their commit, as today's BinderHub does."""
+
+    def __init__(self, *args, **kwargs):
+        binderhub.repoproviders.RepoProvider.__init__(self, *args, **kwargs)
+        url, self.unresolved_ref = self.spec.rsplit("/", 1)
+        self.repo = unquote(url)
+        self.unresolved_ref = unquote(self.unresolved_ref)
+        if not self.unresolved_ref:
+            raise ValueError("the spec ends without a branch, tag or commit: write git/<quoted URL>/<ref>")
+
+    async def get_resolved_ref(self):
+        if re.fullmatch("[0-9a-f]{40}", self.unresolved_ref):
+            return self.unresolved_ref
+        git = await asyncio.create_subprocess_exec(
+            "git",
+            "ls-remote",
+            "--",
+            self.repo,
+            self.unresolved_ref,
+            env={**os.environ, "GIT_TERMINAL_PROMPT": "0"},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        output, errors = await git.communicate()
+        if git.returncode:
+            raise RuntimeError(f"{self.repo} cannot be read: {errors.decode().strip()}")
+        # None makes BinderHub say that it could not resolve the ref.
+        return output.decode().split()[0] if output else None
+
+
 class BuildPods:
     """The Kubernetes client of a build, which gives its pod what the values say."""
 
@@ -180,6 +216,7 @@ class Build(binderhub.build.Build):
 
 
 binderhub.app.DockerRegistry = Registry
+c.BinderHub.repo_providers = {**binderhub.app.BinderHub.repo_providers.default(), "git": GitProvider}
 binderhub.builder.Build = Build
 
 for name, code in sorted((values.get("extraConfig") or {}).items()):

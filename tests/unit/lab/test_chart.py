@@ -7,6 +7,7 @@ Helm does the rendering: from IRONBINDER_HELM, which `make test` sets, or from P
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -16,6 +17,7 @@ import sys
 import types
 from collections import defaultdict
 from pathlib import Path
+from urllib.parse import quote
 
 import jsonschema
 import pytest
@@ -405,6 +407,17 @@ def binder_config(monkeypatch, tmp_path):
                 else set()
             )
 
+    class Traits:
+        @staticmethod
+        def default():
+            return {"gh": "GitHub", "git": "Git"}
+
+    App.repo_providers = Traits
+
+    class RepoProvider:
+        def __init__(self, spec):
+            self.spec = spec
+
     class Build:
         def get_cmd(self):
             return ["jupyter-repo2docker", "--push", "http://example.org/x.git"]
@@ -412,7 +425,13 @@ def binder_config(monkeypatch, tmp_path):
     app = module(monkeypatch, "binderhub.app", BinderHub=App, DockerRegistry=object)
     build = module(monkeypatch, "binderhub.build", Build=Build)
     builder = module(monkeypatch, "binderhub.builder", Build=Build)
-    module(monkeypatch, "binderhub", app=app, build=build, builder=builder)
+    providers = module(
+        monkeypatch,
+        "binderhub.repoproviders",
+        RepoProvider=RepoProvider,
+        GitRepoProvider=type("GitRepoProvider", (RepoProvider,), {}),
+    )
+    module(monkeypatch, "binderhub", app=app, build=build, builder=builder, repoproviders=providers)
     module(monkeypatch, "tornado")
     module(
         monkeypatch, "tornado.httpclient", AsyncHTTPClient=object, HTTPClientError=OSError, HTTPRequest=object
@@ -558,3 +577,27 @@ def test_a_launch_without_image_or_token_is_refused(hub_config, options):
     spawner.user_options = options
     with pytest.raises(scope["web"].HTTPError):
         spawner.start()
+
+
+def test_the_git_provider_takes_branches_tags_and_commits(binder_config, tmp_path):
+    scope = binder_config(site_values())
+    assert scope["c"]["BinderHub"].repo_providers["gh"] == "GitHub"
+    provider = scope["c"]["BinderHub"].repo_providers["git"]
+    tree = tmp_path / "tree"
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org", "-C", str(tree)]
+    subprocess.run(["git", "init", "--quiet", "--initial-branch=main", str(tree)], check=True)
+    subprocess.run([*git, "commit", "--quiet", "--allow-empty", "--message", "one"], check=True)
+    commit = subprocess.run(
+        [*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+    def resolve(url, ref):
+        return asyncio.run(provider(spec=f"{quote(str(url), safe='')}/{ref}").get_resolved_ref())
+
+    assert resolve(tree, "main") == resolve(tree, "HEAD") == commit
+    assert resolve("http://127.0.0.1:9/never-asked", "a" * 40) == "a" * 40
+    assert resolve(tree, "no-such-branch") is None
+    with pytest.raises(RuntimeError, match="cannot be read"):
+        resolve(tmp_path / "nowhere", "main")
+    with pytest.raises(ValueError, match="without a branch"):
+        provider(spec="http%3A%2F%2Fexample.org%2Fx.git/")

@@ -7,9 +7,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "lab"))
 
-import check  # noqa: E402
+import check
 
-LAB = {"Name": "ironbinder", "Labels": {"ironbinder.lab": "network"}, "IPAM": {"Config": [{"Subnet": "172.30.77.0/24"}]}}
+LAB = {
+    "Name": "ironbinder",
+    "Labels": {"ironbinder.lab": "network"},
+    "IPAM": {"Config": [{"Subnet": "172.30.77.0/24"}]},
+}
 
 
 @pytest.mark.parametrize(

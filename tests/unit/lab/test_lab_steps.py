@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "lab" / "artifacts"))
 
-from steps import BuildError, Step, hash_of, run, run_steps  # noqa: E402
+from steps import BuildError, Step, hash_of, run, run_steps
 
 
 def make_step(name: str, key: str, log: list, fail: bool = False) -> Step:

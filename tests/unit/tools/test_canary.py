@@ -31,7 +31,7 @@ def load(name: str) -> Any:
 
 canary = load("canary")
 snapshot = load("snapshot")
-NASTY = "q'uo\"te  ü # {{ x }} \\ back\\slash!"
+NASTY = 'it\'s "so"  ü # {{ x }} \\ back\\slash!'
 SECRETS = {"nasty": NASTY, "token": "0123456789abcdef" * 4}
 
 

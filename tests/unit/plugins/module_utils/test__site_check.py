@@ -266,7 +266,7 @@ CASES = [
     case("equal paths", hubs(a={"hub_base_url": "/x/", "binder_base_url": "/x/"}), "base-paths-equal"),
     case("nested paths", hubs(a={"binder_base_url": "/jupyterhub/binder/"}), "base-paths-nested"),
     case("hub at the root", hubs(a={"binder_base_url": "/"}), "base-paths-nested"),
-    case("hub with an unknown key", hubs(a={"namspace": "x"}), "hub-malformed"),
+    case("hub with an unknown key", hubs(a={"namespaces": "x"}), "hub-malformed"),
     case("hub that is text", hubs(a="yes"), "hub-malformed"),
     case("no hub", hubs(), "hub-malformed"),
     value("hubs as a list", "site_hubs", ["a"], "wrong-type"),
@@ -483,6 +483,11 @@ CASES = [
         "token-malformed",
     ),
     case("changeme", {"secrets/values/site_registry_password": secret(default=True)}, "secret-default"),
+    case(
+        "password that is a number",
+        {"secrets/values/site_registry_password": secret(text=False, length=0)},
+        "secret-not-text",
+    ),
     case("short password", {"secrets/values/site_registry_password": secret(length=5)}, "password-short"),
     case(
         "token of a hub that is gone", {"secrets/values/site_hub_api_tokens.old": secret()}, "token-of-no-hub"
