@@ -68,6 +68,7 @@ lint: setup ## ansible-lint, yamllint, ruff, mypy, codespell
 	@mypy
 	@yamllint --strict .
 	@ansible-lint --offline
+	@tests/tools/role_readme.py --check && tests/tools/site_rules.py --check
 	@codespell
 
 .PHONY: unit

@@ -95,7 +95,8 @@ class LocalHost:
                 streams[name].append(line)
                 lines.append((time.monotonic() - started, line.rstrip("\n")))
 
-        assert process.stdout and process.stderr
+        if not (process.stdout and process.stderr):
+            raise AssertionError("Popen was asked for both pipes")
         readers = [
             threading.Thread(target=collect, args=(name, stream), daemon=True)
             for name, stream in (("stdout", process.stdout), ("stderr", process.stderr))

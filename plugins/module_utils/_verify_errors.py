@@ -166,7 +166,8 @@ _CAUSES = [
 def failed_launch(url: str, follower: PhaseFollower) -> VerifyError:
     """Explain the failure that BinderHub reported."""
     failure = follower.failure
-    assert failure is not None
+    if failure is None:
+        raise AssertionError("only a launch that failed can be explained")
     said = failure.message or (follower.log[-1] if follower.log else "")
     refusal: Union[tuple[str, str, str, str], None] = None
     if failure.phase in ("waiting", "built", "launching"):

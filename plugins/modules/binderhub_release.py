@@ -68,7 +68,7 @@ options:
     required: true
   helm_binary:
     description: Helm 3, as a path or as a name in C(PATH).
-    type: str
+    type: path
     default: helm
   ca_certificates:
     description: Certificates, PEM, to trust besides this host's when the chart is downloaded.
@@ -188,7 +188,7 @@ ARGUMENTS: dict[str, Any] = {
     "values": {"type": "dict", "default": {}},
     "secret_values": {"type": "dict", "default": {}, "no_log": True},
     "kubeconfig": {"type": "path", "required": True},
-    "helm_binary": {"type": "str", "default": "helm"},
+    "helm_binary": {"type": "path", "default": "helm"},
     "ca_certificates": {"type": "str", "default": ""},
     "timeout_seconds": {"type": "int", "default": 900},
     "stuck_seconds": {"type": "int", "default": 90},
@@ -215,7 +215,7 @@ class ReleaseModule:
         self.work_dir = work_dir
         self.clock = SystemClock()
         self.reporter = _release.Reporter(self.clock)
-        binary = str(Path(self.params["helm_binary"]).expanduser())
+        binary = self.params["helm_binary"]
         runner = _helm.make_runner(work_dir)
         self.helm = _helm.Helm(binary, runner, self.params["kubeconfig"], self.params["namespace"])
         self.result: dict[str, Any] = {
@@ -253,7 +253,7 @@ class ReleaseModule:
                 f"there is no kubeconfig at {self.params['kubeconfig']}: set site_kubeconfig_file, or run the stage "
                 "`cluster`, which fetches it"
             )
-        if not shutil.which(str(Path(self.params["helm_binary"]).expanduser())):
+        if not shutil.which(self.params["helm_binary"]):
             return (
                 f"there is no helm at {self.params['helm_binary']}: role helm installs it; or set helm_binary"
             )

@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ class Site:
     """What the inventory says, by host, every template filled in."""
 
     inventory: str
-    told: Mapping[str, Mapping[str, Any]]
+    # Holds secrets, and pytest shows the fixtures of a failing test.
+    told: Mapping[str, Mapping[str, Any]] = field(repr=False)
 
     def hosts(self, *groups: str) -> list[str]:
         """Return the hosts of these groups."""
