@@ -56,6 +56,7 @@ def test_the_verifier_is_not_fooled(site: Site, failing: tuple[str, str]) -> Non
         "localhost",
         "--connection=local",
         "--inventory=localhost,",
+        f"--extra-vars=ansible_python_interpreter={sys.executable}",
     ]
     module = ["--module-name=ironbinder.platform.binder_launch", f"--args={json.dumps(arguments)}"]
     run = subprocess.run(
