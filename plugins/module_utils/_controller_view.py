@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ansible_collections.ironbinder.platform.plugins.module_utils._certificates import (
     HAS_CRYPTOGRAPHY,
     describe_ca,
@@ -28,6 +27,11 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._site_model im
     parse_ip,
     split_url,
 )
+
+try:
+    import yaml
+except ImportError:  # Ansible itself brings it; only a target without Ansible lacks it
+    yaml = None  # type: ignore[assignment]
 
 __all__ = ["Fetch", "Resolve", "fetch", "look", "read_chart", "read_index", "resolve"]
 
@@ -52,7 +56,8 @@ def fetch(url: str, ca_files: Sequence[str]) -> bytes:
     for path in ca_files:
         context.load_verify_locations(Path(path).expanduser())
     request = urllib.request.Request(url, headers={"User-Agent": "ironbinder-site-check"})
-    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS, context=context) as answer:
+    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
+    with opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
         return bytes(answer.read(INDEX_BYTES + 1))
 
 

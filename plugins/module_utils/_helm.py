@@ -12,7 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
-import yaml
+try:
+    import yaml
+except ImportError:  # Ansible itself brings it; only a target without Ansible lacks it
+    yaml = None  # type: ignore[assignment]
 
 __all__ = ["ChartSource", "Helm", "HelmError", "Outcome", "Release", "chart_source", "make_runner"]
 

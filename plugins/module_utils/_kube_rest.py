@@ -7,7 +7,10 @@ from __future__ import annotations
 import json
 from typing import Any, Optional, Protocol
 
-import yaml
+try:
+    import yaml
+except ImportError:  # Ansible itself brings it; only a target without Ansible lacks it
+    yaml = None  # type: ignore[assignment]
 
 __all__ = ["KubeApi", "KubeError", "connect"]
 

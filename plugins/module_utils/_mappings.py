@@ -10,7 +10,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Optional
 
-import yaml
+try:
+    import yaml
+except ImportError:  # Ansible itself brings it; only a target without Ansible lacks it
+    yaml = None  # type: ignore[assignment]
 
 __all__ = ["as_helm_text", "masked_diff", "merge", "same", "secret_texts"]
 

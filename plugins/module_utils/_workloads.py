@@ -8,7 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Optional
 
-import yaml
+try:
+    import yaml
+except ImportError:  # Ansible itself brings it; only a target without Ansible lacks it
+    yaml = None  # type: ignore[assignment]
 
 __all__ = ["Reason", "Workload", "explain", "rolled_out", "selects", "workloads_of"]
 
