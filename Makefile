@@ -29,7 +29,8 @@ $(VENV)/done: requirements.txt
 	@"$(BIN)/pip" install --quiet --disable-pip-version-check --requirement requirements.txt
 	@touch $@
 
-export IRONBINDER_HELM ?= helm
+# helm and kubectl as the lab builds them.
+export IRONBINDER_HELM ?= $(IRONBINDER_CACHE)/bin/helm
 
 .PHONY: artifacts
 artifacts: setup ## build from source what the lab's mirror serves
@@ -72,7 +73,7 @@ lint: setup ## ansible-lint, yamllint, ruff, mypy, codespell
 	@codespell
 
 .PHONY: unit
-unit: setup ## unit tests of all Python
+unit: artifacts ## unit tests of all Python
 	@pytest tests/unit
 
 .PHONY: sanity
@@ -81,11 +82,15 @@ sanity: setup ## ansible-test sanity on a staged copy, and a build of the collec
 
 .PHONY: scenarios
 scenarios: artifacts ## every molecule scenario; `default` is the whole pipeline
-	@tests/tools/scenarios proxy connected default
+	tests/tools/scenarios proxy connected default
+
+.PHONY: readme
+readme: artifacts ## run every command that README shows
+	@tests/tools/readme_commands.py
 
 .PHONY: test
-test: lint unit sanity scenarios ## everything
+test: lint unit sanity scenarios readme ## everything
 
 .PHONY: bench
 bench: artifacts ## measure against a hand-written shell floor, into docs/performance.md
-	@"$(BIN)/python" tests/bench/bench.py
+	@"$(BIN)/python" tests/bench/bench.py $(if $(COLD),--cold) $(if $(ROUNDS),--rounds $(ROUNDS))

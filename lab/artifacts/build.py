@@ -214,6 +214,16 @@ def _docker_build(context: Path, tag: str, out: Path, log: Path, arguments: list
     shutil.rmtree(context)
 
 
+def link_commands(cache: Path, commands: dict[str, Path]) -> None:
+    """Give the built clients a place that does not change with their version."""
+    (cache / "bin").mkdir(exist_ok=True)
+    for name, target in commands.items():
+        fresh = cache / "bin" / f".{name}"
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(target)
+        fresh.replace(cache / "bin" / name)
+
+
 def forget_lost_images(steps: dict[str, Step], cache: Path) -> None:
     """Docker's store may have been emptied since: an image that it lacks counts as not built."""
     for name, step in steps.items():
@@ -249,11 +259,14 @@ def main() -> int:
     except BuildError as error:
         print(f"artifacts: {error}", file=sys.stderr)
         return 1
+    helm = plan.go["helm"].path(cache) / "helm"
+    kubectl = plan.go["kubernetes"].path(cache) / "kubectl"
+    link_commands(cache, {"helm": helm, "kubectl": kubectl})
     places = {
         "files": str(plan.www().path(cache)),
         "registry": str(store),
-        "helm": str(plan.go["helm"].path(cache) / "helm"),
-        "kubectl": str(plan.go["kubernetes"].path(cache) / "kubectl"),
+        "helm": str(helm),
+        "kubectl": str(kubectl),
         "images": names,
     }
     if options.output:

@@ -1,0 +1,34 @@
+#!/bin/bash
+# Take the configuration files of a finished lab site into CONFIG_DIR, for floor.sh.   capture.sh CONFIG_DIR SSH_KEY HELM KUBECTL KUBECONFIG
+set -euo pipefail
+config=$1 key=$2 helm=$3 kubectl=$4
+export KUBECONFIG=$5
+options="-i $key -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR"
+take() {
+  mkdir -p "$config/$2"
+  # shellcheck disable=SC2086 # a list of words, here and below
+  ssh $options "root@$1" "cd / && tar -c --ignore-failed-read ${*:3} 2>/dev/null" | tar -C "$config/$2" -x
+}
+take 172.30.77.21 node etc/apt/sources.list.d etc/apt/keyrings usr/local/share/ca-certificates etc/sysctl.d/90-ironbinder.conf \
+  etc/containerd/config.toml etc/containerd/certs.d etc/containerd/ironbinder-ca.crt etc/docker/daemon.json etc/docker/certs.d
+for machine in 172.30.77.11 172.30.77.21 172.30.77.22; do
+  take "$machine" "node-$machine" etc/default/kubelet var/lib/ironbinder/kubeadm-patches
+done
+take 172.30.77.11 node-172.30.77.11 etc/default/kubelet var/lib/ironbinder/kubeadm-patches var/lib/ironbinder/kubeadm-init.yaml
+mkdir -p "$config/node/root"
+# shellcheck disable=SC2086
+ssh $options root@172.30.77.21 "cat /etc/cni/net.d/10-ironbinder.conflist" > "$config/node/root/conflist"
+take 172.30.77.41 registry etc/docker/registry etc/systemd/system/docker-registry.service.d
+take 172.30.77.31 proxy etc/nginx/conf.d/ironbinder.conf
+# shellcheck disable=SC2086
+ssh $options root@172.30.77.11 "cat /var/lib/ironbinder/metallb-native-*.yaml" > "$config/metallb.yaml"
+"$kubectl" -n metallb-system get ipaddresspools,l2advertisements -o json |
+  python3 -c 'import json, sys
+found = json.load(sys.stdin)
+for item in found["items"]:
+    item["metadata"] = {"name": item["metadata"]["name"], "namespace": item["metadata"]["namespace"]}
+    item.pop("status", None)
+json.dump(found, sys.stdout)' > "$config/pool.yaml"
+"$helm" get values binder --namespace binder --output json > "$config/values.json"
+curl --silent --fail --insecure --output "$config/chart.tgz" "https://172.30.77.41/jupyterhub.github.io/helm-chart/$(
+  curl --silent --fail --insecure https://172.30.77.41/jupyterhub.github.io/helm-chart/index.yaml | sed -n 's/^ *- \(binderhub-.*\.tgz\)$/\1/p' | head -n 1)"
