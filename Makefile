@@ -34,7 +34,7 @@ export IRONBINDER_HELM ?= $(IRONBINDER_CACHE)/bin/helm
 
 .PHONY: artifacts
 artifacts: setup ## build from source what the lab's mirror serves
-	@tests/tools/apt_install mmdebstrap apt-utils gpg dpkg-dev gcc libc6-dev git
+	@tests/tools/apt_install mmdebstrap apt-utils gpg gpg-agent gcc libc6-dev binutils git iproute2
 	@ansible-playbook lab/docker.yml
 	@mkdir -p "$(LAB_STATE)" && chmod 0700 "$(LAB_STATE)"
 	@"$(BIN)/python" lab/artifacts/build.py --cache-dir "$(IRONBINDER_CACHE)" --go "$(BIN)/go" --output "$(LAB_STATE)/artifacts.json"

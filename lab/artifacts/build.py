@@ -214,6 +214,19 @@ def _docker_build(context: Path, tag: str, out: Path, log: Path, arguments: list
     shutil.rmtree(context)
 
 
+def check_room(steps: list[Step], cache: Path) -> None:
+    """Refuse to begin what the disk cannot hold: Go's own caches need most, and only while they are used."""
+    missing = [step for step in steps if not step.path(cache).is_dir()]
+    needed = 12 if len(missing) == len(steps) else 6 if missing else 2
+    cache.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(cache).free / 1e9
+    if free < needed:
+        raise BuildError(
+            f"{cache} has {free:.1f} GB left, the build needs {needed} GB for a while: free some, or set "
+            "IRONBINDER_CACHE to a folder on a larger disk"
+        )
+
+
 def link_commands(cache: Path, commands: dict[str, Path]) -> None:
     """Give the built clients a place that does not change with their version."""
     (cache / "bin").mkdir(exist_ok=True)
@@ -246,6 +259,7 @@ def main() -> int:
     begun = time.monotonic()
     try:
         plan = Plan(cache, options.go)
+        check_room([*plan.go.values(), plan.machine, plan.debs], cache)
         run_steps([*plan.go.values(), plan.machine, plan.debs], cache)
         # Go's own caches are ten times the size of what they made.
         shutil.rmtree(cache / "go" / "build", ignore_errors=True)
