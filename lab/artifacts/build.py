@@ -270,6 +270,8 @@ def main() -> int:
         names = [*plan.image_steps(), *binder_images(cache)]
         store = cache / "mirror" / "registry"
         images.fill_registry(names, store, "ironbinder-lab/mirror", plan.log("registry"))
+        # What an earlier recipe made has lost its name; only the lab's own are looked at.
+        images.docker_output("image", "prune", "--force", "--filter", f"label={images.LABEL}")
     except BuildError as error:
         print(f"artifacts: {error}", file=sys.stderr)
         return 1
