@@ -17,11 +17,26 @@ try:
 except ImportError:  # Ansible itself brings it; only a target without Ansible lacks it
     yaml = None  # type: ignore[assignment]
 
-__all__ = ["ChartSource", "Helm", "HelmError", "Outcome", "Release", "chart_source", "make_runner"]
+__all__ = [
+    "ChartSource",
+    "Helm",
+    "HelmError",
+    "Outcome",
+    "Release",
+    "UnreachableError",
+    "chart_source",
+    "make_runner",
+]
+
+_UNREACHABLE = "Kubernetes cluster unreachable"
 
 
 class HelmError(Exception):
     """Helm refused. Its text says what, where, what Helm said, and what to do next."""
+
+
+class UnreachableError(HelmError):
+    """There is no helm, or no cluster that answers it."""
 
 
 class Outcome(NamedTuple):
@@ -158,7 +173,8 @@ class Helm:
             return json.loads(outcome.out)
         if "release: not found" in outcome.err:
             return None
-        raise HelmError(explain(outcome, f"helm {arguments[0]} {arguments[-1]} in {self._where}"))
+        kind = UnreachableError if _UNREACHABLE in outcome.err else HelmError
+        raise kind(explain(outcome, f"helm {arguments[0]} {arguments[-1]} in {self._where}"))
 
     def release(self, name: str) -> Optional[Release]:
         """Return the newest revision of release `name`, or None."""
@@ -261,7 +277,7 @@ def explain(outcome: Outcome, doing: str, source: Optional[ChartSource] = None) 
             f"chart {source.chart} has no version {source.version or '(none given)'} in {source.repository}: set "
             "site_binderhub_chart_version to one that the repository has, exactly as it is written there"
         )
-    elif "Kubernetes cluster unreachable" in said:
+    elif _UNREACHABLE in said:
         remedy = "the cluster does not answer: check site_kubeconfig_file, and that the control plane is up"
     elif "another operation" in said:
         remedy = "somebody else is changing this release now: run this again when they are done"

@@ -19,8 +19,8 @@ description:
   - Runs on the host that talks to the cluster, which needs helm and the Python package C(kubernetes).
 attributes:
   check_mode:
-    description: Predicts whether the release changes, without writing anything. Predicts a change where the kubeconfig or helm
-      do not exist yet.
+    description: Predicts whether the release changes, without writing anything. Predicts a change where helm, the kubeconfig
+      or a cluster that answers do not exist yet.
     support: full
   diff_mode:
     description: Shows the chart version and the values, secret ones masked.
@@ -232,20 +232,25 @@ class ReleaseModule:
 
     def run(self) -> dict[str, Any]:
         """Do what the parameters ask for."""
-        missing = self._missing()
-        if missing and not self.module.check_mode:
-            raise _helm.HelmError(missing)
-        if missing:
-            present = self.params["state"] == "present"
-            self.result.update(changed=present, action="installed" if present else "unchanged", note=missing)
-            if present:
-                self._diff(None, self.params["chart_version"])
-            return self.result
-        if self.params["state"] == "absent":
-            self._absent()
-        else:
-            self._present()
+        try:
+            if missing := self._missing():
+                raise _helm.UnreachableError(missing)
+            if self.params["state"] == "absent":
+                self._absent()
+            else:
+                self._present()
+        except _helm.UnreachableError as error:
+            if not self.module.check_mode:
+                raise
+            self._predict(str(error))
         return self.result
+
+    def _predict(self, reason: str) -> None:
+        """Say what a check expects of a cluster that is not there yet."""
+        present = self.params["state"] == "present"
+        self.result.update(changed=present, action="installed" if present else "unchanged", note=reason)
+        if present:
+            self._diff(None, self.params["chart_version"])
 
     def _missing(self) -> str:
         if not Path(self.params["kubeconfig"]).is_file():

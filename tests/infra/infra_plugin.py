@@ -31,6 +31,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="PROVIDER/SPEC",
         help="repository whose build fails, as in a Binder link: git/https%%3A%%2F%%2Fgit.example.org%%2Fbroken.git/main",
     )
+    parser.addoption(
+        "--change-log",
+        metavar="FILE",
+        type=Path,
+        help="what the callback change_log wrote of a check and of the run after it, both of the whole site",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

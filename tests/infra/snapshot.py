@@ -21,6 +21,7 @@ FOLDERS = (
     "/opt",
     "/srv",
     "/usr/local",
+    "/var/lib/ironbinder",
     "/var/lib/kubelet/config.yaml",
     "/var/www",
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -99,6 +100,14 @@ def found(told: dict[str, Any]) -> dict[str, Any]:
 def test_the_run_succeeds(watched_run: dict[str, Any]) -> None:
     """A run that ends early would have had no chance to tell a secret."""
     assert watched_run["code"] == 0, watched_run["log"].read_text(errors="replace")[-3000:]
+
+
+def test_the_run_changes_nothing(watched_run: dict[str, Any]) -> None:
+    """Neither does a second run change anything, nor does a check announce that one would."""
+    recap = watched_run["log"].read_text(errors="replace").rpartition("PLAY RECAP")[2]
+    changes = re.findall(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)", recap, re.MULTILINE)
+    assert changes
+    assert [host for host, count in changes if count != "0"] == []
 
 
 def test_no_secret_in_the_output(watched_run: dict[str, Any], secrets: Secrets) -> None:

@@ -38,6 +38,8 @@ def merge(a, b):
 def save():
     state.write_text(json.dumps(releases))
 
+if "over.yaml" in flags.get("--kubeconfig", ""):
+    sys.exit('Error: Kubernetes cluster unreachable: Get "https://192.0.2.1:6443/version": connect: connection refused')
 if argv[0] == "upgrade":
     if flags["--version"] == "9.9.9":
         sys.exit('Error: chart "binderhub" version "9.9.9" not found in %s repository' % flags["--repo"])
@@ -81,6 +83,7 @@ class World:
         self.helm.write_text(HELM.format(python=sys.executable, folder=str(folder)))
         self.helm.chmod(0o755)
         (folder / "kc").touch()
+        (folder / "over.yaml").touch()
         (folder / "tmp").mkdir()
         self.text = ""
 
@@ -90,7 +93,6 @@ class World:
             "namespace": "ns",
             "chart_repository": "https://charts.example.org",
             "chart_version": VERSION,
-            "kubeconfig": str(self.folder / "kc"),
             "helm_binary": str(self.helm),
             "values": {"a": {"b": 1}},
             "secret_values": {"a": {"password": CANARY}},
@@ -99,6 +101,7 @@ class World:
             "_ansible_diff": True,
             "_ansible_remote_tmp": str(self.folder / "tmp"),
             **params,
+            "kubeconfig": str(self.folder / params.get("kubeconfig", "kc")),
         }
         done = subprocess.run(
             [sys.executable, str(MODULE)],
@@ -205,6 +208,7 @@ def test_what_an_interrupted_run_left_is_put_right(world, statuses, verbs):
         ({"chart_repository": "/nowhere"}, ["no chart at /nowhere"]),
         ({"kubeconfig": "/nowhere/kc"}, ["/nowhere/kc", "site_kubeconfig_file"]),
         ({"helm_binary": "/nowhere/helm"}, ["/nowhere/helm", "role helm"]),
+        ({"kubeconfig": "over.yaml"}, ["the cluster does not answer", "site_kubeconfig_file", "refused"]),
     ],
 )
 def test_errors_say_what_to_do(world, params, words):
@@ -214,11 +218,19 @@ def test_errors_say_what_to_do(world, params, words):
     assert world.releases == []
 
 
-@pytest.mark.parametrize("missing", [{"kubeconfig": "/nowhere/kc"}, {"helm_binary": "/nowhere/helm"}])
-def test_check_mode_predicts_without_cluster_or_helm(world, missing):
+# The kubeconfig of a cluster that is over may still be there.
+@pytest.mark.parametrize(
+    ("missing", "note"),
+    [
+        ({"kubeconfig": "/nowhere/kc"}, "there is no kubeconfig"),
+        ({"helm_binary": "/nowhere/helm"}, "there is no helm"),
+        ({"kubeconfig": "over.yaml"}, "the cluster does not answer"),
+    ],
+)
+def test_check_mode_predicts_without_cluster_or_helm(world, missing, note):
     result = world.run(check=True, **missing)
     assert (result["changed"], result["action"]) == (True, "installed")
-    assert "there is no" in result["note"]
+    assert note in result["note"]
     assert "b: 1" in result["diff"]["after"]
     result = world.run(check=True, state="absent", **missing)
     assert (result["changed"], result["action"]) == (False, "unchanged")
