@@ -15,7 +15,12 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._addresses imp
     parse_pool,
     pool_addresses,
 )
-from ansible_collections.ironbinder.platform.plugins.module_utils._site_model import parse_ip
+from ansible_collections.ironbinder.platform.plugins.module_utils._artifacts import (
+    artifact_urls,
+    package_indexes,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._rules_versions import PACKAGES
+from ansible_collections.ironbinder.platform.plugins.module_utils._site_model import as_text, parse_ip
 from ansible_collections.ironbinder.platform.plugins.plugin_utils._site_values import SiteValues
 
 # A pool is seldom larger; asking for more would only take time.
@@ -51,9 +56,20 @@ class ActionModule(ActionBase):
         if host not in nodes:
             return found
         found["ca_pem"] = _read_cas(site.find("site_ca_files", default=[]))
+        facts = site.raw(host).get("ansible_facts") or {}
+        machine = str(facts.get("architecture") or "")
         found["urls"] = _urls(site, host)
+        repositories = site.find("site_apt_repositories", host, default=[])
+        found["package_indexes"] = package_indexes(
+            repositories if isinstance(repositories, list) else [], machine
+        )
+        found["package_names"] = list(PACKAGES.values())
         found["peers"] = _peers(site, host, groups.get("head", []), nodes)
         if host in groups.get("head", []):
+            urls = artifact_urls(lambda name: as_text(site.find(name)), machine)
+            if site.find("site_kubernetes_client_host") != host:
+                urls.pop("site_helm_version", None)
+            found["urls"] |= urls
             found["neighbours"] = _neighbours(site.find("site_floating_pool"))
         password = site.find("site_registry_password")
         if isinstance(password, str) and len(password) >= SHORTEST_PASSWORD and "registry" in found["urls"]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import platform
 import socket
 import ssl
 import tarfile
@@ -14,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.ironbinder.platform.plugins.module_utils._artifacts import artifact_urls
 from ansible_collections.ironbinder.platform.plugins.module_utils._certificates import (
     HAS_CRYPTOGRAPHY,
     describe_ca,
@@ -166,6 +168,22 @@ def _manifest(site: Site) -> dict[str, Any]:
     return {"error": "there is no such file on the controller"} if missing else {}
 
 
+def _artifacts(site: Site, ca_files: Sequence[str], get: Fetch) -> dict[str, Any]:
+    """Ask for helm, which comes to the host that talks to the cluster; the heads ask for the others."""
+    url = artifact_urls(site.text, platform.machine()).get("site_helm_version")
+    if not url or site.text("site_kubernetes_client_host") not in ("", "localhost"):
+        return {}
+    told: dict[str, Any] = {"url": url}
+    try:
+        get(url, ca_files)
+        told["status"] = 200
+    except urllib.error.HTTPError as error:
+        told["status"] = error.code
+    except (OSError, ValueError) as error:
+        told["error"] = str(getattr(error, "reason", error))
+    return {"site_helm_version": told}
+
+
 def look(site: Site, ask: Resolve = resolve, get: Fetch = fetch) -> dict[str, Any]:
     """Look at everything outside of the inventory that the controller can see.
 
@@ -176,21 +194,24 @@ def look(site: Site, ask: Resolve = resolve, get: Fetch = fetch) -> dict[str, An
 
     Returns:
         `names` {name: {addresses | error}}, `ca_files` {path: {not_after | error}},
-        `tls` {proxy|registry: see describe_pair}, `chart`, `manifest`.
+        `tls` {proxy|registry: see describe_pair}, `chart`, `manifest`,
+        `artifacts` {variable: {url, status | error}}.
     """
     parts = split_url(site.text("site_public_url"))
     name = (parts.hostname or "") if parts else ""
     paths = [entry for entry in as_list(site.values.get("site_ca_files")) if isinstance(entry, str)]
     told_cas: Mapping[str, Mapping[str, Any]] = {path: describe_ca(path) for path in paths}
     usable = [path for path in paths if "error" not in told_cas[path]]
-    with ThreadPoolExecutor(max_workers=3) as pool:
+    with ThreadPoolExecutor(max_workers=4) as pool:
         named = pool.submit(_name, name, ask) if name and not parse_ip(name) else None
         chart = pool.submit(_chart, site, usable, get)
         certificates = pool.submit(_certificates, site, usable)
+        artifacts = pool.submit(_artifacts, site, usable, get)
         return {
             "names": {name: named.result()} if named else {},
             "ca_files": told_cas,
             "tls": certificates.result(),
             "chart": chart.result(),
             "manifest": _manifest(site),
+            "artifacts": artifacts.result(),
         }

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import base64
 import errno
+import gzip
+import http.client
 import re
 import socket
 import ssl
@@ -13,15 +15,27 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ask_neighbours", "ask_peers", "ask_registry_login", "ask_url", "context_for", "neighbours"]
+__all__ = [
+    "ask_neighbours",
+    "ask_packages",
+    "ask_peers",
+    "ask_registry_login",
+    "ask_url",
+    "context_for",
+    "neighbours",
+    "package_versions",
+]
 
 TIMEOUT_SECONDS = 4.0
 PEER_SECONDS = 1.5
+# Docker's, the larger of the two that are read, has less than a tenth of this.
+INDEX_BYTES = 4_000_000
 # A neighbour answers ARP within milliseconds; a silent address costs this once for all of them.
 ARP_SECONDS = 0.6
 # An entry of the kernel's table that has an answer, include/uapi/linux/if_arp.h.
@@ -152,3 +166,25 @@ def ask_registry_login(url: str, username: str, password: str, context: ssl.SSLC
     else:
         answer = ask_url(url, context, basic)
     return {**answer, "url": url}
+
+
+def package_versions(index: str, names: Sequence[str]) -> dict[str, list[str]]:
+    """Read a repository's list of packages: {name: versions in its order} of those of `names` that it has."""
+    found: dict[str, list[str]] = {}
+    for paragraph in index.split("\n\n"):
+        fields = dict(re.findall(r"(?m)^(Package|Version):[ \t]*(\S+)", paragraph))
+        if fields.get("Package") in names and "Version" in fields:
+            found.setdefault(fields["Package"], []).append(fields["Version"])
+    return found
+
+
+def ask_packages(url: str, names: Sequence[str], context: ssl.SSLContext) -> dict[str, list[str]]:
+    """Read the list of packages at `url`, compressed by gzip; {} where it cannot be read, as apt may have a proxy."""
+    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
+    try:
+        request = urllib.request.Request(url, headers={"User-Agent": "ironbinder-site-probe"})
+        with opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
+            text = gzip.decompress(answer.read(INDEX_BYTES)).decode(errors="replace")
+    except (OSError, ValueError, EOFError, zlib.error, http.client.HTTPException):
+        return {}
+    return package_versions(text, names)

@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from ansible_collections.ironbinder.platform.plugins.module_utils._findings import ERROR, Problem
+from ansible_collections.ironbinder.platform.plugins.module_utils._findings import ERROR, WARNING, Problem
 from ansible_collections.ironbinder.platform.plugins.module_utils._rules import rule
 from ansible_collections.ironbinder.platform.plugins.module_utils._rules_registry import (
     detail,
@@ -28,6 +29,16 @@ OLDEST, NEWEST = (1, 31), (1, 36)
 # The official chart's own demand, for a chart that does not tell.
 CHART_NEEDS = (1, 28)
 EXACT = re.compile(r"v?\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
+# The package that stands for each version of packages.
+PACKAGES = {KUBERNETES: "kubelet", "site_containerd_version": "containerd.io"}
+# Variables that name single files, and the answers of servers that do not have them.
+ARTIFACTS = (
+    "site_metallb_version",
+    "site_helm_version",
+    "site_calico_version",
+    "site_pod_network_manifest",
+)
+GONE = (403, 404, 410)
 PINNED = ("site_containerd_version", "site_helm_version", "site_metallb_version", "site_calico_version")
 
 
@@ -120,3 +131,65 @@ def version_floating(site: Site) -> Iterator[Problem]:
         text = site.text(variable)
         if text and (not EXACT.fullmatch(text) or text.startswith("v")):
             yield Problem(f"is {text[:40]!r}", 'write three numbers in quotes, such as "1.2.3"', variable)
+
+
+@rule("package-version-unknown", ERROR, "The apt repositories do not have a wanted version.")
+def package_version_unknown(site: Site) -> Iterator[Problem]:
+    for variable, package in PACKAGES.items():
+        wanted = site.text(variable)
+        lacking: dict[tuple[str, ...], list[str]] = {}
+        # A node of the cluster has its packages already.
+        for host in (host for host in site.seen("head", "workers") if not host.joined):
+            told = as_list(as_mapping(host.probe.get("packages")).get(package))
+            versions = tuple(str(version) for version in told)
+            if (
+                versions
+                and EXACT.fullmatch(wanted)
+                and not any(version.startswith(f"{wanted}-") for version in versions)
+            ):
+                lacking.setdefault(versions, []).append(host.name)
+        for versions, names in lacking.items():
+            newest = sorted((version.partition("-")[0] for version in versions), key=_in_order)[-1]
+            yield Problem(
+                f"is {wanted[:40]}, and the repositories have no {package} of that version; the newest is {newest}",
+                "set a version that the repository has, or mirror this one",
+                variable,
+                names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more",
+            )
+
+
+def _in_order(version: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", version)]
+
+
+def _not_there(site: Site, runs: bool) -> Iterator[Problem]:
+    """Give each artefact that its server says it does not have, to the rule for sites that run, or do not yet."""
+    if any(host.joined for host in site.members("head")) != runs:
+        return
+    asked = [(variable, as_mapping(answer), "") for variable, answer in _own(site).items()]
+    for variable in ARTIFACTS:
+        asked += [(variable, answer, where) for answer, where in seen_from_nodes(site, variable)]
+    for variable, answer, where in asked:
+        status = as_int(answer.get("status"))
+        # A version that is none has its own rule.
+        if status in GONE and (variable not in PINNED or EXACT.fullmatch(site.text(variable))):
+            yield Problem(
+                f"asks for {answer.get('url')}, which answers {status}",
+                "correct it, or put that file on the mirror",
+                variable,
+                where,
+            )
+
+
+def _own(site: Site) -> Mapping[str, Any]:
+    return as_mapping(site.controller.get("artifacts"))
+
+
+@rule("artifact-missing", ERROR, "A file that a version or a URL names is not there.")
+def artifact_missing(site: Site) -> Iterator[Problem]:
+    yield from _not_there(site, runs=False)
+
+
+@rule("artifact-gone", WARNING, "A file that a running site was made from is no longer there.")
+def artifact_gone(site: Site) -> Iterator[Problem]:
+    yield from _not_there(site, runs=True)

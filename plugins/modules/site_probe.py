@@ -39,6 +39,16 @@ options:
     description: URLs to read, by a name of your choice.
     type: dict
     default: {}
+  package_indexes:
+    description: URLs of lists of packages, C(Packages.gz) of apt repositories.
+    type: list
+    elements: str
+    default: []
+  package_names:
+    description: Packages to look for in them.
+    type: list
+    elements: str
+    default: []
   registry_url:
     description: The C(/v2/) of the registry to log in to. Empty to log in nowhere.
     type: str
@@ -96,6 +106,7 @@ probe:
     peers: {description: What came of each connection., type: dict}
     arp: {description: Hardware addresses of those that answered., type: dict}
     urls: {description: "C(status) and C(seconds), or C(error) and C(detail), for each URL.", type: dict}
+    packages: {description: "Versions of each package, from those lists that could be read.", type: dict}
     root: {description: Whether this ran as root., type: bool}
     epoch: {description: The machine's time in seconds., type: float}
     asked_epoch: {description: The controller's., type: float}
@@ -112,6 +123,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ironbinder.platform.plugins.module_utils._probe_machine import MachineProbe
 from ansible_collections.ironbinder.platform.plugins.module_utils._probe_network import (
     ask_neighbours,
+    ask_packages,
     ask_peers,
     ask_registry_login,
     ask_url,
@@ -119,12 +131,17 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._probe_network
 )
 
 
+def trusted(ca_pem: str) -> ssl.SSLContext:
+    """Trust these CAs, unless they are none; the controller's look reports that."""
+    try:
+        return context_for(ca_pem)
+    except (ssl.SSLError, ValueError):
+        return context_for("")
+
+
 def ask_urls(params: dict[str, Any]) -> dict[str, Any]:
     """Read all URLs at once, and log in to the registry."""
-    try:
-        context = context_for(params["ca_pem"])
-    except (ssl.SSLError, ValueError):  # a CA file that is none; the controller's look reports it
-        context = context_for("")
+    context = trusted(params["ca_pem"])
     with ThreadPoolExecutor(max_workers=8) as pool:
         jobs = {name: pool.submit(ask_url, str(url), context) for name, url in params["urls"].items()}
         if params["registry_url"]:
@@ -135,14 +152,24 @@ def ask_urls(params: dict[str, Any]) -> dict[str, Any]:
         return {name: job.result() for name, job in jobs.items()}
 
 
+def ask_indexes(params: dict[str, Any]) -> dict[str, list[str]]:
+    """Look into all lists of packages at once."""
+    context = trusted(params["ca_pem"])
+    names = params["package_names"]
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        told = pool.map(lambda url: ask_packages(url, names, context), params["package_indexes"])
+        return {name: versions for found in told for name, versions in found.items()}
+
+
 def look(params: dict[str, Any]) -> dict[str, Any]:
     """Look at this machine. The slow questions, to others, are asked at once."""
     epoch = time.time()
     machine = MachineProbe(Path("/"), os.uname().release)
-    with ThreadPoolExecutor(max_workers=3) as pool:
+    with ThreadPoolExecutor(max_workers=4) as pool:
         peers = pool.submit(ask_peers, params["peers"], params["peer_port"])
         arp = pool.submit(ask_neighbours, params["neighbours"])
         urls = pool.submit(ask_urls, params)
+        packages = pool.submit(ask_indexes, params)
         return {
             "listening": machine.listening(),
             "swaps": machine.swaps(),
@@ -155,6 +182,7 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
             "peers": peers.result(),
             "arp": arp.result(),
             "urls": urls.result(),
+            "packages": packages.result(),
             "root": os.geteuid() == 0,
             "epoch": epoch,
             "asked_epoch": params["asked_epoch"],
@@ -170,6 +198,8 @@ def main() -> None:
             "peer_port": {"type": "int", "default": 22},
             "neighbours": {"type": "list", "elements": "str", "default": []},
             "urls": {"type": "dict", "default": {}},
+            "package_indexes": {"type": "list", "elements": "str", "default": []},
+            "package_names": {"type": "list", "elements": "str", "default": []},
             "registry_url": {"type": "str", "default": ""},
             "registry_username": {"type": "str", "default": ""},
             "registry_password": {"type": "str", "default": "", "no_log": True},

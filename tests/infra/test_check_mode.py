@@ -24,7 +24,7 @@ WISHES: dict[str, Any] = {
     "pod_network_mtu": 1400,
     "metallb_address_pool": ["192.0.2.8"],
     "binderhub_session_memory_limit": "777M",
-    "reverse_proxy_hsts_seconds": 60,
+    "reverse_proxy_max_body_size": "99m",
 }
 # The roles that bring these about.
 ROLES = {

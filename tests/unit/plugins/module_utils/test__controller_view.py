@@ -130,3 +130,20 @@ def test_chart_folder_and_archive(tmp_path: Path) -> None:
         }
     (tmp_path / "none").mkdir()
     assert "no Chart.yaml" in read_chart(str(tmp_path / "none"), "binderhub")["error"]
+
+
+def test_helm() -> None:
+    """The host that talks to the cluster asks for helm; a server that is down is no missing file."""
+    there = {"site_artifact_base": "https://192.0.2.41/", "site_helm_version": "3.22.0"}
+    told = look(site(**there), ask, get)["artifacts"]["site_helm_version"]
+    assert told["status"] == 404
+    assert told["url"].startswith("https://192.0.2.41/get.helm.sh/helm-v3.22.0-linux-")
+
+    def silent(url: str, ca_files: Sequence[str]) -> bytes:
+        raise OSError("no answer")
+
+    assert look(site(**there), ask, silent)["artifacts"]["site_helm_version"]["error"] == "no answer"
+    assert (
+        look(site(**there), ask, lambda url, ca_files: b"")["artifacts"]["site_helm_version"]["status"] == 200
+    )
+    assert look(site(**there, site_kubernetes_client_host="head1"), ask, get)["artifacts"] == {}

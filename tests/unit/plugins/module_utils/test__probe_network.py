@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import errno
+import gzip
 import socket
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 from ansible_collections.ironbinder.platform.plugins.module_utils._probe_network import (
     ask_neighbours,
+    ask_packages,
     ask_peers,
     ask_registry_login,
     ask_url,
@@ -28,14 +30,34 @@ IP address       HW type     Flags       HW address            Mask     Device
 192.0.2.101      0x1         0x2         02:00:00:00:00:15     *        eth0
 192.0.2.102      0x1         0x0         00:00:00:00:00:00     *        eth0
 """
+PACKAGES = b"""\
+Package: kubeadm
+Version: 1.36.3-1.1
+Description: one
+ Package: not-a-field
+
+Package: kubelet
+Architecture: amd64
+Version: 1.36.3-1.1
+
+Package: kubelet
+Version: 1.36.2-1.1
+"""
 ACCOUNT = "Basic " + base64.b64encode(b"binder:right").decode()
 
 
 class Registry(BaseHTTPRequestHandler):
-    """A registry that asks for Basic at /v2/, and for a token at /token/v2/."""
+    """A registry that asks for Basic at /v2/, and for a token at /token/v2/; and a list of packages."""
 
     def do_GET(self) -> None:
         """Answer as distribution does."""
+        if self.path.endswith("Packages.gz"):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(
+                gzip.compress(PACKAGES) if self.path == "/Packages.gz" else gzip.compress(PACKAGES)[:-9]
+            )
+            return
         known = self.headers.get("Authorization") == ACCOUNT
         port = self.server.server_address[1]
         self.send_response(200 if known else 401)
@@ -106,3 +128,16 @@ def test_neighbours(tmp_path: Path) -> None:
     assert ask_neighbours(asked, tmp_path / "arp", waited.append) == {"192.0.2.101": "02:00:00:00:00:15"}
     assert len(waited) == 1
     assert ask_neighbours([], tmp_path / "missing") == {}
+
+
+def test_packages(registry: str) -> None:
+    """Versions of what was asked for; nothing where the list is damaged, no list, or not to be had."""
+    names = ["kubelet", "containerd.io", "not-a-field"]
+    context = context_for("")
+    assert ask_packages(f"http://{registry}/Packages.gz", names, context) == {
+        "kubelet": ["1.36.3-1.1", "1.36.2-1.1"]
+    }
+    for path in ("damaged/Packages.gz", "v2/"):
+        assert ask_packages(f"http://{registry}/{path}", names, context) == {}
+    assert ask_packages("http://127.0.0.1:1/Packages.gz", names, context) == {}
+    assert ask_packages("no URL", names, context) == {}

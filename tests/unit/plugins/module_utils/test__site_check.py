@@ -348,6 +348,44 @@ CASES = [
     case("mirror is down", packages(error="refused", detail="refused"), "mirror-unreachable"),
     case("mirror of another CA", packages(error="untrusted", detail="self-signed"), "mirror-not-trusted"),
     case("no mirror there", packages(status=404), "mirror-is-none"),
+    case(
+        "versions that no repository has",
+        {
+            "values/site_kubernetes_version": "1.36.99",
+            **{
+                f"hosts/{name}/probe/packages": {
+                    "kubelet": ["1.36.3-1.1", "1.36.10-1.1"],
+                    "containerd.io": ["2.4.1-1"],
+                }
+                for name in ("worker1", "worker2")
+            },
+        },
+        "package-version-unknown",
+    ),
+    case(
+        "versions whose files are not there",
+        {
+            "hosts/head1/probe/urls/site_metallb_version": {"url": "https://192.0.2.41/m", "status": 404},
+            "controller/artifacts": {"site_helm_version": {"url": "https://192.0.2.41/h", "status": 404}},
+            "values/site_metallb_version": "0.99.0",
+            "values/site_helm_version": "9.9.9",
+        },
+        "artifact-missing",
+    ),
+    case(
+        "manifest that is not there",
+        {"hosts/head1/probe/urls/site_pod_network_manifest": {"url": "https://192.0.2.41/n", "status": 403}},
+        "artifact-missing",
+    ),
+    case(
+        "file that a running site was made from",
+        {
+            "hosts/head1/probe/urls/site_metallb_version": {"url": "https://192.0.2.41/m", "status": 410},
+            "values/site_metallb_version": "0.15.2",
+        },
+        "artifact-gone",
+        running=True,
+    ),
     case("slow mirror", packages(status=200, seconds=9.0), "mirror-slow"),
     case(
         "no way out",
