@@ -237,6 +237,7 @@ def main() -> None:
             print(
                 {key: round(value, 2) for key, value in entry.items() if isinstance(value, float)}, flush=True
             )
+            print(entry["stages"], flush=True)
             rounds.append(entry)
     play("lab/down.yml")
     cold_seconds = None
