@@ -22,7 +22,8 @@ help: ## list every verb
 
 .PHONY: setup
 setup: $(VENV)/done ## install what the controller needs into a virtual environment in the cache
-$(VENV)/done: requirements.txt
+# Its name has the digest of requirements.txt, whose time of change is that of the clone.
+$(VENV)/done:
 	@tests/tools/apt_install python3-venv openssh-client
 	@rm -rf "$(IRONBINDER_CACHE)"/venv-????????????
 	@$(PYTHON) -m venv "$(VENV)"
