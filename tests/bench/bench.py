@@ -157,7 +157,7 @@ def report(rounds: list[dict], cold_seconds: float | None) -> str:
 
     def row(what: str, value: float, unit: str, limit: str) -> str:
         met = "yes" if value <= LIMITS[limit] else "no"
-        return f"| {what} | {value:.1f} {unit} | {LIMITS[limit]:g} {unit} | {met} |"
+        return f"| {what} | {value:.{2 if unit == 'x' else 1}f} {unit} | {LIMITS[limit]:g} {unit} | {met} |"
 
     rows = [
         row("`make lab` with artefacts cached", middle("lab"), "s", "lab"),
