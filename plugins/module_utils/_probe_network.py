@@ -34,7 +34,7 @@ __all__ = [
 
 TIMEOUT_SECONDS = 4.0
 PEER_SECONDS = 1.5
-# Docker's, the larger of the two that are read, has less than a tenth of this.
+# A longer list is cut, cannot be unpacked, and leaves the last word to apt.
 INDEX_BYTES = 4_000_000
 # A neighbour answers ARP within milliseconds; a silent address costs this once for all of them.
 ARP_SECONDS = 0.6
