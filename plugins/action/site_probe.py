@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.ironbinder.platform.plugins.module_utils._addresses import (
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.artifacts import (
+    artifact_urls,
+    package_indexes,
+)
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import as_text, parse_ip
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.pool import (
     PoolError,
     parse_pool,
     pool_addresses,
 )
-from ansible_collections.ironbinder.platform.plugins.module_utils._artifacts import (
-    artifact_urls,
-    package_indexes,
-)
-from ansible_collections.ironbinder.platform.plugins.module_utils._rules_versions import PACKAGES
-from ansible_collections.ironbinder.platform.plugins.module_utils._site_model import as_text, parse_ip
-from ansible_collections.ironbinder.platform.plugins.plugin_utils._site_values import SiteValues
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules.versions import PACKAGES
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.values import SiteValues
 
 # A pool is seldom larger; asking for more would only take time.
 MOST_NEIGHBOURS = 64

@@ -11,8 +11,11 @@ from typing import Any
 from ansible import constants
 from ansible.parsing.vault import VaultLib
 from ansible.plugins.action import ActionBase
-from ansible_collections.ironbinder.platform.plugins.module_utils._secret_facts import VAULT_HEADER
-from ansible_collections.ironbinder.platform.plugins.module_utils._secret_text import secrets_text, write_once
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_facts import VAULT_HEADER
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secrets_file import (
+    secrets_text,
+    write_once,
+)
 
 TOKEN_BYTES = 32
 

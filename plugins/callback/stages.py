@@ -23,7 +23,7 @@ from typing import Any
 
 import yaml
 from ansible.plugins.callback import CallbackBase
-from ansible_collections.ironbinder.platform.plugins.module_utils._stages import Stages, stage_names
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.run.stages import Stages, stage_names
 
 
 class CallbackModule(CallbackBase):

@@ -61,7 +61,9 @@ _value:
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.ironbinder.platform.plugins.module_utils import _binderhub_values
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site import (
+    chart_values as _binderhub_values,
+)
 
 
 def binderhub_problems(hubs: Any, chart_is_path: bool = False, **settings: Any) -> list[str]:

@@ -45,7 +45,7 @@ _value:
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.ironbinder.platform.plugins.module_utils import _hubs
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site import hubs as _hubs
 
 
 def resolve_hubs(hubs: Any, public_url: str, floating_pool: Any) -> dict[str, dict[str, Any]]:

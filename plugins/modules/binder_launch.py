@@ -185,12 +185,12 @@ log:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ironbinder.platform.plugins.module_utils._http import HttpFailure, HttpTransport
-from ansible_collections.ironbinder.platform.plugins.module_utils._launch import Launch, LaunchRequest
-from ansible_collections.ironbinder.platform.plugins.module_utils._verify_errors import (
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, HttpTransport
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.errors import (
     VerifyError,
     unreachable,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.launch import Launch, LaunchRequest
 
 
 def main() -> None:

@@ -85,12 +85,12 @@ kind:
 from dataclasses import asdict
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ironbinder.platform.plugins.module_utils._health import check_health
-from ansible_collections.ironbinder.platform.plugins.module_utils._http import HttpFailure, HttpTransport
-from ansible_collections.ironbinder.platform.plugins.module_utils._verify_errors import (
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, HttpTransport
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.errors import (
     VerifyError,
     unreachable,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.health import check_health
 
 
 def main() -> None:

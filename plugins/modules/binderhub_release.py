@@ -170,13 +170,16 @@ from pathlib import Path
 from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ironbinder.platform.plugins.module_utils import _helm, _kube_rest, _release, _rollout
-from ansible_collections.ironbinder.platform.plugins.module_utils._mappings import (
+from ansible_collections.ironbinder.platform.plugins.module_utils._kube import api as _kube_rest
+from ansible_collections.ironbinder.platform.plugins.module_utils._kube import rollout as _rollout
+from ansible_collections.ironbinder.platform.plugins.module_utils._kube.workloads import workloads_of
+from ansible_collections.ironbinder.platform.plugins.module_utils._release import helm as _helm
+from ansible_collections.ironbinder.platform.plugins.module_utils._release import release as _release
+from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm_values import (
     as_helm_text,
     masked_diff,
     secret_texts,
 )
-from ansible_collections.ironbinder.platform.plugins.module_utils._workloads import workloads_of
 
 ARGUMENTS: dict[str, Any] = {
     "name": {"type": "str", "required": True},

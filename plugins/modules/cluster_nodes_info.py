@@ -80,12 +80,12 @@ observed:
 from dataclasses import asdict
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ironbinder.platform.plugins.module_utils._cluster_nodes import (
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.nodes import (
     UNTIL,
     NodesError,
     wait_for_nodes,
 )
-from ansible_collections.ironbinder.platform.plugins.module_utils._kube_rest import KubeError, connect
+from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeError, connect
 
 
 def main() -> None:

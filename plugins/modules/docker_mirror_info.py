@@ -100,11 +100,11 @@ from dataclasses import asdict
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ironbinder.platform.plugins.module_utils._docker_engine import (
+from ansible_collections.ironbinder.platform.plugins.module_utils._docker.engine import (
     DockerEngine,
     DockerEngineError,
 )
-from ansible_collections.ironbinder.platform.plugins.module_utils._docker_mirror import (
+from ansible_collections.ironbinder.platform.plugins.module_utils._docker.mirror import (
     DockerMirrorError,
     Image,
     manifest_digest,

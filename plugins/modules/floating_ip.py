@@ -89,11 +89,11 @@ seconds:
 """
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.ironbinder.platform.plugins.module_utils._floating_ip import (
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.floating_ip import (
     FloatingIp,
     FloatingIpError,
 )
-from ansible_collections.ironbinder.platform.plugins.module_utils._floating_ip_client import (
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.floating_ip_client import (
     HAS_KUBERNETES,
     KubernetesServices,
 )

@@ -100,8 +100,11 @@ lines:
 from dataclasses import asdict
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ironbinder.platform.plugins.module_utils._kubeadm import Kubeadm, KubeadmError
-from ansible_collections.ironbinder.platform.plugins.module_utils._kubeadm_host import LocalHost
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm import (
+    Kubeadm,
+    KubeadmError,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm_host import LocalHost
 
 
 def main() -> None:

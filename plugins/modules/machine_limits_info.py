@@ -108,7 +108,7 @@ mounted_files:
 from dataclasses import asdict
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ironbinder.platform.plugins.module_utils._machine_limits import (
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.limits import (
     MachineLimitsError,
     read_machine_limits,
 )

@@ -120,8 +120,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ironbinder.platform.plugins.module_utils._probe_machine import MachineProbe
-from ansible_collections.ironbinder.platform.plugins.module_utils._probe_network import (
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.probe import MachineProbe
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.probe import (
     ask_neighbours,
     ask_packages,
     ask_peers,

@@ -70,12 +70,12 @@ workloads:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ironbinder.platform.plugins.module_utils._kube_rest import KubeError, connect
-from ansible_collections.ironbinder.platform.plugins.module_utils._rollout import (
+from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeError, connect
+from ansible_collections.ironbinder.platform.plugins.module_utils._kube.rollout import (
     RolloutError,
     wait_for_workloads,
 )
-from ansible_collections.ironbinder.platform.plugins.module_utils._workloads import KINDS, Workload
+from ansible_collections.ironbinder.platform.plugins.module_utils._kube.workloads import KINDS, Workload
 
 
 class SystemClock:

@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "collections"))
 
-from ansible_collections.ironbinder.platform.plugins.module_utils._site_check import RULES
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.check import RULES
 
 DOCUMENT = ROOT / "docs" / "site-contract.md"
 BEGIN, END = "<!-- begin rules -->", "<!-- end rules -->"

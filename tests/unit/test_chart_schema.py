@@ -12,12 +12,12 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from ansible_collections.ironbinder.platform.plugins.module_utils._binderhub_values import (
+from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm_values import merge
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.chart_values import (
     Settings,
     hub_values,
 )
-from ansible_collections.ironbinder.platform.plugins.module_utils._hubs import resolve_hubs
-from ansible_collections.ironbinder.platform.plugins.module_utils._mappings import merge
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.hubs import resolve_hubs
 
 REFERENCE = Path(__file__).parents[2].parent / "shared" / "reference"
 pytestmark = pytest.mark.skipif(

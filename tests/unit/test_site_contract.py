@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.ironbinder.platform.plugins.module_utils._secret_facts import TOKENS
-from ansible_collections.ironbinder.platform.plugins.module_utils._site_check import check_site
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.check import check_site
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_facts import TOKENS
 
 ROOT = Path(__file__).parents[2]
 ROLE = ROOT / "roles" / "site"

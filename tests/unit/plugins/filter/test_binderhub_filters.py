@@ -9,8 +9,10 @@ import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.ironbinder.platform.plugins.filter import binderhub_problems, binderhub_values
-from ansible_collections.ironbinder.platform.plugins.module_utils import _binderhub_values
-from ansible_collections.ironbinder.platform.plugins.module_utils._hubs import resolve_hubs
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site import (
+    chart_values as _binderhub_values,
+)
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.hubs import resolve_hubs
 
 HUB = resolve_hubs({"binder": {}}, "http://proxy.example.org", "192.0.2.10")["binder"]
 

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[4]
-sys.path.insert(0, str(ROOT / "tests" / "unit" / "support"))
 
 from binder_server import TOKEN, Answers, BinderServer, load_stream
 

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,6 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.ironbinder.platform.plugins.modules import docker_mirror_info
-
-sys.path.append(str(Path(__file__).resolve().parents[2] / "support"))
 from docker_daemon import DockerDaemon, Mirror
 
 DIGEST = f"sha256:{'a' * 64}"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.ironbinder.platform.plugins.module_utils._floating_ip import Service
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.floating_ip import Service
 from ansible_collections.ironbinder.platform.plugins.modules import floating_ip
 
 IP = "192.0.2.10"

@@ -9,7 +9,7 @@ import json
 import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.ironbinder.platform.plugins.module_utils._machine_limits import MachineLimitsError
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.limits import MachineLimitsError
 from ansible_collections.ironbinder.platform.plugins.modules import machine_limits_info
 
 

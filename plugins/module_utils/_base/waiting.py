@@ -1,0 +1,63 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""The one way in which Ironbinder waits: ask, judge, let a little time pass, and give up in time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Optional, TypeVar
+
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock
+
+__all__ = ["Waited", "wait_until"]
+
+Seen = TypeVar("Seen")
+
+
+@dataclass(frozen=True)
+class Waited(Generic[Seen]):
+    """What was seen last, after how many seconds, and whether it was what was waited for."""
+
+    seen: Seen
+    seconds: float
+    done: bool
+
+
+def wait_until(
+    look: Callable[[float], Seen],
+    done: Callable[[Seen], bool],
+    *,
+    clock: Clock,
+    timeout_seconds: float,
+    step_seconds: float = 1.0,
+    forgive: Optional[Callable[[Exception, float], bool]] = None,
+) -> Waited[Seen]:
+    """Look until what is seen is `done`, at most for `timeout_seconds`, and at least once.
+
+    Args:
+        look: asks once; gets the seconds since the wait began. May raise to end the wait.
+        done: judges what was seen.
+        clock: time.
+        timeout_seconds: 0 looks once.
+        step_seconds: pause between two looks.
+        forgive: says of an exception of `look`, and of the seconds at which it came, whether to look
+            again. Without time left it is raised all the same.
+
+    Returns:
+        What was seen last; `done` is False where the time was up.
+    """
+    started = clock.now()
+    while True:
+        seconds = clock.now() - started
+        try:
+            seen = look(seconds)
+        except Exception as error:
+            if forgive is None or seconds >= timeout_seconds or not forgive(error, seconds):
+                raise
+        else:
+            if done(seen):
+                return Waited(seen, seconds, True)
+            if seconds >= timeout_seconds:
+                return Waited(seen, seconds, False)
+        clock.sleep(min(step_seconds, timeout_seconds - seconds))

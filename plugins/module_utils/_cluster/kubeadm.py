@@ -1,0 +1,229 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Bring a machine into a cluster with kubeadm, from whatever state it is in.
+
+The rules, in one place (`decide`): what works is left alone; what never worked is cleared away and
+begun again; what once worked and is silent is waited for, and never reset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm_host import (
+    CommandResult,
+    Host,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm_output import (
+    error_lines,
+    phase_seconds,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm_probe import (
+    Found,
+    attempt_file,
+    marker_file,
+    probe,
+)
+
+__all__ = ["Action", "Kubeadm", "KubeadmError", "KubeadmResult", "decide"]
+
+# What init has behind it when the API answers. The rest only adds what is missing.
+_PHASES_BEFORE_API = ("preflight", "certs", "kubeconfig", "etcd", "control-plane", "kubelet-start")
+_RESET_SECONDS = 180
+_WAIT_STEP_SECONDS = 2
+
+
+class Action(Enum):
+    """What a machine needs."""
+
+    NONE = "none"  # it works
+    ADOPT = "adopt"  # it works, made by others or by a run killed in its last moment: say so
+    RUN = "run"  # nothing is there
+    RESUME = "resume"  # the API answers, later phases are missing
+    RESET_AND_RUN = "reset_and_run"  # half made, never worked
+    WAIT = "wait"  # it has worked and is silent
+    REFUSE = "refuse"  # it has another role in a cluster
+
+
+class KubeadmError(Exception):
+    """What could not be done. `lines` are kubeadm's own words, redacted."""
+
+    def __init__(self, message: str, lines: Sequence[str] = ()) -> None:
+        """Keep the words beside the message and in it."""
+        super().__init__("\n".join([message, *lines]))
+        self.lines = list(lines)
+
+
+@dataclass(frozen=True)
+class KubeadmResult:
+    """What was done, why, and how long each phase took."""
+
+    changed: bool
+    action: Action
+    found: Found
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+def decide(state: str, found: Found, waited: bool = False) -> Action:
+    """Say what a machine needs.
+
+    Args:
+        state: `init` or `join`.
+        found: what `probe` says.
+        waited: it was given its time to come up by itself.
+
+    Returns:
+        The action. After waiting, WAIT means that it will not come and must not be reset.
+    """
+    if found.other_role:
+        return Action.REFUSE
+    if found.marker:
+        return Action.NONE if found.done else Action.WAIT
+    if found.done and (found.finished or not found.attempt):
+        return Action.ADOPT
+    if state == "init" and found.answers:
+        # Somebody's cluster, complete but for a node of this name, is not ours to add phases to.
+        return Action.REFUSE if found.configured and not found.attempt else Action.RESUME
+    if found.leftovers and found.once_worked and not (found.attempt and waited):
+        return Action.WAIT
+    return Action.RESET_AND_RUN if found.leftovers else Action.RUN
+
+
+def _remedy(state: str, found: Found) -> str:
+    """Tell a person where to look when something that worked is down."""
+    if not found.leftovers:
+        return (
+            f"Nothing of kubeadm is left on this machine although {marker_file(state)} says that it worked: "
+            f"`kubeadm reset` was run by hand, or a disk is not mounted. If the node is to be made anew, remove that file."
+        )
+    if state == "init":
+        return (
+            "Look at `journalctl -u kubelet -n 50`, `systemctl status containerd`, `ctr -n k8s.io tasks ls`, the logs in "
+            "/var/log/pods/kube-system_kube-apiserver-* and kube-system_etcd-*, `df -h /var/lib/etcd` and "
+            "`kubeadm certs check-expiration`. Nothing was reset: the cluster's data are there."
+        )
+    return (
+        "Look at `journalctl -u kubelet -n 50` and `systemctl status containerd kubelet`. If the node object was deleted, "
+        "`systemctl restart kubelet` registers it again. If the cluster was made anew, this machine still belongs to the old "
+        f"one: run `kubeadm reset` on it, remove {marker_file(state)}, and start again. Nothing was reset."
+    )
+
+
+class Kubeadm:
+    """Drives kubeadm on one machine."""
+
+    def __init__(
+        self,
+        host: Host,
+        *,
+        state: str,
+        config: str,
+        node_name: str,
+        cri_socket: str,
+        ignore_preflight_errors: Sequence[str] = (),
+        timeout_seconds: float = 600,
+        recovery_seconds: float = 120,
+    ) -> None:
+        """Take what to bring about; see the module `kubeadm` for each value."""
+        self.host = host
+        self.state = state
+        self.config = config
+        self.node_name = node_name
+        self.cri_socket = cri_socket
+        self.ignored = tuple(ignore_preflight_errors)
+        self.timeout_seconds = timeout_seconds
+        self.recovery_seconds = recovery_seconds
+
+    def bring_about(self, check_mode: bool = False) -> KubeadmResult:
+        """Do what the machine needs, or only say it.
+
+        Raises:
+            KubeadmError: kubeadm failed; what once worked stays silent; the machine has another role.
+        """
+        started = self.host.monotonic()
+        found = probe(self.host, self.state, self.node_name)
+        action = decide(self.state, found)
+        if action is Action.WAIT:
+            found = self._wait(found)
+            action = decide(self.state, found, waited=True)
+        first = found
+        self._refuse(action, found)
+        if check_mode or action is Action.NONE:
+            return KubeadmResult(changed=action is not Action.NONE, action=action, found=found)
+        seconds: dict[str, float] = {}
+        if action is not Action.ADOPT:
+            if not self.host.matches(self.config):
+                raise KubeadmError(
+                    f"{self.config} is not there: it has to be written before kubeadm can {self.state}"
+                )
+            self.host.write(attempt_file(self.state), {"node_name": self.node_name, "action": action.value})
+            if action is Action.RESET_AND_RUN:
+                reset = ["kubeadm", "reset", "--force", "--cleanup-tmp-dir", "--cri-socket", self.cri_socket]
+                seconds["reset"] = round(self._run(reset, _RESET_SECONDS).seconds, 1)
+            done = self._run(self._argv(action), self.timeout_seconds)
+            seconds.update(phase_seconds(done.lines, done.seconds))
+            found = self._wait(probe(self.host, self.state, self.node_name))
+            if not found.done:
+                raise KubeadmError(
+                    f"kubeadm {self.state} ended well on {self.node_name}, but after {self.recovery_seconds:.0f} s more: "
+                    f"{found.observed}. Look at `journalctl -u kubelet -n 50`."
+                )
+        self.host.write(marker_file(self.state), {"node_name": self.node_name, "action": action.value})
+        self.host.remove(attempt_file(self.state))
+        seconds["total"] = round(self.host.monotonic() - started, 1)
+        # The reason is what was found first; the taints are what is there now.
+        return KubeadmResult(
+            changed=True, action=action, found=replace(first, taints=found.taints), seconds=seconds
+        )
+
+    def _refuse(self, action: Action, found: Found) -> None:
+        """Stop where nothing may be done."""
+        if action is Action.REFUSE and not found.other_role:
+            raise KubeadmError(
+                f"a cluster runs on this machine that Ironbinder did not make, and {found.observed}. Name this host in "
+                "the inventory as the cluster names its node, or run `kubeadm reset` on it if that cluster is over."
+            )
+        if action is Action.REFUSE:
+            role = "a worker of" if self.state == "init" else "a control plane of"
+            raise KubeadmError(
+                f"{self.node_name} is already {role} a cluster ({found.other_role} says so), and cannot "
+                f"{self.state} as well. If that is over, run `kubeadm reset` on it and remove that file."
+            )
+        if action is Action.WAIT:
+            raise KubeadmError(
+                f"{self.node_name} has worked in its cluster, but now, given up to {self.recovery_seconds:.0f} s: "
+                f"{found.observed}. " + _remedy(self.state, found)
+            )
+
+    def _wait(self, found: Found) -> Found:
+        """Ask until everything answers or the time is over; give the last answer."""
+        deadline = self.host.monotonic() + self.recovery_seconds
+        while not found.done and found.leftovers and self.host.monotonic() < deadline:
+            self.host.sleep(_WAIT_STEP_SECONDS)
+            found = probe(self.host, self.state, self.node_name)
+        return found
+
+    def _argv(self, action: Action) -> list[str]:
+        """Give the command. Tokens are in the configuration file, never here."""
+        argv = ["kubeadm", self.state, "--config", self.config]
+        if self.ignored:
+            argv += ["--ignore-preflight-errors", ",".join(self.ignored)]
+        if self.state == "init":
+            argv += ["--skip-token-print", "--skip-certificate-key-print"]
+        if action is Action.RESUME:
+            argv += ["--skip-phases", ",".join(_PHASES_BEFORE_API)]
+        return argv
+
+    def _run(self, argv: Sequence[str], timeout_seconds: float) -> CommandResult:
+        """Run kubeadm; raise with its own words where it fails."""
+        result = self.host.run(argv, timeout_seconds)
+        if result.rc == 127:
+            raise KubeadmError(f"{argv[0]} is not installed on {self.node_name}: run the stage `nodes` first")
+        if result.rc != 0:
+            raise KubeadmError(
+                f"`{argv[0]} {argv[1]}` failed on {self.node_name} with {result.rc} after {result.seconds:.0f} s. It said:",
+                error_lines(result.output),
+            )
+        return result

@@ -1,0 +1,295 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Launches a repository as a person would, times it, opens the notebook and stops its server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+from urllib.parse import quote
+
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import (
+    HttpFailure,
+    Stream,
+    Transport,
+    is_under,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.arrivals import Arrivals
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.errors import (
+    VerifyError,
+    failed_launch,
+    redact,
+    refused,
+    unreachable,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.events import (
+    EventStreamError,
+    EventStreamParser,
+    PhaseFollower,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.notebook import Notebook
+
+__all__ = ["Launch", "LaunchRequest", "build_url"]
+
+REQUEST_SECONDS = 20.0
+# After `Failed` without a reason the last lines of the log may still be on their way.
+LINGER_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class LaunchRequest:
+    """What to launch, and what counts as success. URLs are public ones, seconds are floats."""
+
+    url: str
+    provider: str
+    spec: str
+    hub_url: str = ""
+    build_token: str = ""
+    timeout_seconds: float = 1800.0
+    silence_seconds: float = 90.0
+    keep_server: bool = False
+    check_api: bool = True
+    fail_when_buffered: bool = False
+
+
+def build_url(request: LaunchRequest) -> str:
+    """Return the URL of the build, without the build token."""
+    spec = request.spec.strip("/")
+    if request.provider == "git" and "://" in spec:
+        # People paste the repository's URL; a Binder link has it in one path segment.
+        repository, _slash, ref = spec.rpartition("/")
+        spec = f"{quote(repository, safe='')}/{ref}"
+    return f"{request.url.rstrip('/')}/build/{request.provider}/{quote(spec, safe='/%:@!$&()*+,;=~')}"
+
+
+class Launch:
+    """One launch, from the request to the end of its server."""
+
+    def __init__(
+        self,
+        request: LaunchRequest,
+        transport: Transport,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._request = request
+        self._transport = transport
+        self._clock = clock
+        self._sleep = sleep
+        self._url = build_url(request)
+        self._token = ""
+        self._facts: dict[str, Any] = {"url": request.url, "warnings": []}
+
+    def run(self) -> dict[str, Any]:
+        """Launch and return what was measured, see RETURN of `binder_launch`.
+
+        Raises:
+            VerifyError: it did not work; `facts` holds what was measured until then.
+        """
+        try:
+            self._facts["versions"] = self._versions()
+            follower = self._follow()
+            try:
+                self._judge(follower)
+            finally:
+                self._stop()
+            self._facts["summary"] = _summary(follower)
+        except VerifyError as error:
+            error.facts = self._facts
+            error.hide(self._secrets())
+            raise
+        facts: dict[str, Any] = redact(self._facts, self._secrets())
+        return facts
+
+    def _secrets(self) -> list[str]:
+        return [self._token, self._request.build_token]
+
+    def _versions(self) -> Any:
+        """Ask for the versions, which old BinderHubs do not tell."""
+        url = self._request.url.rstrip("/") + "/versions"
+        try:
+            reply = self._transport.request("GET", url, {"Accept": "application/json"}, REQUEST_SECONDS)
+        except HttpFailure as error:
+            raise unreachable(url, error) from error
+        versions = reply.json() if reply.status == 200 else None
+        return versions if isinstance(versions, dict) else {}
+
+    def _follow(self) -> PhaseFollower:
+        """Open the stream and read it until it is ready or failed, and hang up."""
+        request = self._request
+        url = self._url + (
+            f"?build_token={quote(request.build_token, safe='')}" if request.build_token else ""
+        )
+        follower = PhaseFollower(self._clock)
+        try:
+            limit = min(request.timeout_seconds, request.silence_seconds)
+            stream = self._transport.open(url, {"Accept": "text/event-stream"}, limit)
+        except HttpFailure as error:
+            raise unreachable(self._url, error) from error
+        arrivals = Arrivals(follower.started)
+        try:
+            self._check_stream(stream)
+            self._read(stream, follower, arrivals)
+        finally:
+            stream.close()
+            self._token = str(follower.ready.get("token") or "")
+            self._facts.update(
+                phases=follower.phases(),
+                timeline=[asdict(segment) for segment in follower.timeline()],
+                total_seconds=follower.total_seconds,
+                image=follower.image,
+                built_now=follower.built_now,
+                buffered=bool(arrivals.evidence),
+                buffered_evidence=arrivals.evidence,
+                server_url=_server_url(follower.ready),
+            )
+        return follower
+
+    def _check_stream(self, stream: Stream) -> None:
+        if stream.status == 200 and stream.headers.get("content-type", "").startswith("text/event-stream"):
+            return
+        try:
+            page = stream.read(REQUEST_SECONDS).decode("utf-8", "replace")
+        except HttpFailure:
+            page = ""
+        raise refused(self._url, stream.status, stream.headers, page)
+
+    def _read(self, stream: Stream, follower: PhaseFollower, arrivals: Arrivals) -> None:
+        parser = EventStreamParser()
+        deadline = follower.started + self._request.timeout_seconds
+        while not follower.ended or self._lingers(follower):
+            limit = min(self._request.silence_seconds, deadline - self._clock())
+            if follower.failure:
+                limit = min(limit, follower.failed_at + LINGER_SECONDS - self._clock())
+            try:
+                if limit <= 0:
+                    raise HttpFailure("silence", "the time was up")
+                chunk = stream.read(limit)
+                items = parser.feed(chunk)
+            except (HttpFailure, EventStreamError) as error:
+                if follower.ended:
+                    return
+                raise self._broken(follower, arrivals, error, deadline) from error
+            if not chunk:
+                if follower.ended:
+                    return
+                raise self._broken(follower, arrivals, HttpFailure("closed", "the stream ended"), deadline)
+            arrivals.note(self._clock(), items, parser.pending)
+            for item in items:
+                follower.apply(item)
+
+    def _lingers(self, follower: PhaseFollower) -> bool:
+        """Whether to wait for the reason of a failure.
+
+        Never past `built`: hanging up there keeps an old BinderHub from starting a server.
+        """
+        failure = follower.failure
+        return bool(
+            failure
+            and not failure.message
+            and not follower.contradictions
+            and self._clock() - follower.failed_at < LINGER_SECONDS
+        )
+
+    def _broken(
+        self, follower: PhaseFollower, arrivals: Arrivals, error: Exception, deadline: float
+    ) -> VerifyError:
+        """Explain a stream that stopped before it was ready or failed."""
+        last = follower.log[-1] if follower.log else "nothing at all"
+        seen = f"phase {follower.phase} after {follower.total_seconds:.0f} s; last seen: {last}"
+        seen += f"; {follower.keepalives} keepalives"
+        held = f"; and {arrivals.evidence}" if arrivals.evidence else ""
+        kind, what, remedy = (
+            "not_a_stream",
+            "what arrives is not an event stream",
+            "see what answers at this URL",
+        )
+        if isinstance(error, HttpFailure) and error.kind == "silence":
+            if self._clock() >= deadline:
+                kind, what = "timeout", f"not ready within {self._request.timeout_seconds:.0f} s"
+                remedy = "look at the build and user pods; raise the timeout if the build is only slow"
+            else:
+                kind, what = "silent", f"the stream was silent for {self._request.silence_seconds:.0f} s"
+                remedy = (
+                    "BinderHub sends a keepalive every 25 to 30 s, so something on the way holds it back "
+                    "(proxy_buffering off), or BinderHub hangs: read its log"
+                )
+        elif isinstance(error, HttpFailure):
+            kind, what = "truncated", "the stream ended before the server was ready"
+            remedy = (
+                "see whether the binder pod restarted, and whether the proxy's proxy_read_timeout is longer "
+                "than BinderHub's keepalives (25 to 30 s)"
+            )
+        return VerifyError(
+            kind, what, where=self._url, observed=f"{error}; {seen}{held}", remedy=remedy, log=follower.log
+        )
+
+    def _judge(self, follower: PhaseFollower) -> None:
+        """Decide whether what was followed is a launch, and open the notebook."""
+        if follower.failure:
+            raise failed_launch(self._url, follower)
+        server, hub = self._facts["server_url"], self._request.hub_url
+        if not server or not self._token:
+            raise VerifyError(
+                "launch",
+                "BinderHub says ready but names no server",
+                where=self._url,
+                observed=f"the fields {', '.join(sorted(follower.ready))}",
+                remedy="see whether this BinderHub only builds (enable_api_only_mode, require_build_only)",
+                log=follower.log,
+            )
+        if hub and not is_under(server, hub):
+            raise VerifyError(
+                "hub_url",
+                "hub_url points to the wrong place",
+                where=self._url,
+                observed=f"the server is said to be at {server}, people reach the hub at {hub}",
+                remedy="set BinderHub.hub_url to the hub's public URL, with its path, and release the hub again",
+            )
+        if self._request.check_api:
+            started = self._clock()
+            notebook = self._notebook()
+            self._facts["api"] = notebook.open()
+            self._facts["api_seconds"] = round(self._clock() - started, 3)
+            self._facts["websocket"] = notebook.websocket()
+        if self._facts["buffered"]:
+            told = f"the build log is held back on its way: {self._facts['buffered_evidence']}"
+            remedy = "set proxy_buffering off (and no gzip) where the proxy passes BinderHub's path"
+            if self._request.fail_when_buffered:
+                what = "the launch works, but people see no progress"
+                raise VerifyError("buffered", what, where=self._url, observed=told, remedy=remedy)
+            self._facts["warnings"].append(f"{told}: {remedy}")
+
+    def _notebook(self) -> Notebook:
+        return Notebook(self._transport, self._facts["server_url"], self._token, self._clock, self._sleep)
+
+    def _stop(self) -> None:
+        """Stop the server if there is one, even after a failure, and see it go."""
+        server, warnings = self._facts["server_url"], self._facts["warnings"]
+        if not server or not self._token:
+            return
+        self._facts["server_stopped"] = False
+        if self._request.keep_server:
+            warnings.append(f"the server at {server} was kept, as asked: the hub's culler stops it when idle")
+            return
+        trouble = self._notebook().stop()
+        self._facts["server_stopped"] = not trouble
+        if trouble:
+            warnings.append(
+                f"the server at {server} was asked to stop and is not known to have done so ({trouble}): "
+                "the hub's culler stops it when idle"
+            )
+
+
+def _summary(follower: PhaseFollower) -> str:
+    phases = [f"{name} {seconds:.1f}" for name, seconds in follower.phases().items() if seconds >= 0.05]
+    found = "" if follower.built_now else ", image found in the registry"
+    return f"launch verified in {follower.total_seconds:.1f} s{found}: {' | '.join(phases)}"
+
+
+def _server_url(ready: Mapping[str, Any]) -> str:
+    """Return the server's URL with a slash at its end, without a query, which may hold the token."""
+    url = str(ready.get("url") or "").partition("?")[0].partition("#")[0]
+    return url.rstrip("/") + "/" if url else ""

@@ -1,0 +1,270 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""The values of the official BinderHub chart for one hub, from the site contract.
+
+Keys: https://github.com/jupyterhub/binderhub/blob/main/helm-chart/binderhub/schema.yaml
+and https://z2jh.jupyter.org/en/stable/resources/reference.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm_values import merge
+
+__all__ = ["CA_BUNDLE_FILE", "Settings", "ValuesError", "hub_values", "problems"]
+
+# The bundle of Debian and Ubuntu, on the node and in BinderHub's image alike. libcurl, which
+# BinderHub asks the registry with, reads this path and no variable.
+CA_BUNDLE_FILE = "/etc/ssl/certs/ca-certificates.crt"
+
+_TOKEN = re.compile(r"[0-9a-f]{64}", re.IGNORECASE)
+_PREFIX = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*/[a-z0-9._-]*")
+_EXACT_VERSION = re.compile(r"v?\d+\.\d+\.\d+(?:[-+][0-9A-Za-z.+-]+)?")
+
+
+class ValuesError(ValueError):
+    """Values that cannot be computed. Its text names the variable and the remedy."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all hubs of a site have in common. Memory is written as JupyterHub does: 512M, 2G."""
+
+    registry_host: str
+    registry_prefix: str
+    registry_username: str = ""
+    registry_password: str = ""
+    registry_plain_http_enabled: bool = False
+    # Changes with the site's CAs; empty where pods need none beyond their image's own.
+    ca_checksum: str = ""
+    build_node_selector: Mapping[str, str] = field(default_factory=dict)
+    hub_database: str = "sqlite-memory"
+    user_scheduler_replicas: int = 2
+    session_memory_guarantee: str = "256M"
+    session_memory_limit: str = "2G"
+    image_cleaner_cordon_enabled: bool = False
+
+    @property
+    def registry_url(self) -> str:
+        """Scheme and host of the registry."""
+        return f"{'http' if self.registry_plain_http_enabled else 'https'}://{self.registry_host}"
+
+
+def _prefix_problem(prefix: str) -> str:
+    if _PREFIX.fullmatch(prefix):
+        return ""
+    return (
+        f"site_registry_prefix is {prefix!r}: it needs a path level and lower-case letters, for example "
+        "'binder/stfc-'. Without a level BinderHub never finds an image again and every launch rebuilds"
+    )
+
+
+def problems(
+    hubs: Mapping[str, Any],
+    *,
+    registry_host: str,
+    registry_prefix: str,
+    chart_version: str,
+    chart_is_path: bool,
+    api_tokens: Mapping[str, str],
+    proxy_tokens: Mapping[str, str],
+) -> list[str]:
+    """List what keeps the hubs from being released, one sentence each; never a token's value.
+
+    Args:
+        hubs: {name: fields of `_hubs.Hub`}.
+        registry_host: host or host:port.
+        registry_prefix: prefix of the images' names.
+        chart_version: the pinned version.
+        chart_is_path: whether the chart is a folder or file, which brings its version itself.
+        api_tokens: {hub: 32 bytes in hex}.
+        proxy_tokens: the same.
+    """
+    found = []
+    if not registry_host or "://" in registry_host or "/" in registry_host:
+        found.append(
+            f"site_registry_host is {registry_host!r}: write host or host:port, without a scheme or a path"
+        )
+    if _prefix_problem(registry_prefix):
+        found.append(_prefix_problem(registry_prefix))
+    if not (chart_is_path and not chart_version) and not _EXACT_VERSION.fullmatch(chart_version):
+        found.append(
+            f"site_binderhub_chart_version is {chart_version!r}: pin one exact version, for example "
+            "'1.0.0-0.dev.git.3983.h383374de'; the chart has pre-releases only, so a range finds nothing lasting"
+        )
+    for variable, tokens in (("site_hub_api_tokens", api_tokens), ("site_hub_proxy_tokens", proxy_tokens)):
+        for hub in hubs:
+            if not _TOKEN.fullmatch(str(tokens.get(hub) or "")):
+                state = "is not 32 bytes in hex" if tokens.get(hub) else "is missing"
+                found.append(
+                    f"{variable}.{hub} {state}: run `make site NAME=<site>`, or put the output of "
+                    f"`openssl rand -hex 32` there in the site's secrets.yml"
+                )
+    return found
+
+
+def _trust(settings: Settings) -> dict[str, Any]:
+    """Let BinderHub trust what its node trusts; role node has put the site's CAs there.
+
+    The node's whole bundle is mounted over the image's: one place to keep right, public CAs included.
+    A ConfigMap would be a second copy that somebody has to renew. The annotation restarts the pod
+    when the CAs change, as a mounted file keeps its old content otherwise.
+    """
+    if not settings.ca_checksum:
+        return {}
+    return {
+        "podAnnotations": {"ironbinder/ca-checksum": settings.ca_checksum},
+        "extraVolumes": [{"name": "node-ca-bundle", "hostPath": {"path": CA_BUNDLE_FILE, "type": "File"}}],
+        "extraVolumeMounts": [{"name": "node-ca-bundle", "mountPath": CA_BUNDLE_FILE, "readOnly": True}],
+        "extraEnv": {"SSL_CERT_FILE": CA_BUNDLE_FILE, "REQUESTS_CA_BUNDLE": CA_BUNDLE_FILE},
+    }
+
+
+def _builds(settings: Settings) -> dict[str, Any]:
+    selector = dict(settings.build_node_selector)
+    return {
+        "imageBuilderType": "host",
+        "config": {
+            "KubernetesBuildExecutor": {
+                "docker_host": "unix:///var/run/docker.sock",
+                **({"node_selector": selector} if selector else {}),
+            },
+            # The chart's image cleaner runs where this points.
+            "BinderHub": {"build_node_selector": selector} if selector else {},
+        },
+        "imageCleaner": {
+            "enabled": True,
+            "cordon": settings.image_cleaner_cordon_enabled,
+            "imageGCThresholdType": "relative",
+            "imageGCThresholdHigh": 80,
+            "imageGCThresholdLow": 60,
+        },
+    }
+
+
+def _registry(settings: Settings) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the registry's part of the config and of the secrets.
+
+    BinderHub's `token_url` is left alone: its default is empty for a private registry, which means
+    Basic authentication, and right for Docker Hub and gcr.io.
+    """
+    config: dict[str, Any] = {
+        "registry": {"url": settings.registry_url, "username": settings.registry_username, "password": ""},
+        "config": {
+            "BinderHub": {
+                "use_registry": True,
+                "image_prefix": f"{settings.registry_host}/{settings.registry_prefix}",
+            },
+            "DockerRegistry": {"url": settings.registry_url},
+        },
+    }
+    if not settings.registry_username:
+        return config, {}
+    # Sessions pull what builds pushed, by the same account.
+    config["jupyterhub"] = {
+        "imagePullSecret": {
+            "create": True,
+            "automaticReferenceInjection": True,
+            "registry": settings.registry_host,
+            "username": settings.registry_username,
+        }
+    }
+    del config["registry"]["password"]
+    return config, {
+        "registry": {"password": settings.registry_password},
+        "jupyterhub": {"imagePullSecret": {"password": settings.registry_password}},
+    }
+
+
+def _jupyterhub(hub: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    proxy: dict[str, Any] = {
+        # The one LoadBalancer of a hub. MetalLB refuses this field beside its annotation for the same.
+        "service": {"type": "LoadBalancer", "loadBalancerIP": hub["floating_ip"]}
+    }
+    if str(hub["hub_url"]).startswith("https://"):
+        proxy["https"] = {"enabled": True, "type": "offload"}
+    prefer = {"nodeAffinity": {"matchNodePurpose": "prefer"}}
+    return {
+        "hub": {
+            "baseUrl": hub["hub_base_url"],
+            "db": {"type": settings.hub_database},
+            "config": {
+                "BinderSpawner": {"auth_enabled": False},
+                # People come in by way of BinderHub, never by a login page.
+                "JupyterHub": {"authenticator_class": "null"},
+            },
+        },
+        "proxy": proxy,
+        "scheduling": {
+            "userScheduler": {
+                "enabled": settings.user_scheduler_replicas > 0,
+                "replicas": settings.user_scheduler_replicas,
+            },
+            "corePods": prefer,
+            "userPods": prefer,
+        },
+        "cull": {"enabled": True, "users": True, "every": 600, "timeout": 3600},
+        "singleuser": {
+            # The chart's default is no limit at all, for people nobody knows.
+            "memory": {
+                "guarantee": settings.session_memory_guarantee,
+                "limit": settings.session_memory_limit,
+            }
+        },
+    }
+
+
+def hub_values(
+    hub: Mapping[str, Any], settings: Settings, api_token: str, proxy_token: str
+) -> dict[str, dict[str, Any]]:
+    """Compute the chart's values of one hub.
+
+    Args:
+        hub: the fields of `_hubs.Hub`. Its `values` and `secret_values` are merged over everything, last.
+        settings: what all hubs share.
+        api_token: what BinderHub shows to the hub.
+        proxy_token: what the hub shows to its proxy.
+
+    Returns:
+        {"config": values that may be shown, "secrets": values that may not}; Helm merges the two.
+
+    Raises:
+        ValuesError: the registry's prefix lacks a path level.
+    """
+    problem = _prefix_problem(settings.registry_prefix)
+    if problem:
+        raise ValuesError(problem)
+    registry, registry_secrets = _registry(settings)
+    config = merge(
+        {
+            "service": {"type": "NodePort", "nodePort": hub["node_port"]},
+            "config": {
+                "BinderHub": {
+                    "base_url": hub["binder_base_url"],
+                    "hub_url": hub["hub_url"],
+                    "hub_url_local": hub["hub_url_local"],
+                    "auth_enabled": False,
+                }
+            },
+            "jupyterhub": _jupyterhub(hub, settings),
+        },
+        _builds(settings),
+        registry,
+        _trust(settings),
+        hub.get("values") or {},
+    )
+    secrets = merge(
+        {
+            "jupyterhub": {
+                "hub": {"services": {"binder": {"apiToken": api_token}}},
+                "proxy": {"secretToken": proxy_token},
+            }
+        },
+        registry_secrets,
+        hub.get("secret_values") or {},
+    )
+    return {"config": config, "secrets": secrets}

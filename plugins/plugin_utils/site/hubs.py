@@ -1,0 +1,112 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""The hubs of a site: defaults filled in and every URL computed, in this one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from itertools import islice
+from typing import Any
+
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.pool import parse_pool, pool_addresses
+
+__all__ = ["FIRST_NODE_PORT", "Hub", "HubError", "hub_keys", "resolve_hubs"]
+
+# BinderHub listens on 8585; its NodePort echoes that.
+FIRST_NODE_PORT = 30585
+
+
+class HubError(ValueError):
+    """A hub that cannot be resolved. Its text names the hub, the key and the remedy."""
+
+
+@dataclass(frozen=True)
+class Hub:
+    """One BinderHub with its JupyterHub, every value known.
+
+    Paths start and end with a slash. URLs end with one. `floating_ip` is where the hub's
+    `proxy-public` service listens; `node_port` is where BinderHub listens on every node.
+    """
+
+    name: str
+    namespace: str
+    release: str
+    binder_base_url: str
+    hub_base_url: str
+    binder_url: str
+    hub_url: str
+    hub_url_local: str
+    node_port: int
+    floating_ip: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    secret_values: Mapping[str, Any] = field(default_factory=dict)
+
+
+def hub_keys() -> list[str]:
+    """Name the keys that an entry of `site_hubs` may have."""
+    computed = {"name", "binder_url", "hub_url", "hub_url_local"}
+    return [entry.name for entry in fields(Hub) if entry.name not in computed]
+
+
+def _resolve(
+    name: str, index: int, given: Mapping[str, Any], public_url: str, addresses: Sequence[str]
+) -> Hub:
+    unknown = sorted(set(given) - set(hub_keys()))
+    if unknown:
+        raise HubError(f"site_hubs.{name} has unknown keys {', '.join(unknown)}: use {', '.join(hub_keys())}")
+    floating_ip = given.get("floating_ip") or (addresses[index] if index < len(addresses) else "")
+    if not floating_ip:
+        raise HubError(
+            f"site_hubs.{name} has no address left in site_floating_pool, which holds {len(addresses)}: "
+            "enlarge the pool, or drop the hub"
+        )
+    # The first hub has the short paths, so that a site with one hub never has to name any.
+    parent = "/" if index == 0 else f"/{name}/"
+    binder_base = given.get("binder_base_url", f"{parent}binderhub/")
+    hub_base = given.get("hub_base_url", f"{parent}jupyterhub/")
+    namespace = given.get("namespace", name)
+    return Hub(
+        name=name,
+        namespace=namespace,
+        release=given.get("release", name),
+        binder_base_url=binder_base,
+        hub_base_url=hub_base,
+        binder_url=public_url.rstrip("/") + binder_base,
+        hub_url=public_url.rstrip("/") + hub_base,
+        hub_url_local=f"http://proxy-public.{namespace}.svc.cluster.local{hub_base}",
+        node_port=int(given.get("node_port", FIRST_NODE_PORT + index)),
+        floating_ip=floating_ip,
+        values=given.get("values") or {},
+        secret_values=given.get("secret_values") or {},
+    )
+
+
+def resolve_hubs(
+    hubs: Mapping[str, Mapping[str, Any] | None], public_url: str, floating_pool: str | Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Fill in every hub's defaults and compute its URLs.
+
+    Args:
+        hubs: `site_hubs`, {name: {key: value}}; every key is optional, see `hub_keys`.
+        public_url: scheme and host of the external proxy, without a path.
+        floating_pool: `site_floating_pool`; the n-th hub gets the n-th address unless it names one.
+
+    Returns:
+        {name: {every field of Hub}}, in the order of `hubs`.
+
+    Raises:
+        PoolError: the pool cannot be read.
+        HubError: an unknown key, or more hubs than addresses.
+    """
+    if not isinstance(hubs, Mapping) or not all(
+        isinstance(hub, (Mapping, type(None))) for hub in hubs.values()
+    ):
+        raise HubError("site_hubs is not a mapping of names to mappings: write `site_hubs: {binder: {}}`")
+    addresses = list(islice(pool_addresses(parse_pool(floating_pool)), len(hubs)))
+    resolved = (
+        _resolve(name, index, given or {}, public_url, addresses)
+        for index, (name, given) in enumerate(hubs.items())
+    )
+    # Not `asdict`: it copies, and Ansible's own lazy mappings refuse to be copied.
+    return {hub.name: {entry.name: getattr(hub, entry.name) for entry in fields(hub)} for hub in resolved}

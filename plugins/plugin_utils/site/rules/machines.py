@@ -1,0 +1,255 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Rules about each machine: what it is, what it has, and whether it lets us in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
+    Host,
+    Site,
+    as_int,
+    as_list,
+    as_mapping,
+    as_text,
+)
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
+
+SUPPORTED = {"Debian": ("12",), "Ubuntu": ("22.04", "24.04")}
+ARCHITECTURES = ("x86_64", "aarch64")
+
+# What kubeadm demands of a control plane, https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/
+HEAD_MEMORY_MB = 1700
+HEAD_CPUS = 2
+# A worker that runs one session of 1 GiB beside a build.
+WORKER_MEMORY_MB = 1900
+# Images of one hub and its first builds; and what leaves room for a term's.
+DISK_NEEDED_MB = 5_000
+DISK_ADVISED_MB = 20_000
+# Tokens and certificates are judged by the clock.
+SKEW_SECONDS = 30.0
+CONTROLLERS = ("cpu", "memory", "pids")
+
+
+def _looked_at(site: Site) -> Iterator[Host]:
+    return (host for host in site.seen("head", "workers", "proxy", "registry"))
+
+
+@rule("os-unsupported", ERROR, "A machine's operating system is not one Ironbinder is written for.")
+def os_unsupported(site: Site) -> Iterator[Problem]:
+    for host in _looked_at(site):
+        name, version = (
+            as_text(host.facts.get("distribution")),
+            as_text(host.facts.get("distribution_version")),
+        )
+        if name and not any(
+            version == wanted or version.startswith(f"{wanted}.") for wanted in SUPPORTED.get(name, ())
+        ):
+            yield Problem(
+                f"runs {name} {version}", "install Debian 12, Ubuntu 22.04 or Ubuntu 24.04", "", host.name
+            )
+
+
+@rule("architecture-unsupported", ERROR, "A machine's processor is not one the images are built for.")
+def architecture_unsupported(site: Site) -> Iterator[Problem]:
+    for host in _looked_at(site):
+        kind = as_text(host.facts.get("architecture"))
+        if kind and kind not in ARCHITECTURES:
+            yield Problem(f"is {kind}", f"use machines of {' or '.join(ARCHITECTURES)}", "", host.name)
+
+
+@rule("architectures-mixed", WARNING, "Build nodes have different processors.")
+def architectures_mixed(site: Site) -> Iterator[Problem]:
+    kinds = sorted({as_text(host.facts.get("architecture")) for host in site.seen("head", "workers")} - {""})
+    if len(kinds) > 1:
+        yield Problem(
+            f"the nodes are {' and '.join(kinds)}, and an image built on one kind does not start on the other",
+            "keep to one kind of processor for head and workers",
+        )
+
+
+@rule("memory-too-small", ERROR, "A node has too little memory.")
+def memory_too_small(site: Site) -> Iterator[Problem]:
+    for group, needed in (("head", HEAD_MEMORY_MB), ("workers", WORKER_MEMORY_MB)):
+        for host in site.seen(group):
+            memory = as_int(host.facts.get("memtotal_mb"))
+            if 0 < memory < needed:
+                yield Problem(f"has {memory} MB of memory", f"give it at least {needed} MB", "", host.name)
+
+
+@rule("cpu-too-small", ERROR, "The head has too few processors.")
+def cpu_too_small(site: Site) -> Iterator[Problem]:
+    for host in site.seen("head"):
+        cpus = as_int(host.facts.get("processor_vcpus"))
+        if 0 < cpus < HEAD_CPUS:
+            yield Problem(
+                f"has {cpus} processor", f"give it at least {HEAD_CPUS}, as kubeadm demands", "", host.name
+            )
+
+
+def _disk_free(host: Host) -> int | None:
+    free = as_mapping(host.probe.get("disk")).get("free_mb")
+    return free if isinstance(free, int) and not isinstance(free, bool) else None
+
+
+@rule("disk-too-small", ERROR, "A node has too little free disk for its images.")
+def disk_too_small(site: Site) -> Iterator[Problem]:
+    for host in site.seen("head", "workers"):
+        free = _disk_free(host)
+        if free is not None and free < DISK_NEEDED_MB:
+            yield Problem(
+                f"has {free} MB free under {as_mapping(host.probe.get('disk')).get('path', '/var/lib')}",
+                f"free at least {DISK_NEEDED_MB} MB: docker system prune removes what builds left",
+                "",
+                host.name,
+            )
+
+
+@rule("disk-scarce", WARNING, "A node's free disk will not last for long.")
+def disk_scarce(site: Site) -> Iterator[Problem]:
+    for host in site.seen("head", "workers"):
+        free = _disk_free(host)
+        if free is not None and DISK_NEEDED_MB <= free < DISK_ADVISED_MB:
+            yield Problem(f"has {free} MB free for images", f"plan for {DISK_ADVISED_MB} MB", "", host.name)
+
+
+@rule("swap-on", WARNING, "A node swaps; Ironbinder will turn that off for good.")
+def swap_on(site: Site) -> Iterator[Problem]:
+    for host in site.seen("head", "workers"):
+        swaps = [str(entry) for entry in as_list(host.probe.get("swaps"))]
+        if swaps:
+            inside = " of the machine around this container" if host.contained else ""
+            remedy = (
+                "turn it off there"
+                if host.contained
+                else "nothing, if losing the swap is fine: role node runs swapoff"
+            )
+            yield Problem(f"swaps to {', '.join(swaps)}{inside}", remedy, "", host.name)
+
+
+@rule("cgroup-v1", WARNING, "A node has cgroup v1, which Kubernetes is giving up.")
+def cgroup_v1(site: Site) -> Iterator[Problem]:
+    for host in site.seen("head", "workers"):
+        if as_mapping(host.probe.get("cgroup")).get("version") == 1:
+            yield Problem(
+                "runs with cgroup v1: it works today, with failCgroupV1 off",
+                "boot with systemd.unified_cgroup_hierarchy=1 when you can",
+                "",
+                host.name,
+            )
+
+
+@rule(
+    "cgroup-controllers-missing", ERROR, "A node's kernel lacks a cgroup controller that the kubelet needs."
+)
+def cgroup_controllers_missing(site: Site) -> Iterator[Problem]:
+    for host in site.seen("head", "workers"):
+        controllers = as_list(as_mapping(host.probe.get("cgroup")).get("controllers"))
+        missing = [name for name in CONTROLLERS if name not in controllers]
+        if controllers and missing:
+            yield Problem(
+                f"has no cgroup controller {', '.join(missing)}",
+                "boot with cgroup_enable=memory, or a kernel that has it",
+                "",
+                host.name,
+            )
+
+
+@rule("kernel-module-missing", ERROR, "A node's kernel lacks a module that pods need.")
+def kernel_module_missing(site: Site) -> Iterator[Problem]:
+    for host in site.seen("head", "workers"):
+        for name, state in as_mapping(host.probe.get("modules")).items():
+            if state == "absent":
+                yield Problem(
+                    f"has no kernel module {name}",
+                    "install the distribution's full kernel (linux-image-amd64, linux-modules-extra), and reboot into it",
+                    "",
+                    host.name,
+                )
+
+
+@rule("kernel-module-unknown", WARNING, "It cannot be seen whether a node's kernel has a module.")
+def kernel_module_unknown(site: Site) -> Iterator[Problem]:
+    for host in site.seen("head", "workers"):
+        names = [name for name, state in as_mapping(host.probe.get("modules")).items() if state == "unknown"]
+        if names:
+            yield Problem(
+                f"shows neither {' nor '.join(names)} loaded, nor a folder /lib/modules for its kernel",
+                "load it on the machine around a container; on a real one reboot into the installed kernel",
+                "",
+                host.name,
+            )
+
+
+@rule("clock-skew", ERROR, "A machine's clock differs from the controller's.")
+def clock_skew(site: Site) -> Iterator[Problem]:
+    for host in _looked_at(site):
+        there, before = host.probe.get("epoch"), host.probe.get("asked_epoch")
+        if not isinstance(there, (int, float)) or not isinstance(before, (int, float)) or not site.clock:
+            continue
+        # The machine was asked after `before` and had answered by `site.clock`, so only a time
+        # outside of that interval is wrong.
+        skew = max(before - there, there - site.clock, 0.0)
+        if skew > SKEW_SECONDS:
+            way = "behind" if there < before else "ahead of"
+            yield Problem(
+                f"its clock is {skew:.0f} s {way} the controller's",
+                "set it once (timedatectl, or chronyc makestep), and set site_ntp_servers so that it stays right",
+                "site_ntp_servers",
+                host.name,
+            )
+
+
+@rule("no-sudo", ERROR, "Ansible cannot become root on a machine.")
+def no_sudo(site: Site) -> Iterator[Problem]:
+    for host in _looked_at(site):
+        failure = as_text(host.probe.get("failed"))
+        if failure or host.probe.get("root") is False:
+            said = " ".join(failure.split())[:200] or "the task ran as an ordinary user"
+            yield Problem(
+                f"cannot become root: {said}",
+                "give the login user sudo, and Ansible its password (--ask-become-pass) if it needs one",
+                "ansible_become",
+                host.name,
+            )
+
+
+@rule("python-too-old", ERROR, "A machine's Python is older than the modules need.")
+def python_too_old(site: Site) -> Iterator[Problem]:
+    for host in _looked_at(site):
+        numbers = [as_int(part, -1) for part in as_text(host.facts.get("python_version")).split(".")[:2]]
+        if len(numbers) == 2 and -1 not in numbers and tuple(numbers) < (3, 9):
+            yield Problem(
+                f"has Python {host.facts.get('python_version')}",
+                "install python3 3.9 or later, and set ansible_python_interpreter if there are several",
+                "ansible_python_interpreter",
+                host.name,
+            )
+
+
+@rule("no-route-between-nodes", ERROR, "A node cannot reach another node.")
+def no_route_between_nodes(site: Site) -> Iterator[Problem]:
+    for host in site.seen("head", "workers"):
+        for address, state in as_mapping(host.probe.get("peers")).items():
+            if as_text(state).startswith("unreachable"):
+                yield Problem(
+                    f"has no route to {address} ({as_text(state).partition(': ')[2] or 'unreachable'})",
+                    "put the nodes on one network, or set site_node_address to addresses that reach each other",
+                    "site_node_address",
+                    host.name,
+                )
+
+
+@rule("node-silent-to-node", WARNING, "A node gets no answer from another node.")
+def node_silent_to_node(site: Site) -> Iterator[Problem]:
+    for host in site.seen("head", "workers"):
+        for address, state in as_mapping(host.probe.get("peers")).items():
+            if as_text(state).startswith("timeout"):
+                yield Problem(
+                    f"gets no answer from {address}: a firewall drops what it sends",
+                    "open all traffic between the nodes; pods and the kubelet need it",
+                    "site_node_address",
+                    host.name,
+                )

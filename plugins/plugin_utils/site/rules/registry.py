@@ -1,0 +1,231 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Rules about the registry that receives people's images, and how the nodes see it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
+    Site,
+    as_int,
+    as_mapping,
+    as_text,
+)
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules.ports import (
+    registry_is_ours,
+    registry_runs,
+)
+
+HOST = "site_registry_host"
+PREFIX = "site_registry_prefix"
+HOST_FORM = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
+# https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
+PREFIX_FORM = re.compile(r"[a-z0-9]+([._/-]+[a-z0-9]+)*[._/-]*")
+
+SILENT = {
+    "resolve": "its name does not resolve",
+    "refused": "it refuses the connection",
+    "timeout": "it does not answer",
+    "other": "the connection fails",
+}
+
+
+def seen_from_nodes(site: Site, name: str) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Give each distinct answer that nodes got for the probed URL `name`, with the nodes as text."""
+    holders: dict[tuple[Any, ...], tuple[Mapping[str, Any], list[str]]] = {}
+    for host in site.seen("head", "workers"):
+        answer = as_mapping(as_mapping(host.probe.get("urls")).get(name))
+        if answer:
+            key = (str(answer.get("error")), str(answer.get("status")), str(answer.get("kind")))
+            holders.setdefault(key, (answer, []))[1].append(host.name)
+    for answer, names in holders.values():
+        yield answer, names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+
+
+def detail(answer: Mapping[str, Any]) -> str:
+    """The answer's own words, short."""
+    return " ".join(str(answer.get("detail") or "").split())[:160]
+
+
+@rule("registry-host-has-scheme", ERROR, "The registry's host has a scheme, where none belongs.")
+def registry_host_has_scheme(site: Site) -> Iterator[Problem]:
+    text = site.text(HOST)
+    if "://" in text:
+        bare = text.partition("://")[2].split("/")[0]
+        yield Problem(
+            f"is {text[:80]}", f"write {bare or 'host or host:port'}; image names carry no scheme", HOST
+        )
+
+
+@rule("registry-host-malformed", ERROR, "The registry's host is no host or host:port.")
+def registry_host_malformed(site: Site) -> Iterator[Problem]:
+    text = site.text(HOST)
+    if not text or "://" in text:
+        return
+    if "/" in text:
+        host, _, path = text.partition("/")
+        yield Problem(
+            f"is {text[:80]!r}, with a path",
+            f"write {host}, and begin site_registry_prefix with {path}",
+            HOST,
+        )
+    elif not HOST_FORM.fullmatch(text) or as_int(text.rpartition(":")[2], 1) not in range(1, 65536):
+        yield Problem(f"is {text[:80]!r}", "write host or host:port, such as registry.example.org:5000", HOST)
+
+
+@rule(
+    "registry-prefix-without-level",
+    ERROR,
+    "The registry's prefix has no path level, so every launch rebuilds.",
+)
+def registry_prefix_without_level(site: Site) -> Iterator[Problem]:
+    text = site.text(PREFIX)
+    if text and "/" not in text.strip("/"):
+        bare = text.strip("/-")
+        if text.rstrip("/") != text and bare:
+            yield Problem(
+                f"is {text[:60]!r}: BinderHub adds no level of its own", f"write {bare}/binder-, say", PREFIX
+            )
+        else:
+            yield Problem(
+                f"is {text[:60]!r}, with no path level: BinderHub never finds such an image again",
+                f"put a level before it, such as binder/{bare or 'site'}-",
+                PREFIX,
+            )
+
+
+@rule("registry-prefix-malformed", ERROR, "The registry's prefix is not the beginning of an image's name.")
+def registry_prefix_malformed(site: Site) -> Iterator[Problem]:
+    text = site.text(PREFIX)
+    host = site.text(HOST)
+    if not text:
+        return
+    if host and text.startswith(f"{host}/"):
+        yield Problem(f"begins with the registry {host}", f"write {text[len(host) + 1 :]}", PREFIX)
+    elif "://" in text or not PREFIX_FORM.fullmatch(text) or "//" in text:
+        yield Problem(
+            f"is {text[:60]!r}",
+            "use lower-case letters, digits, and . _ - / between them, such as binder/stfc-",
+            PREFIX,
+        )
+
+
+@rule("registry-unreachable", ERROR, "Nodes cannot reach the registry.")
+def registry_unreachable(site: Site) -> Iterator[Problem]:
+    if not registry_runs(site):
+        return
+    for answer, where in seen_from_nodes(site, "registry"):
+        if answer.get("error") in SILENT:
+            yield Problem(
+                f"{site.text(HOST)}: {SILENT[str(answer['error'])]} ({detail(answer)})",
+                "start it, correct the host, or open the way from the nodes to it",
+                HOST,
+                where,
+            )
+
+
+@rule("registry-is-none", ERROR, "What answers at the registry's address is no registry.")
+def registry_is_none(site: Site) -> Iterator[Problem]:
+    if not registry_runs(site):
+        return
+    for answer, where in seen_from_nodes(site, "registry"):
+        status = as_int(answer.get("status"))
+        if not answer.get("error") and status not in (0, 200, 401):
+            yield Problem(
+                f"{site.text(HOST)}/v2/ answers {status}, where a registry answers 200 or 401",
+                "correct host and port; the address of its web page is often another",
+                HOST,
+                where,
+            )
+
+
+@rule("registry-ca-not-trusted", ERROR, "The CAs of the site do not vouch for the registry.")
+def registry_ca_not_trusted(site: Site) -> Iterator[Problem]:
+    if not registry_runs(site):
+        return
+    for answer, where in seen_from_nodes(site, "registry"):
+        if answer.get("error") == "untrusted":
+            yield Problem(
+                f"its certificate is not accepted: {detail(answer)}",
+                "add the CA's PEM file to site_ca_files, or give the registry a certificate with this name",
+                "site_ca_files",
+                where,
+            )
+
+
+@rule("registry-plain-http", ERROR, "The registry speaks plain HTTP, and nobody allowed that.")
+def registry_plain_http(site: Site) -> Iterator[Problem]:
+    for answer, where in seen_from_nodes(site, "registry"):
+        if answer.get("error") == "not-tls" and not site.flag("site_registry_plain_http_enabled"):
+            yield Problem(
+                f"{site.text(HOST)} answers without TLS",
+                "give it a certificate, or set site_registry_plain_http_enabled: true if nobody else can reach it",
+                "site_registry_plain_http_enabled",
+                where,
+            )
+
+
+@rule("registry-plain-http-password", WARNING, "The registry's password would travel readable.")
+def registry_plain_http_password(site: Site) -> Iterator[Problem]:
+    password = as_mapping(as_mapping(site.secrets.get("values")).get("site_registry_password"))
+    if site.flag("site_registry_plain_http_enabled") and password and password.get("empty") is not True:
+        yield Problem(
+            "is on, and the registry has a password",
+            "give the registry a certificate",
+            "site_registry_plain_http_enabled",
+        )
+
+
+@rule("registry-login-refused", ERROR, "The registry does not take the site's user name and password.")
+def registry_login_refused(site: Site) -> Iterator[Problem]:
+    if not registry_runs(site):
+        return
+    for answer, where in seen_from_nodes(site, "registry_login"):
+        if as_int(answer.get("status")) in (401, 403):
+            yield Problem(
+                f"{site.text(HOST)} answers {answer['status']} to this account",
+                "correct site_registry_username and site_registry_password in secrets.yml",
+                "site_registry_password",
+                where,
+            )
+
+
+@rule("registry-wants-login", ERROR, "The registry asks for an account, and the site has none.")
+def registry_wants_login(site: Site) -> Iterator[Problem]:
+    if registry_is_ours(site) or site.text("site_registry_username"):
+        return
+    for answer, where in seen_from_nodes(site, "registry"):
+        # A token server may well hand out tokens to nobody in particular, as Docker Hub's does.
+        by_token = as_text(answer.get("challenge")).lower().startswith("bearer")
+        if as_int(answer.get("status")) == 401 and not by_token:
+            yield Problem(
+                f"{site.text(HOST)} answers 401 without an account",
+                "set site_registry_username in site.yml and site_registry_password in secrets.yml",
+                "site_registry_username",
+                where,
+            )
+
+
+@rule("registry-account-incomplete", ERROR, "The registry has a user without a password, or the reverse.")
+def registry_account_incomplete(site: Site) -> Iterator[Problem]:
+    password = as_mapping(as_mapping(site.secrets.get("values")).get("site_registry_password"))
+    user = as_text(site.values.get("site_registry_username"))
+    if password and bool(user) == (password.get("empty") is True):
+        missing = "site_registry_password" if user else "site_registry_username"
+        yield Problem("is empty, and its partner is not", "set both, or neither", missing)
+
+
+@rule("registry-own-without-account", ERROR, "The site's own registry has no account, so anybody could push.")
+def registry_own_without_account(site: Site) -> Iterator[Problem]:
+    password = as_mapping(as_mapping(site.secrets.get("values")).get("site_registry_password"))
+    if registry_is_ours(site) and password.get("empty") is True and not site.text("site_registry_username"):
+        yield Problem(
+            "the group registry has a host, and no account protects it",
+            "set site_registry_username, and site_registry_password in secrets.yml",
+            "site_registry_username",
+        )

@@ -1,0 +1,244 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Rules about the public URL and the hubs behind it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from ipaddress import ip_address
+from typing import Any
+
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.hubs import FIRST_NODE_PORT, hub_keys
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
+    Site,
+    as_int,
+    as_list,
+    as_mapping,
+    as_text,
+    parse_ip,
+    split_url,
+)
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules.pool import hub_address
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.spelling import closest
+
+URL = "site_public_url"
+EXAMPLE = "write scheme and host, such as https://binder.example.org"
+NODE_PORT_RANGE = range(30000, 32768)
+LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
+
+
+def public_host(site: Site) -> str:
+    """Host of the public URL, `` where there is none to read."""
+    parts = split_url(site.text(URL))
+    return (parts.hostname or "") if parts and parts.scheme in ("http", "https") else ""
+
+
+def public_addresses(site: Site) -> list[str]:
+    """Addresses of the public URL's host, as far as the controller knows them."""
+    host = public_host(site)
+    if parse_ip(host):
+        return [host]
+    known = as_mapping(as_mapping(site.controller.get("names")).get(host))
+    return [address for address in as_list(known.get("addresses")) if parse_ip(address)]
+
+
+@rule("public-url-malformed", ERROR, "The public URL has no http or https scheme, or no host.")
+def public_url_malformed(site: Site) -> Iterator[Problem]:
+    text = site.text(URL)
+    if text and not public_host(site):
+        yield Problem(f"{text[:80]!r} has no http:// or https:// with a host behind it", EXAMPLE, URL)
+
+
+@rule("public-url-has-path", ERROR, "The public URL has more than scheme and host.")
+def public_url_has_path(site: Site) -> Iterator[Problem]:
+    parts = split_url(site.text(URL))
+    if parts and public_host(site):
+        extra = (
+            parts.path.rstrip("/")
+            or parts.query
+            or parts.fragment
+            or ("a user" if "@" in parts.netloc else "")
+        )
+        if extra:
+            yield Problem(
+                f"has {extra[:60]!r} beside scheme and host",
+                "leave the host only; paths belong to a hub's binder_base_url and hub_base_url",
+                URL,
+            )
+
+
+@rule("public-url-not-resolving", ERROR, "The public URL's host name does not resolve.")
+def public_url_not_resolving(site: Site) -> Iterator[Problem]:
+    host = public_host(site)
+    known = as_mapping(as_mapping(site.controller.get("names")).get(host))
+    if host and not parse_ip(host) and known.get("error"):
+        yield Problem(
+            f"{host} does not resolve on the controller: {str(known['error'])[:120]}",
+            "add the name to DNS with the proxy's address, or correct it",
+            URL,
+        )
+
+
+@rule("public-url-not-the-proxy", ERROR, "The public URL's host is not the proxy.")
+def public_url_not_the_proxy(site: Site) -> Iterator[Problem]:
+    found = {str(ip_address(address)) for address in public_addresses(site)}
+    proxies = [host for host in site.members("proxy") if parse_ip(host.address)]
+    if not found or not proxies or len(proxies) != len(site.members("proxy")):
+        return
+    own = {host.address for host in proxies} | {str(item.ip) for host in proxies for item in host.interfaces}
+    # Behind address translation the name is public, and the proxy's own address is not.
+    translated = any(ip_address(address).is_global for address in found) and not any(
+        ip_address(address).is_global for address in own
+    )
+    if not found & own and not translated:
+        yield Problem(
+            f"{public_host(site)} is {', '.join(sorted(found))}, and the proxy has {', '.join(sorted(own))}",
+            "point the name at the proxy, or put the machine that it names into the group proxy",
+            URL,
+            proxies[0].name,
+        )
+
+
+@rule("public-url-plain-http", WARNING, "People reach the hubs by plain HTTP on a public address.")
+def public_url_plain_http(site: Site) -> Iterator[Problem]:
+    parts = split_url(site.text(URL))
+    public = [address for address in public_addresses(site) if ip_address(address).is_global]
+    if parts and parts.scheme == "http" and public:
+        yield Problem(
+            f"is plain HTTP on the public address {public[0]}: launch tokens travel readable",
+            "use https:// and set site_proxy_tls_certificate_file and site_proxy_tls_key_file",
+            URL,
+        )
+
+
+def _paths(site: Site) -> dict[str, str]:
+    """Give every base path of every hub by the variable that sets it."""
+    found = {}
+    for index, (name, hub) in enumerate(site.hubs.items()):
+        parent = "/" if index == 0 else f"/{name}/"
+        for key, default in (("binder_base_url", "binderhub/"), ("hub_base_url", "jupyterhub/")):
+            found[f"site_hubs.{name}.{key}"] = str(hub.get(key, f"{parent}{default}"))
+    return found
+
+
+@rule("base-path-slashes", ERROR, "A base path does not begin and end with a slash.")
+def base_path_slashes(site: Site) -> Iterator[Problem]:
+    for variable, path in _paths(site).items():
+        if not (path.startswith("/") and path.endswith("/")) or "//" in path or re.search(r"[\s?#]", path):
+            bare = re.sub(r"[\s?#]", "", path).strip("/")
+            yield Problem(f"is {path[:60]!r}", f"write it as /{bare}/" if bare else "write it as /", variable)
+
+
+@rule("base-paths-equal", ERROR, "Two base paths are the same.")
+def base_paths_equal(site: Site) -> Iterator[Problem]:
+    seen: dict[str, str] = {}
+    for variable, path in _paths(site).items():
+        other = seen.setdefault(path.strip("/"), variable)
+        if other != variable:
+            yield Problem(f"is {path}, as {other} is", "give each its own path", variable)
+
+
+@rule("base-paths-nested", ERROR, "One base path lies below another.")
+def base_paths_nested(site: Site) -> Iterator[Problem]:
+    paths = {variable: path.strip("/") for variable, path in _paths(site).items()}
+    for variable, path in paths.items():
+        for other, above in paths.items():
+            if path != above and (path + "/").startswith(above + "/" if above else ""):
+                yield Problem(
+                    f"/{path}/ lies below {other} /{above}/, so requests for the one reach the other",
+                    "put the paths beside each other, such as /binderhub/ and /jupyterhub/",
+                    variable,
+                )
+
+
+@rule("hub-malformed", ERROR, "A hub's entry is no mapping, or has a key or name that is none.")
+def hub_malformed(site: Site) -> Iterator[Problem]:
+    hubs = site.values.get("site_hubs")
+    if isinstance(hubs, Mapping) and not hubs:
+        yield Problem("there is no hub", "write `site_hubs: {binder: {}}`, or drop the line", "site_hubs")
+    for name, hub in (hubs or {}).items() if isinstance(hubs, Mapping) else ():
+        where = f"site_hubs.{name}"
+        if not isinstance(name, str) or not LABEL.fullmatch(name):
+            yield Problem(
+                f"{str(name)[:60]!r} is no name for a hub",
+                "use lower-case letters, digits and hyphens",
+                where,
+            )
+        if hub is not None and not isinstance(hub, Mapping):
+            yield Problem(f"is {str(hub)[:60]!r}, no mapping", f"write `{name}: {{}}`", where)
+            continue
+        for key in ("values", "secret_values"):
+            if as_mapping(hub).get(key) is not None and not isinstance(as_mapping(hub)[key], Mapping):
+                yield Problem(
+                    "is no mapping", "write the chart's values below it, or drop it", f"{where}.{key}"
+                )
+        for key in as_mapping(hub):
+            if key not in hub_keys():
+                guess = closest(key, hub_keys())
+                remedy = f"did you mean {guess}?" if guess else f"use {', '.join(hub_keys())}"
+                yield Problem("is no key of a hub", remedy, f"{where}.{key}")
+
+
+def _same(site: Site, key: Callable[[int, str, Mapping[str, Any]], str]) -> Iterator[tuple[str, list[str]]]:
+    holders: dict[str, list[str]] = {}
+    for index, (name, hub) in enumerate(site.hubs.items()):
+        holders.setdefault(key(index, name, hub), []).append(name)
+    return ((value, names) for value, names in holders.items() if value and len(names) > 1)
+
+
+@rule("hubs-share-address", ERROR, "Several hubs have one floating address and port.")
+def hubs_share_address(site: Site) -> Iterator[Problem]:
+    for address, names in _same(site, lambda index, name, hub: hub_address(index, hub, site)):
+        yield Problem(
+            f"{', '.join(names)} all want port 80 of {address}; only the first gets it, the rest stay <pending>",
+            "give each hub an address of its own, and the pool one for each",
+            f"site_hubs.{names[-1]}.floating_ip",
+        )
+
+
+@rule("hubs-share-node-port", ERROR, "Several hubs have one NodePort.")
+def hubs_share_node_port(site: Site) -> Iterator[Problem]:
+    for port, names in _same(
+        site, lambda index, name, hub: str(hub.get("node_port", FIRST_NODE_PORT + index))
+    ):
+        yield Problem(
+            f"{', '.join(names)} all have node port {port}",
+            "drop node_port, or give each its own",
+            f"site_hubs.{names[-1]}.node_port",
+        )
+
+
+@rule("hubs-share-namespace", ERROR, "Several hubs have one namespace.")
+def hubs_share_namespace(site: Site) -> Iterator[Problem]:
+    for namespace, names in _same(site, lambda index, name, hub: str(hub.get("namespace", name))):
+        yield Problem(
+            f"{', '.join(names)} are all in namespace {namespace}, where each has a service proxy-public",
+            "give each hub its own namespace",
+            f"site_hubs.{names[-1]}.namespace",
+        )
+
+
+@rule("node-port-out-of-range", ERROR, "A hub's NodePort is outside of Kubernetes' range.")
+def node_port_out_of_range(site: Site) -> Iterator[Problem]:
+    for name, hub in site.hubs.items():
+        if "node_port" in hub and as_int(hub["node_port"]) not in NODE_PORT_RANGE:
+            yield Problem(
+                f"is {str(hub['node_port'])[:20]}",
+                "use a port from 30000 to 32767, or drop the line",
+                f"site_hubs.{name}.node_port",
+            )
+
+
+@rule("namespace-malformed", ERROR, "A hub's namespace or release is no DNS label.")
+def namespace_malformed(site: Site) -> Iterator[Problem]:
+    for name, hub in site.hubs.items():
+        for key in ("namespace", "release"):
+            if key in hub and not LABEL.fullmatch(as_text(hub[key])):
+                yield Problem(
+                    f"is {str(hub[key])[:60]!r}",
+                    "use lower-case letters, digits and hyphens",
+                    f"site_hubs.{name}.{key}",
+                )

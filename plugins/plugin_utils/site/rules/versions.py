@@ -1,0 +1,195 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Rules about versions: of the chart, and of Kubernetes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
+    Site,
+    as_int,
+    as_list,
+    as_mapping,
+    as_text,
+)
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules.registry import (
+    detail,
+    seen_from_nodes,
+)
+
+CHART = "site_binderhub_chart_version"
+KUBERNETES = "site_kubernetes_version"
+# 1.31 has kubeadm's configuration v1beta4, which the control plane's role writes; the newest is what it was tried with.
+OLDEST, NEWEST = (1, 31), (1, 36)
+# The official chart's own demand, for a chart that does not tell.
+CHART_NEEDS = (1, 28)
+EXACT = re.compile(r"v?\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
+# The package that stands for each version of packages.
+PACKAGES = {KUBERNETES: "kubelet", "site_containerd_version": "containerd.io"}
+# Variables that name single files, and the answers of servers that do not have them.
+ARTIFACTS = (
+    "site_metallb_version",
+    "site_helm_version",
+    "site_calico_version",
+    "site_pod_network_manifest",
+)
+GONE = (403, 404, 410)
+PINNED = ("site_containerd_version", "site_helm_version", "site_metallb_version", "site_calico_version")
+
+
+def kubernetes_version(site: Site) -> tuple[int, ...]:
+    """The wanted Kubernetes as numbers, () where it is none."""
+    found = re.fullmatch(r"v?(\d+)\.(\d+)\.(\d+)", site.text(KUBERNETES))
+    return tuple(int(part) for part in found.groups()) if found else ()
+
+
+@rule("chart-version-floating", ERROR, "The chart's version is not exactly one.")
+def chart_version_floating(site: Site) -> Iterator[Problem]:
+    text = site.text(CHART)
+    if text and not EXACT.fullmatch(text):
+        yield Problem(
+            f"is {text[:60]!r}, which may be another chart tomorrow",
+            "write one exact version, such as 1.0.0-0.dev.git.3983.h383374de",
+            CHART,
+        )
+
+
+@rule("chart-not-found", ERROR, "The chart's repository cannot be read.")
+def chart_not_found(site: Site) -> Iterator[Problem]:
+    fault = as_text(as_mapping(site.controller.get("chart")).get("error"))
+    if fault:
+        yield Problem(
+            f"{site.text('site_binderhub_chart_repository')[:120]}: {fault}",
+            "correct the address or the path, or start the server; a Helm repository has an index.yaml",
+            "site_binderhub_chart_repository",
+        )
+    # Where the head talks to the cluster, the head reads the chart.
+    for answer, where in seen_from_nodes(site, "chart"):
+        status = as_int(answer.get("status"))
+        if answer.get("error") or status != 200:
+            said = detail(answer) or f"answers {status}"
+            yield Problem(
+                f"{answer.get('url')}: {said}",
+                "correct the address, or start the server; a Helm repository has an index.yaml",
+                "site_binderhub_chart_repository",
+                where,
+            )
+
+
+@rule("chart-version-unknown", ERROR, "The chart's repository does not have the wanted version.")
+def chart_version_unknown(site: Site) -> Iterator[Problem]:
+    versions = as_list(as_mapping(site.controller.get("chart")).get("versions"))
+    wanted = site.text(CHART)
+    if versions and wanted and wanted not in versions:
+        yield Problem(
+            f"{wanted[:60]} is not there; the newest are {', '.join(str(version) for version in versions[:3])}",
+            "set a version that the repository has",
+            CHART,
+        )
+
+
+@rule("chart-unfit-for-cluster", ERROR, "The chart needs a newer Kubernetes than the site's.")
+def chart_unfit_for_cluster(site: Site) -> Iterator[Problem]:
+    wanted = kubernetes_version(site)
+    told = as_text(as_mapping(site.controller.get("chart")).get("kube_version"))
+    found = re.search(r">=?\s*v?(\d+)\.(\d+)", told)
+    needs = (int(found.group(1)), int(found.group(2))) if found else CHART_NEEDS
+    if wanted and wanted[:2] < needs:
+        yield Problem(
+            f"the chart needs Kubernetes {needs[0]}.{needs[1]} or later, and the site asks for {site.text(KUBERNETES)}",
+            "raise site_kubernetes_version, or take an older chart",
+            CHART,
+        )
+
+
+@rule("kubernetes-version-malformed", ERROR, "Kubernetes' version is not exactly one.")
+def kubernetes_version_malformed(site: Site) -> Iterator[Problem]:
+    text = site.text(KUBERNETES)
+    if text and (not kubernetes_version(site) or text.startswith("v")):
+        yield Problem(f"is {text[:40]!r}", 'write three numbers in quotes, such as "1.36.3"', KUBERNETES)
+
+
+@rule("kubernetes-version-unsupported", ERROR, "Ironbinder does not install this version of Kubernetes.")
+def kubernetes_version_unsupported(site: Site) -> Iterator[Problem]:
+    version = kubernetes_version(site)
+    if version and not OLDEST <= version[:2] <= NEWEST:
+        yield Problem(
+            f"is {site.text(KUBERNETES)}",
+            f"use {OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}, or drop the line for the pinned one",
+            KUBERNETES,
+        )
+
+
+@rule("version-floating", ERROR, "The version of another artefact is not exactly one.")
+def version_floating(site: Site) -> Iterator[Problem]:
+    for variable in PINNED:
+        text = site.text(variable)
+        if text and (not EXACT.fullmatch(text) or text.startswith("v")):
+            yield Problem(f"is {text[:40]!r}", 'write three numbers in quotes, such as "1.2.3"', variable)
+
+
+@rule("package-version-unknown", ERROR, "The apt repositories do not have a wanted version.")
+def package_version_unknown(site: Site) -> Iterator[Problem]:
+    for variable, package in PACKAGES.items():
+        wanted = site.text(variable)
+        lacking: dict[tuple[str, ...], list[str]] = {}
+        # A node of the cluster has its packages already.
+        for host in (host for host in site.seen("head", "workers") if not host.joined):
+            told = as_list(as_mapping(host.probe.get("packages")).get(package))
+            versions = tuple(str(version) for version in told)
+            if (
+                versions
+                and EXACT.fullmatch(wanted)
+                and not any(version.startswith(f"{wanted}-") for version in versions)
+            ):
+                lacking.setdefault(versions, []).append(host.name)
+        for versions, names in lacking.items():
+            newest = sorted((version.partition("-")[0] for version in versions), key=_in_order)[-1]
+            yield Problem(
+                f"is {wanted[:40]}, and the repositories have no {package} of that version; the newest is {newest}",
+                "set a version that the repository has, or mirror this one",
+                variable,
+                names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more",
+            )
+
+
+def _in_order(version: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", version)]
+
+
+def _not_there(site: Site, runs: bool) -> Iterator[Problem]:
+    """Give each artefact that its server says it does not have, to the rule for sites that run, or do not yet."""
+    if any(host.joined for host in site.members("head")) != runs:
+        return
+    asked = [(variable, as_mapping(answer), "") for variable, answer in _own(site).items()]
+    for variable in ARTIFACTS:
+        asked += [(variable, answer, where) for answer, where in seen_from_nodes(site, variable)]
+    for variable, answer, where in asked:
+        status = as_int(answer.get("status"))
+        # A version that is none has its own rule.
+        if status in GONE and (variable not in PINNED or EXACT.fullmatch(site.text(variable))):
+            yield Problem(
+                f"asks for {answer.get('url')}, which answers {status}",
+                "correct it, or put that file on the mirror",
+                variable,
+                where,
+            )
+
+
+def _own(site: Site) -> Mapping[str, Any]:
+    return as_mapping(site.controller.get("artifacts"))
+
+
+@rule("artifact-missing", ERROR, "A file that a version or a URL names is not there.")
+def artifact_missing(site: Site) -> Iterator[Problem]:
+    yield from _not_there(site, runs=False)
+
+
+@rule("artifact-gone", WARNING, "A file that a running site was made from is no longer there.")
+def artifact_gone(site: Site) -> Iterator[Problem]:
+    yield from _not_there(site, runs=True)

@@ -1,0 +1,431 @@
+"""Every state that a machine can be in, on a machine made of a dictionary."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm import (
+    Action,
+    Kubeadm,
+    KubeadmError,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm_host import CommandResult
+
+INIT_MARKER = "/var/lib/ironbinder/kubeadm-init.json"
+INIT_ATTEMPT = "/var/lib/ironbinder/kubeadm-init.begun.json"
+JOIN_MARKER = "/var/lib/ironbinder/kubeadm-join.json"
+JOIN_ATTEMPT = "/var/lib/ironbinder/kubeadm-join.begun.json"
+ADMIN = "/etc/kubernetes/admin.conf"
+KUBELET = "/etc/kubernetes/kubelet.conf"
+CERTIFICATE = "/var/lib/kubelet/pki/kubelet-client-current.pem"
+APISERVER = "/etc/kubernetes/manifests/kube-apiserver.yaml"
+ETCD = "/var/lib/etcd/member"
+ETCD_LOG = "/var/lib/etcd/member/wal/0.wal"
+CONFIG = "/var/lib/ironbinder/kubeadm.yaml"
+KEY = "/registry/configmaps/kube-system/kubeadm-config"
+
+
+class FakeHost:
+    """A machine: files, a cluster that answers or not, and what kubeadm makes of both."""
+
+    def __init__(
+        self,
+        files: Mapping[str, str] | Sequence[str] = (),
+        *,
+        answers: bool = False,
+        knows: Sequence[str] = (),
+        forbidden: bool = False,
+        comes_up_after: float | None = None,
+        kubeadm: CommandResult | None = None,
+        taints: Sequence[str] = (),
+    ) -> None:
+        self.files: dict[str, str] = (
+            dict.fromkeys(files, "") if not isinstance(files, Mapping) else dict(files)
+        )
+        self.files[CONFIG] = "kind: InitConfiguration"
+        self.answers = answers
+        self.knows = list(knows)
+        self.forbidden = forbidden
+        self.comes_up_after = comes_up_after
+        self.kubeadm = kubeadm
+        self.taints = taints
+        self.clock = 0.0
+        self.commands: list[list[str]] = []
+        self.at_kubeadm: list[set[str]] = []
+
+    def _up(self) -> bool:
+        return self.answers or (self.comes_up_after is not None and self.clock >= self.comes_up_after)
+
+    def run(self, argv: Sequence[str], timeout_seconds: float) -> CommandResult:
+        self.clock += 0.1
+        if argv[0] == "kubeadm":
+            return self._kubeadm(list(argv))
+        if not self._up():
+            return CommandResult(
+                1, "", "noise\nThe connection to the server was refused - right host or port?\n"
+            )
+        if "/readyz" in argv:
+            return CommandResult(0, "ok", "")
+        if self.forbidden:
+            return CommandResult(1, "", 'Error from server (Forbidden): User "kubernetes-admin" cannot get\n')
+        asked = [word for word in argv if "/" in word and not word.startswith("/")]
+        items = []
+        for name in asked:
+            if name in self.knows:
+                kind, _, short = name.partition("/")
+                kinds = {"node": "Node", "configmap": "ConfigMap", "daemonset": "DaemonSet"}
+                spec = {"taints": [{"key": key} for key in self.taints]} if kind == "node" else {}
+                items.append({"kind": kinds[kind], "metadata": {"name": short}, "spec": spec})
+        if not items:
+            return CommandResult(0, "", "")
+        # kubectl gives one object alone where one was asked for, a list otherwise.
+        body: dict[str, Any] = items[0] if len(asked) == 1 else {"kind": "List", "items": items}
+        return CommandResult(0, json.dumps(body), "")
+
+    def _kubeadm(self, argv: list[str]) -> CommandResult:
+        self.commands.append(argv)
+        self.at_kubeadm.append(set(self.files))
+        if argv[1] == "reset":
+            gone = [
+                name
+                for name in self.files
+                if name.startswith(("/etc/kubernetes", "/var/lib/etcd", "/var/lib/kubelet"))
+            ]
+            for name in gone:
+                del self.files[name]
+            self.answers = self.forbidden = False
+            return CommandResult(0, "", "", seconds=2.0)
+        if self.kubeadm is not None:
+            return self.kubeadm
+        self.answers = True
+        name = "head1" if argv[1] == "init" else "worker1"
+        self.knows = [f"node/{name}", "configmap/kubeadm-config", "daemonset/kube-proxy"]
+        self.files[ADMIN if argv[1] == "init" else KUBELET] = ""
+        return CommandResult(
+            0, "", "", lines=((0.0, "[preflight] Running"), (1.0, "[certs] Using")), seconds=8.4
+        )
+
+    def matches(self, pattern: str) -> list[str]:
+        return sorted(name for name in self.files if fnmatch.fnmatch(name, pattern))
+
+    def contains(self, pattern: str, needle: bytes) -> bool:
+        return any(needle in self.files[name].encode() for name in self.matches(pattern))
+
+    def get(self, url: str, timeout_seconds: float) -> tuple[int, str]:
+        assert url == "http://127.0.0.1:10248/healthz"
+        return (200, "ok") if self._up() else (0, "Connection refused")
+
+    def write(self, path: str, data: Mapping[str, Any]) -> None:
+        self.files[path] = json.dumps(data)
+
+    def remove(self, path: str) -> None:
+        self.files.pop(path, None)
+
+    def monotonic(self) -> float:
+        return self.clock
+
+    def sleep(self, seconds: float) -> None:
+        self.clock += seconds
+
+
+def made(host: FakeHost, state: str = "init", **more: Any) -> Kubeadm:
+    name = "head1" if state == "init" else "worker1"
+    return Kubeadm(
+        host,
+        state=state,
+        config=CONFIG,
+        node_name=name,
+        cri_socket="unix:///run/containerd/containerd.sock",
+        **more,
+    )
+
+
+COMPLETE = ["node/head1", "configmap/kubeadm-config", "daemonset/kube-proxy"]
+HALF = [ADMIN, KUBELET, APISERVER, ETCD]
+ONCE_WORKED = {**dict.fromkeys(HALF, ""), ETCD_LOG: f"\x00{KEY}\x12"}
+
+CASES: dict[str, tuple[str, Callable[[], FakeHost], Action, list[str]]] = {
+    "fresh": ("init", FakeHost, Action.RUN, ["init"]),
+    "fresh, with a CA that an administrator put there": (
+        "init",
+        lambda: FakeHost(["/etc/kubernetes/pki/ca.crt"]),
+        Action.RUN,
+        ["init"],
+    ),
+    "works and we know": (
+        "init",
+        lambda: FakeHost([INIT_MARKER, *HALF], answers=True, knows=COMPLETE),
+        Action.NONE,
+        [],
+    ),
+    "works without kube-proxy and we know": (
+        "init",
+        lambda: FakeHost([INIT_MARKER, *HALF], answers=True, knows=COMPLETE[:2]),
+        Action.NONE,
+        [],
+    ),
+    "made by others": (
+        "init",
+        lambda: FakeHost(HALF, answers=True, knows=COMPLETE[:2]),
+        Action.ADOPT,
+        [],
+    ),
+    "killed before we could say that it works": (
+        "init",
+        lambda: FakeHost([INIT_ATTEMPT, *HALF], answers=True, knows=COMPLETE),
+        Action.ADOPT,
+        [],
+    ),
+    "killed while certificates were written": (
+        "init",
+        lambda: FakeHost([INIT_ATTEMPT, "/etc/kubernetes/pki/ca.key"]),
+        Action.RESET_AND_RUN,
+        ["reset", "init"],
+    ),
+    "killed before the API was up": (
+        "init",
+        lambda: FakeHost([INIT_ATTEMPT, *HALF]),
+        Action.RESET_AND_RUN,
+        ["reset", "init"],
+    ),
+    "half made by hand, never worked": (
+        "init",
+        lambda: FakeHost(HALF),
+        Action.RESET_AND_RUN,
+        ["reset", "init"],
+    ),
+    "killed before the administrator had any rights": (
+        "init",
+        lambda: FakeHost([INIT_ATTEMPT, *HALF], answers=True, forbidden=True),
+        Action.RESET_AND_RUN,
+        ["reset", "init"],
+    ),
+    "killed when the API was up": (
+        "init",
+        lambda: FakeHost([INIT_ATTEMPT, *HALF], answers=True, knows=["node/head1"]),
+        Action.RESUME,
+        ["init"],
+    ),
+    "killed before the last phase": (
+        "init",
+        lambda: FakeHost([INIT_ATTEMPT, *HALF], answers=True, knows=COMPLETE[:2]),
+        Action.RESUME,
+        ["init"],
+    ),
+    "power lost before the last phase, comes up": (
+        "init",
+        lambda: FakeHost({**ONCE_WORKED, INIT_ATTEMPT: ""}, comes_up_after=20, knows=COMPLETE),
+        Action.ADOPT,
+        [],
+    ),
+    "power lost before the last phase, stays silent": (
+        "init",
+        lambda: FakeHost({**ONCE_WORKED, INIT_ATTEMPT: ""}),
+        Action.RESET_AND_RUN,
+        ["reset", "init"],
+    ),
+    "made by others, booting": (
+        "init",
+        lambda: FakeHost(ONCE_WORKED, comes_up_after=20, knows=COMPLETE),
+        Action.ADOPT,
+        [],
+    ),
+    "works, is booting": (
+        "init",
+        lambda: FakeHost([INIT_MARKER, *HALF], comes_up_after=20, knows=COMPLETE),
+        Action.NONE,
+        [],
+    ),
+    "fresh worker": ("join", FakeHost, Action.RUN, ["join"]),
+    "joined": (
+        "join",
+        lambda: FakeHost([JOIN_MARKER, KUBELET, CERTIFICATE], answers=True, knows=["node/worker1"]),
+        Action.NONE,
+        [],
+    ),
+    "joined by hand": (
+        "join",
+        lambda: FakeHost([KUBELET, CERTIFICATE], answers=True, knows=["node/worker1"]),
+        Action.ADOPT,
+        [],
+    ),
+    "join killed before the cluster signed": (
+        "join",
+        lambda: FakeHost(
+            [JOIN_ATTEMPT, "/etc/kubernetes/bootstrap-kubelet.conf", "/etc/kubernetes/pki/ca.crt"]
+        ),
+        Action.RESET_AND_RUN,
+        ["reset", "join"],
+    ),
+    "join killed with only the CA written": (
+        "join",
+        lambda: FakeHost([JOIN_ATTEMPT, "/etc/kubernetes/pki/ca.crt"]),
+        Action.RESET_AND_RUN,
+        ["reset", "join"],
+    ),
+    "join killed while the kubelet registered, comes up": (
+        "join",
+        lambda: FakeHost([JOIN_ATTEMPT, KUBELET, CERTIFICATE], comes_up_after=10, knows=["node/worker1"]),
+        Action.ADOPT,
+        [],
+    ),
+    "join killed after the cluster signed, stays silent": (
+        "join",
+        lambda: FakeHost([JOIN_ATTEMPT, KUBELET, CERTIFICATE]),
+        Action.RESET_AND_RUN,
+        ["reset", "join"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("state", "host", "action", "commands"), CASES.values(), ids=CASES.keys())
+def test_every_state_converges(
+    state: str, host: Callable[[], FakeHost], action: Action, commands: list[str]
+) -> None:
+    """Check mode says it, doing it does it, and the second run finds nothing to do."""
+    machine = host()
+    before = dict(machine.files)
+    predicted = made(machine, state).bring_about(check_mode=True)
+    assert (predicted.action, predicted.changed) == (action, action is not Action.NONE)
+    assert (machine.files, machine.commands) == (before, [])
+
+    machine = host()
+    done = made(machine, state).bring_about()
+    assert (done.action, done.changed) == (action, action is not Action.NONE)
+    assert [command[1] for command in machine.commands] == commands
+    marker = INIT_MARKER if state == "init" else JOIN_MARKER
+    assert marker in machine.files
+    assert not machine.matches("/var/lib/ironbinder/*.begun.json")
+
+    again = made(machine, state).bring_about()
+    assert (again.action, again.changed) == (Action.NONE, False)
+    assert len(machine.commands) == len(commands)
+
+
+REFUSALS = {
+    "once worked, API down": ("init", FakeHost([INIT_MARKER, *HALF]), "journalctl -u kubelet"),
+    "once worked, API up without the node": (
+        "init",
+        FakeHost([INIT_MARKER, *HALF], answers=True, knows=COMPLETE[1:]),
+        "no node named head1",
+    ),
+    "once worked, disk gone": ("init", FakeHost([INIT_MARKER]), "disk is not mounted"),
+    "made by others, API down": ("init", FakeHost(ONCE_WORKED), "Nothing was reset"),
+    "made by others, other node name": (
+        "init",
+        FakeHost(HALF, answers=True, knows=["configmap/kubeadm-config"]),
+        "Name this host in the inventory",
+    ),
+    "a worker of ours": ("init", FakeHost([JOIN_MARKER, KUBELET]), "already a worker"),
+    "a worker of others": ("init", FakeHost([KUBELET, CERTIFICATE]), "already a worker"),
+    "once joined, kubelet down": (
+        "join",
+        FakeHost([JOIN_MARKER, KUBELET]),
+        "systemctl status containerd kubelet",
+    ),
+    "once joined, node deleted": (
+        "join",
+        FakeHost([JOIN_MARKER, KUBELET], answers=True),
+        "systemctl restart kubelet",
+    ),
+    "joined by others, silent": ("join", FakeHost([KUBELET, CERTIFICATE]), "Nothing was reset"),
+    "a control plane of others": ("join", FakeHost(HALF), "already a control plane"),
+    "a control plane of ours": ("join", FakeHost([INIT_MARKER]), "already a control plane"),
+}
+
+
+@pytest.mark.parametrize(("state", "host", "words"), REFUSALS.values(), ids=REFUSALS.keys())
+def test_what_worked_is_never_touched(state: str, host: FakeHost, words: str) -> None:
+    """No command of kubeadm runs, no file changes, and the message says what to do."""
+    before = dict(host.files)
+    with pytest.raises(KubeadmError, match=words):
+        made(host, state).bring_about()
+    assert host.commands == []
+    assert host.files == before
+    assert host.clock <= 125
+
+
+def test_arguments() -> None:
+    """Config by file, checks by name, nothing secret printed, only the missing phases on resume."""
+    host = FakeHost([INIT_ATTEMPT, *HALF], answers=True, knows=COMPLETE[:2])
+    made(host, ignore_preflight_errors=["SystemVerification", "Swap"]).bring_about()
+    assert host.commands == [
+        [
+            *["kubeadm", "init", "--config", CONFIG, "--ignore-preflight-errors", "SystemVerification,Swap"],
+            *["--skip-token-print", "--skip-certificate-key-print"],
+            *["--skip-phases", "preflight,certs,kubeconfig,etcd,control-plane,kubelet-start"],
+        ]
+    ]
+    host = FakeHost([JOIN_ATTEMPT, KUBELET])
+    made(host, "join").bring_about()
+    assert host.commands == [
+        [
+            "kubeadm",
+            "reset",
+            "--force",
+            "--cleanup-tmp-dir",
+            "--cri-socket",
+            "unix:///run/containerd/containerd.sock",
+        ],
+        ["kubeadm", "join", "--config", CONFIG],
+    ]
+
+
+def test_the_attempt_is_on_disk_before_kubeadm_runs() -> None:
+    """Otherwise a kill could not be told from somebody else's half-made cluster."""
+    host = FakeHost(["/etc/kubernetes/admin.conf"])
+    made(host).bring_about()
+    assert all(INIT_ATTEMPT in files for files in host.at_kubeadm)
+    assert not any(INIT_MARKER in files for files in host.at_kubeadm)
+
+
+def test_seconds_and_found_say_what_was() -> None:
+    """Phases by name; taints as they are afterwards, all else as it was before."""
+    host = FakeHost(HALF, taints=["node-role.kubernetes.io/control-plane"])
+    result = made(host).bring_about()
+    assert result.seconds["reset"] == 2.0
+    assert result.seconds["preflight"] == 1.0
+    assert result.seconds["certs"] == 7.4
+    assert result.seconds["total"] > 0
+    assert result.found.leftovers == (ADMIN, KUBELET, APISERVER, ETCD)
+    assert not result.found.answers
+    assert result.found.taints == ("node-role.kubernetes.io/control-plane",)
+
+
+def test_failure_carries_kubeadms_words_and_can_be_tried_again() -> None:
+    """The attempt stays on disk, so that the next run clears away what this one left."""
+    said = (
+        (0.1, "[preflight] Running"),
+        (0.2, "\t[ERROR Swap]: running with swap on, token abcdef.0123456789abcdef"),
+    )
+    host = FakeHost(kubeadm=CommandResult(1, "", "", lines=said, seconds=3.0))
+    with pytest.raises(KubeadmError) as caught:
+        made(host).bring_about()
+    assert caught.value.lines == ["[ERROR Swap]: running with swap on, token [token]"]
+    assert "`kubeadm init` failed on head1 with 1 after 3 s" in str(caught.value)
+    assert INIT_ATTEMPT in host.files
+    assert INIT_MARKER not in host.files
+
+
+def test_missing_kubeadm_and_missing_config() -> None:
+    """Each says which step was left out."""
+    host = FakeHost(kubeadm=CommandResult(127, "", "kubeadm: No such file or directory"))
+    with pytest.raises(KubeadmError, match="run the stage `nodes` first"):
+        made(host).bring_about()
+    host = FakeHost()
+    del host.files[CONFIG]
+    with pytest.raises(KubeadmError, match="has to be written before kubeadm can init"):
+        made(host).bring_about()
+    assert host.commands == []
+
+
+def test_kubeadm_that_ends_well_without_a_cluster_is_not_believed() -> None:
+    """Success is what answers, not what exits with 0."""
+    host = FakeHost(kubeadm=CommandResult(0, "", "", seconds=1.0))
+    with pytest.raises(KubeadmError, match="ended well on head1, but after 120 s more"):
+        made(host).bring_about()
+    assert INIT_MARKER not in host.files

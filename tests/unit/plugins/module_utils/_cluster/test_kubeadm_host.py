@@ -1,0 +1,77 @@
+"""The real machine, used gently: commands end, files are whole, bytes are found across pieces."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster import (
+    kubeadm_host as _kubeadm_host,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm_host import LocalHost
+
+
+def test_run_keeps_streams_apart_and_lines_together() -> None:
+    """Standard output alone is what JSON is read from."""
+    result = LocalHost().run(["sh", "-c", "echo one; sleep 0.2; echo two >&2; exit 3"], 10)
+    assert (result.rc, result.stdout, result.stderr) == (3, "one\n", "two\n")
+    assert [line for _seconds, line in result.lines] == ["one", "two"]
+    assert result.lines[1][0] >= 0.2
+    assert result.output == "one\ntwo"
+
+
+def test_run_ends_what_takes_too_long_with_its_children() -> None:
+    """The whole process group ends, and the reason is in the output."""
+    started = time.monotonic()
+    result = LocalHost().run(["sh", "-c", "sleep 30 & sleep 30"], 0.3)
+    assert result.rc == 124
+    assert "was ended after" in result.output
+    assert time.monotonic() - started < 5
+
+
+def test_run_says_when_a_command_is_missing() -> None:
+    """As a shell does."""
+    assert LocalHost().run(["no-such-command-here"], 5).rc == 127
+
+
+def test_write_is_private_and_whole(tmp_path: Path) -> None:
+    """Mode 0600 from the first moment, nothing left beside it."""
+    target = tmp_path / "deep" / "marker.json"
+    LocalHost().write(str(target), {"node_name": "head1"})
+    assert json.loads(target.read_text()) == {"node_name": "head1"}
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert list(target.parent.iterdir()) == [target]
+    LocalHost().remove(str(target))
+    LocalHost().remove(str(target))
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("start", [0, 5, 8, 30])
+def test_contains_finds_bytes_wherever_pieces_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: int
+) -> None:
+    """A key that two reads cut in half is still found; a part of it is not enough."""
+    monkeypatch.setattr(_kubeadm_host, "_CHUNK_BYTES", 8)
+    key = b"/registry/key"
+    (tmp_path / "one.wal").write_bytes(b"\0" * start + key[:-1])
+    assert not LocalHost().contains(f"{tmp_path}/*.wal", key)
+    (tmp_path / "two.wal").write_bytes(b"\0" * start + key + b"\0" * 9)
+    assert LocalHost().contains(f"{tmp_path}/*.wal", key)
+    assert not LocalHost().contains(f"{tmp_path}/*.db", key)
+
+
+def test_matches(tmp_path: Path) -> None:
+    """Plain names and patterns."""
+    (tmp_path / "a.crt").touch()
+    assert LocalHost().matches(f"{tmp_path}/a.crt") == [f"{tmp_path}/a.crt"]
+    assert LocalHost().matches(f"{tmp_path}/*") == [f"{tmp_path}/a.crt"]
+    assert LocalHost().matches(f"{tmp_path}/b*") == []
+
+
+def test_get_says_why_nothing_answers() -> None:
+    """Status 0 and a reason, no exception."""
+    status, reason = LocalHost().get("http://127.0.0.1:9/healthz", 2)
+    assert status == 0
+    assert "refused" in reason

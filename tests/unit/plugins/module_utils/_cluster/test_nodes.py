@@ -1,0 +1,119 @@
+"""Nodes read and waited for, with an API that is a list of answers."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import pytest
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.nodes import (
+    Node,
+    NodesError,
+    read_node,
+    wait_for_nodes,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeError
+
+BARE = {"metadata": {"name": "worker1"}}
+ADDRESSED = {
+    "metadata": {"name": "worker1", "labels": {"a": "b"}},
+    "spec": {"podCIDR": "10.244.1.0/24"},
+    "status": {
+        "addresses": [
+            {"type": "Hostname", "address": "worker1"},
+            {"type": "InternalIP", "address": "192.0.2.21"},
+        ],
+        "conditions": [
+            {"type": "MemoryPressure", "status": "False"},
+            {"type": "Ready", "status": "False", "message": "cni plugin not initialized"},
+        ],
+    },
+}
+READY = {
+    **ADDRESSED,
+    "status": {**ADDRESSED["status"], "conditions": [{"type": "Ready", "status": "True", "message": "fine"}]},
+}  # type: ignore[dict-item]
+
+
+class Api:
+    """Gives one answer after the other, the last one for ever."""
+
+    def __init__(self, *answers: object) -> None:
+        self.answers = list(answers)
+        self.now = 0.0
+
+    def get(self, path: str, **query: str) -> Optional[dict[str, Any]]:
+        assert path == "/api/v1/nodes"
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return {"items": answer}
+
+    def text(self, path: str, **query: str) -> str:
+        raise AssertionError(path)
+
+    def delete(self, path: str) -> None:
+        raise AssertionError(path)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def wait(api: Api, until: str, timeout_seconds: float = 10) -> dict[str, Node]:
+    return wait_for_nodes(
+        api, ["worker1"], until=until, timeout_seconds=timeout_seconds, clock=lambda: api.now, sleep=api.sleep
+    )
+
+
+def test_read_node() -> None:
+    """Everything the API may leave out is left out once."""
+    assert read_node(BARE) == Node("worker1", "", "", False, "its kubelet has not reported yet", {})
+    assert read_node(ADDRESSED) == Node(
+        "worker1", "192.0.2.21", "10.244.1.0/24", False, "cni plugin not initialized", {"a": "b"}
+    )
+    assert read_node(READY).ready
+
+
+@pytest.mark.parametrize(
+    ("until", "answers", "seconds"),
+    [
+        ("registered", [[BARE]], 0),
+        ("registered", [[], [], [BARE]], 2),
+        ("addressed", [[BARE], [ADDRESSED]], 1),
+        ("ready", [[BARE], [ADDRESSED], [READY]], 2),
+        ("ready", [KubeError("refused"), [READY]], 1),
+    ],
+)
+def test_waits_as_long_as_it_takes(until: str, answers: list[object], seconds: float) -> None:
+    """No longer, and through an API that is starting."""
+    api = Api(*answers)
+    assert list(wait(api, until)) == ["worker1"]
+    assert api.now == seconds
+
+
+@pytest.mark.parametrize(
+    ("until", "answer", "words"),
+    [
+        ("registered", [], "worker1 has not joined the cluster"),
+        ("addressed", [BARE], "worker1 has no InternalIP"),
+        ("addressed", [{**ADDRESSED, "spec": {}}], "worker1 has no podCIDR: is the pod subnet too small"),
+        ("ready", [ADDRESSED], "worker1 is not Ready: cni plugin not initialized"),
+    ],
+)
+def test_says_what_is_missing(until: str, answer: list[object], words: str) -> None:
+    """After the time, not before, with the node's own reason."""
+    api = Api(answer)
+    with pytest.raises(NodesError, match=words):
+        wait(api, until)
+    assert api.now == 10
+    with pytest.raises(NodesError, match=words):
+        wait(Api(answer), until, timeout_seconds=0)
+
+
+def test_refusals_are_not_waited_out() -> None:
+    """A wrong account stays wrong; an API that never answers is reported as such."""
+    api = Api(KubeError("403 Forbidden", 403))
+    with pytest.raises(KubeError, match="403"):
+        wait(api, "ready")
+    assert api.now == 0
+    with pytest.raises(KubeError, match="refused"):
+        wait(Api(KubeError("refused")), "ready")

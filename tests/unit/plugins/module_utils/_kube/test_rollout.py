@@ -1,0 +1,220 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+from __future__ import annotations
+
+import pytest
+from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeError
+from ansible_collections.ironbinder.platform.plugins.module_utils._kube.rollout import (
+    RolloutError,
+    wait_for_workloads,
+    wait_until_gone,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._kube.workloads import Workload
+
+BINDER = Workload("Deployment", "binder", "ns")
+HUB = Workload("Deployment", "hub", "ns")
+
+
+class FakeCluster:
+    """A cluster whose objects are functions of time."""
+
+    def __init__(self, ready_at, container=None, log=None):
+        self.seconds = 0.0
+        self.ready_at = ready_at
+        self.container = container or (lambda _seconds: {})
+        self.log = log
+        self.asked = []
+
+    def now(self):
+        return self.seconds
+
+    def sleep(self, seconds):
+        self.seconds += seconds
+
+    def _deployment(self, name, at):
+        there = int(self.seconds >= at)
+        return {
+            "metadata": {"name": name, "namespace": "ns", "generation": 1},
+            "spec": {"replicas": 1, "selector": {"matchLabels": {"app": name}}},
+            "status": {
+                "observedGeneration": 1,
+                "replicas": 1,
+                "updatedReplicas": 1,
+                "availableReplicas": there,
+            },
+        }
+
+    def get(self, path, **_query):
+        self.asked.append(path)
+        if path.endswith("/deployments"):
+            return {"items": [self._deployment(*entry) for entry in self.ready_at.items()]}
+        if path.endswith("/pods"):
+            state = self.container(self.seconds)
+            metadata = {"name": "binder-1", "namespace": "ns", "labels": {"app": "binder"}}
+            return {
+                "items": [
+                    {
+                        "metadata": metadata,
+                        "status": {"phase": "Pending", "containerStatuses": [state] if state else []},
+                    }
+                ]
+            }
+        return {"items": []}
+
+    def text(self, path, **query):
+        if self.log is None or query["previous"] == "true":
+            raise KubeError("no previous container", 400)
+        return self.log
+
+    def delete(self, path):
+        raise AssertionError(path)
+
+
+def wait(cluster, *workloads, timeout=300, stuck=60, log=lambda _line: None):
+    return wait_for_workloads(
+        cluster, workloads, timeout_seconds=timeout, stuck_seconds=stuck, clock=cluster, log=log
+    )
+
+
+def waiting(reason, message=""):
+    return {
+        "name": "c",
+        "ready": False,
+        "restartCount": 4,
+        "state": {"waiting": {"reason": reason, "message": message}},
+    }
+
+
+def test_what_is_ready_costs_one_look():
+    cluster = FakeCluster({"binder": 0})
+    (state,) = wait(cluster, BINDER)
+    assert state.as_result() == {"kind": "Deployment", "name": "binder", "ready": True, "seconds": 0.0}
+    assert cluster.asked == ["/apis/apps/v1/namespaces/ns/deployments"]
+
+
+def test_each_workload_has_its_own_time_and_the_order_is_the_callers():
+    cluster = FakeCluster({"binder": 10, "hub": 3})
+    lines = []
+    states = wait(cluster, HUB, BINDER, log=lines.append)
+    assert [(state.name, state.seconds) for state in states] == [("hub", 3.0), ("binder", 10.0)]
+    assert len(lines) == 4, "one line for each change, none for looking again"
+
+
+def test_nothing_to_wait_for():
+    assert wait(FakeCluster({})) == []
+
+
+def test_a_terminal_reason_ends_the_wait_early():
+    cluster = FakeCluster({"binder": 9999}, lambda _seconds: waiting("ImagePullBackOff", "manifest unknown"))
+    with pytest.raises(RolloutError) as caught:
+        wait(cluster, BINDER, timeout=900, stuck=60)
+    assert 60 <= cluster.now() < 63
+    text = str(caught.value)
+    for word in (
+        "Deployment binder",
+        "binder-1",
+        "container c",
+        "image for 60 s",
+        "manifest unknown",
+        "Next: check the image",
+    ):
+        assert word in text
+
+
+def test_trouble_that_passes_does_not_end_the_wait():
+    cluster = FakeCluster({"binder": 100}, lambda now: waiting("ErrImagePull") if now < 50 else {})
+    (state,) = wait(cluster, BINDER, stuck=60)
+    assert state.seconds == 100
+
+
+def test_the_same_trouble_in_other_words_goes_on_counting():
+    words = ["ErrImagePull", "ImagePullBackOff"]
+    cluster = FakeCluster({"binder": 9999}, lambda now: waiting(words[int(now) // 10 % 2]))
+    with pytest.raises(RolloutError):
+        wait(cluster, BINDER, timeout=900, stuck=60)
+    assert cluster.now() < 63
+
+
+def test_a_slow_starter_gets_the_whole_timeout():
+    cluster = FakeCluster(
+        {"binder": 9999}, lambda _seconds: {"name": "c", "ready": False, "state": {"running": {}}}
+    )
+    with pytest.raises(RolloutError, match="starting"):
+        wait(cluster, BINDER, timeout=120, stuck=10)
+    assert cluster.now() >= 120
+
+
+def test_a_crash_comes_with_its_log():
+    cluster = FakeCluster(
+        {"binder": 9999}, lambda _seconds: waiting("CrashLoopBackOff"), log="line one\nValueError: no\n"
+    )
+    with pytest.raises(RolloutError, match="    ValueError: no"):
+        wait(cluster, BINDER)
+
+
+def test_a_crash_without_a_log_says_so():
+    cluster = FakeCluster({"binder": 9999}, lambda _seconds: waiting("CrashLoopBackOff"))
+    with pytest.raises(RolloutError, match="its log is empty"):
+        wait(cluster, BINDER)
+
+
+def test_only_what_is_not_ready_is_reported():
+    cluster = FakeCluster({"binder": 9999, "hub": 0})
+    with pytest.raises(RolloutError) as caught:
+        wait(cluster, BINDER, HUB, timeout=5)
+    assert "hub" not in str(caught.value)
+
+
+def test_a_workload_that_is_gone_is_reported():
+    cluster = FakeCluster({})
+    with pytest.raises(RolloutError, match="the object is gone"):
+        wait(cluster, BINDER, stuck=10)
+
+
+def test_a_workload_that_falls_over_again_is_waited_for_again():
+    cluster = FakeCluster({"binder": 0, "hub": 20})
+    real = cluster.get
+
+    def flapping(path, **query):
+        cluster.ready_at["binder"] = 9999 if 5 <= cluster.now() < 30 else 0
+        return real(path, **query)
+
+    cluster.get = flapping
+    states = wait(cluster, BINDER, HUB)
+    assert [state.seconds for state in states] == [30.0, 20.0]
+
+
+def test_what_goes_away_is_waited_for():
+    cluster = FakeCluster({})
+    cluster.get = lambda _path: {} if cluster.now() < 7 else None
+    wait_until_gone(cluster, "/api/v1/namespaces/ns", 60, cluster)
+    assert cluster.now() == 7
+
+
+def test_what_stays_says_why():
+    cluster = FakeCluster({})
+    conditions = [{"status": "True", "message": "1 pod left"}, {"status": "False", "message": "all is well"}]
+    cluster.get = lambda _path: {"status": {"conditions": conditions}}
+    with pytest.raises(RolloutError, match="namespaces/ns is still being deleted after 60 s: 1 pod left"):
+        wait_until_gone(cluster, "/api/v1/namespaces/ns", 60, cluster)
+
+
+@pytest.mark.parametrize(
+    ("status", "silent_until", "ends"), [(0, 20, 21), (503, 20, 21), (0, 9999, 30), (403, 9999, 0)]
+)
+def test_an_api_that_restarts_is_waited_for_a_while(status, silent_until, ends):
+    cluster = FakeCluster({"binder": 0})
+    real = cluster.get
+
+    def silent(path, **query):
+        if cluster.now() < silent_until:
+            raise KubeError("no answer", status)
+        return real(path, **query)
+
+    cluster.get = silent
+    if silent_until > 100:
+        with pytest.raises(KubeError):
+            wait(cluster, BINDER)
+    else:
+        wait(cluster, BINDER)
+    assert abs(cluster.now() - ends) <= 1

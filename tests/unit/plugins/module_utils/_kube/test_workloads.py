@@ -1,0 +1,309 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Objects are as the Kubernetes API 1.36 gives them, shortened."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.ironbinder.platform.plugins.module_utils._kube.workloads import (
+    Workload,
+    explain,
+    rolled_out,
+    selects,
+    workloads_of,
+)
+
+SELECTOR = {"matchLabels": {"app": "binder"}}
+
+
+def workload(kind="Deployment", generation=1, spec=None, **status):
+    return {
+        "kind": kind,
+        "metadata": {"name": "binder", "namespace": "ns", "generation": generation},
+        "spec": {"replicas": 1, "selector": SELECTOR, **(spec or {})},
+        "status": {"observedGeneration": 1, **status},
+    }
+
+
+@pytest.mark.parametrize(
+    ("item", "ready", "text"),
+    [
+        (workload(updatedReplicas=1, replicas=1, availableReplicas=1), True, "1 of 1 ready"),
+        (workload(updatedReplicas=1, replicas=1), False, "0 of 1 ready"),
+        (workload(generation=2, updatedReplicas=1, replicas=1, availableReplicas=1), False, "not yet seen"),
+        (workload(updatedReplicas=1, replicas=2, availableReplicas=2), False, "1 old pods"),
+        (workload(replicas=1, availableReplicas=1), False, "0 of 1 ready"),
+        (workload(spec={"replicas": 0}), True, "0 of 0 ready"),
+        ({"kind": "Deployment", "metadata": {"generation": 1}, "spec": {}}, False, "not yet seen"),
+        (
+            workload("DaemonSet", desiredNumberScheduled=3, updatedNumberScheduled=3, numberAvailable=3),
+            True,
+            "3 of 3 ready",
+        ),
+        (
+            workload("DaemonSet", desiredNumberScheduled=3, updatedNumberScheduled=1, numberAvailable=3),
+            False,
+            "1 of 3 ready",
+        ),
+        (
+            workload("DaemonSet", desiredNumberScheduled=3, updatedNumberScheduled=3, numberAvailable=2),
+            False,
+            "2 of 3 ready",
+        ),
+        (
+            workload(
+                "DaemonSet",
+                spec={"updateStrategy": {"type": "OnDelete"}},
+                desiredNumberScheduled=1,
+                updatedNumberScheduled=0,
+                numberAvailable=1,
+            ),
+            True,
+            "1 of 1 ready",
+        ),
+        (workload("DaemonSet", desiredNumberScheduled=0), True, "0 of 0 ready"),
+        (workload("DaemonSet", generation=2, desiredNumberScheduled=0), False, "not yet seen"),
+        (workload("StatefulSet", updatedReplicas=1, readyReplicas=1), True, "1 of 1 ready"),
+        (workload("StatefulSet", updatedReplicas=0, readyReplicas=1), False, "0 of 1 ready"),
+    ],
+)
+def test_rolled_out(item, ready, text):
+    result, progress = rolled_out(item)
+    assert result is ready
+    assert text in progress
+
+
+def pod(name="binder-1", spec=None, created="2026-11-20T12:00:00Z", labels=None, **status):
+    return {
+        "metadata": {
+            "name": name,
+            "namespace": "ns",
+            "labels": {"app": "binder"} if labels is None else labels,
+            "creationTimestamp": created,
+        },
+        "spec": spec or {},
+        "status": {"phase": "Pending", **status},
+    }
+
+
+def waiting(reason, message="", **more):
+    return {
+        "name": "c",
+        "image": "i",
+        "ready": False,
+        "restartCount": 0,
+        "state": {"waiting": {"reason": reason, "message": message}},
+        **more,
+    }
+
+
+def event(name, reason, message, when="2026-11-20T12:00:00Z", kind="Warning"):
+    return {
+        "type": kind,
+        "reason": reason,
+        "message": message,
+        "lastTimestamp": when,
+        "involvedObject": {"name": name},
+    }
+
+
+ENDED = {"terminated": {"exitCode": 1, "reason": "Error"}}
+RUNNING = {"name": "c", "ready": False, "restartCount": 3, "state": {"running": {}}, "lastState": ENDED}
+UNSCHEDULABLE = [
+    {
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "Unschedulable",
+        "message": "0/3 nodes are available",
+    }
+]
+CLAIM = {"volumes": [{"name": "db", "persistentVolumeClaim": {"claimName": "hub-db-dir"}}]}
+PENDING_CLAIM = {
+    "metadata": {"name": "hub-db-dir", "namespace": "ns"},
+    "spec": {},
+    "status": {"phase": "Pending"},
+}
+
+
+@pytest.mark.parametrize(
+    ("pods", "claims", "events", "expected"),
+    [
+        (
+            [pod(containerStatuses=[waiting("ErrImagePull", "not found")])],
+            [],
+            [],
+            ("image", True, "ErrImagePull: not found"),
+        ),
+        (
+            [pod(containerStatuses=[waiting("ImagePullBackOff")])],
+            [],
+            [],
+            ("image", True, "ImagePullBackOff: i"),
+        ),
+        (
+            [pod(containerStatuses=[waiting("InvalidImageName", "x")])],
+            [],
+            [],
+            ("image", True, "InvalidImageName"),
+        ),
+        (
+            [pod(initContainerStatuses=[waiting("ErrImagePull", "x")])],
+            [],
+            [],
+            ("image", True, "ErrImagePull"),
+        ),
+        (
+            [pod(containerStatuses=[waiting("CrashLoopBackOff", restartCount=1, lastState=ENDED)])],
+            [],
+            [],
+            ("crash", True, "exit code 1 (Error), 1 restarts"),
+        ),
+        ([pod(phase="Running", containerStatuses=[RUNNING])], [], [], ("crash", True, "3 restarts")),
+        (
+            [pod(phase="Running", containerStatuses=[{**RUNNING, "restartCount": 1}])],
+            [],
+            [],
+            ("crash", False, "1 restarts"),
+        ),
+        (
+            [pod(containerStatuses=[waiting("CreateContainerConfigError", 'secret "x" not found')])],
+            [],
+            [],
+            ("config", True, 'secret "x" not found'),
+        ),
+        (
+            [pod(conditions=UNSCHEDULABLE)],
+            [],
+            [],
+            ("scheduling", True, "Unschedulable: 0/3 nodes are available"),
+        ),
+        (
+            [pod(spec=CLAIM, conditions=UNSCHEDULABLE)],
+            [PENDING_CLAIM],
+            [],
+            ("volume", True, "no storage class"),
+        ),
+        (
+            [pod(spec=CLAIM, conditions=UNSCHEDULABLE)],
+            [PENDING_CLAIM],
+            [event("hub-db-dir", "ProvisioningFailed", "disk full")],
+            ("volume", True, "hub-db-dir is not bound: disk full"),
+        ),
+        (
+            [pod(spec=CLAIM, conditions=UNSCHEDULABLE)],
+            [{**PENDING_CLAIM, "status": {"phase": "Bound"}}],
+            [],
+            ("scheduling", True, "0/3 nodes"),
+        ),
+        (
+            [pod()],
+            [],
+            [event("binder-1", "FailedMount", "no such file")],
+            ("volume", True, "FailedMount: no such file"),
+        ),
+        ([pod()], [], [event("binder-1", "FailedCreatePodSandBox", "cni")], ("network", True, "cni")),
+        (
+            [
+                pod(
+                    phase="Running",
+                    containerStatuses=[{"name": "c", "ready": False, "state": {"running": {}}}],
+                )
+            ],
+            [],
+            [event("binder-1", "Unhealthy", "Readiness probe failed: 404")],
+            ("probe", False, "Readiness probe failed: 404"),
+        ),
+        (
+            [pod()],
+            [],
+            [event("binder-1", "Pulling", "Pulling image", kind="Normal")],
+            ("starting", False, "Pending"),
+        ),
+        ([pod()], [], [event("other", "FailedMount", "x")], ("starting", False, "no scheduler has looked")),
+        (
+            [pod()],
+            [],
+            [
+                event("binder-1", "FailedMount", "old"),
+                event("binder-1", "Unhealthy", "new", "2026-11-20T13:00:00Z"),
+            ],
+            ("probe", False, "new"),
+        ),
+        (
+            [pod(phase="Failed", reason="Evicted", message="disk")],
+            [],
+            [],
+            ("starting", False, "Evicted: disk"),
+        ),
+        ([], [], [], ("starting", False, "no pod yet")),
+        ([], [], [event("binder", "FailedCreate", "forbidden: quota")], ("create", True, "quota")),
+        ([pod(conditions=[{"type": "Ready", "status": "True"}])], [], [], ("starting", False, "not counted")),
+        (
+            [
+                pod(conditions=[{"type": "Ready", "status": "True"}]),
+                pod("b", containerStatuses=[waiting("ErrImagePull", "x")]),
+            ],
+            [],
+            [],
+            ("image", True, "x"),
+        ),
+    ],
+)
+def test_reasons(pods, claims, events, expected):
+    kind, terminal, text = expected
+    reason = explain(workload(), pods, claims, events)
+    assert (reason.kind, reason.terminal) == (kind, terminal)
+    assert text in reason.text
+
+
+def test_a_replica_failure_speaks_first():
+    item = workload(
+        conditions=[
+            {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "quota"}
+        ]
+    )
+    reason = explain(item, [pod(conditions=UNSCHEDULABLE)], [], [])
+    assert (reason.kind, reason.text) == ("create", "FailedCreate: quota")
+
+
+def test_the_newest_pod_speaks():
+    old = pod("old", containerStatuses=[waiting("ErrImagePull", "old")])
+    new = pod("new", created="2026-11-20T13:00:00Z", containerStatuses=[waiting("ErrImagePull", "new")])
+    assert explain(workload(), [old, new], [], []).pod == "new"
+
+
+def test_only_the_workloads_own_live_pods_count():
+    assert selects(workload(), pod())
+    assert not selects(workload(), pod(labels={"app": "hub"}))
+    leaving = pod()
+    leaving["metadata"]["deletionTimestamp"] = "2026-11-20T12:00:00Z"
+    assert not selects(workload(), leaving)
+    elsewhere = pod()
+    elsewhere["metadata"]["namespace"] = "other"
+    assert not selects(workload(), elsewhere)
+    assert not selects(workload(spec={"selector": {}}), pod())
+
+
+def test_workloads_are_found_in_a_manifest():
+    manifest = """---
+# Source: binderhub/templates/service.yaml
+apiVersion: v1
+kind: Service
+metadata: {name: binder}
+---
+kind: Deployment
+metadata: {name: hub}
+---
+# nothing
+---
+kind: List
+items:
+  - {kind: DaemonSet, metadata: {name: cleaner, namespace: elsewhere}}
+  - {kind: StatefulSet, metadata: {name: db}}
+"""
+    assert workloads_of(manifest, "ns") == [
+        Workload("Deployment", "hub", "ns"),
+        Workload("DaemonSet", "cleaner", "elsewhere"),
+        Workload("StatefulSet", "db", "ns"),
+    ]
+    assert workloads_of("", "ns") == []

@@ -1,0 +1,121 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""A machine made of files, as the probe sees it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.probe import MachineProbe
+
+RELEASE = "6.1.0-test"
+
+TCP = """\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:0CEA 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4242 1 x
+   1: 00000000:192B 00000000:0000 01 00000000:00000000 00:00000000 00000000     0        0 4243 1 x
+"""
+TCP6 = """\
+  sl  local_address                         remote_address                        st
+   0: 00000000000000000000000000000000:192B 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 4244 1 x
+"""
+STATUS = """\
+Package: kubelet-extra
+Status: install ok installed
+Version: 9.9.9
+
+Package: kubelet
+Status: install ok installed
+Priority: optional
+Version: 1.36.3-1.1
+"""
+
+
+def write(root: Path, files: dict[str, str]) -> MachineProbe:
+    """Make a machine of these files."""
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return MachineProbe(root, RELEASE)
+
+
+def test_bare_machine(tmp_path: Path) -> None:
+    """A machine without any of these files gives harmless answers."""
+    probe = write(tmp_path, {})
+    assert probe.machine_id() == ""
+    assert probe.swaps() == []
+    assert probe.modules(["overlay"]) == {"overlay": "unknown"}
+    assert probe.cgroup() == {"version": 0, "controllers": []}
+    assert probe.kubernetes() == {"joined": False, "api_version": "", "kubelet_version": ""}
+    assert probe.docker() == {"socket": False, "engine": ""}
+    assert probe.listening() == []
+    assert probe.disk()["free_mb"] > 0
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"proc/modules": "overlay 1 0 - Live 0x0\n"}, "present"),
+        ({"proc/filesystems": "nodev\toverlay\n"}, "present"),
+        ({f"lib/modules/{RELEASE}/modules.dep": "kernel/fs/overlayfs/overlay.ko.xz:\n"}, "loadable"),
+        ({f"lib/modules/{RELEASE}/modules.dep": "kernel/fs/ext4/ext4.ko:\n"}, "absent"),
+        ({"lib/modules/5.0/modules.dep": "kernel/fs/overlayfs/overlay.ko:\n"}, "unknown"),
+    ],
+)
+def test_kernel_module(tmp_path: Path, files: dict[str, str], expected: str) -> None:
+    """A module is there when its feature is, however it got there."""
+    assert write(tmp_path, files).modules(["overlay"]) == {"overlay": expected}
+
+
+def test_kernel_module_in_a_container(tmp_path: Path) -> None:
+    """The bridge filter has no entry in /proc/modules of a container, and is there all the same."""
+    probe = write(tmp_path, {"proc/sys/net/bridge/bridge-nf-call-iptables": "1\n"})
+    assert probe.modules(["br_netfilter"]) == {"br_netfilter": "present"}
+
+
+def test_cgroup_versions(tmp_path: Path) -> None:
+    """Version 2 lists its controllers in one file, version 1 in another."""
+    old = write(
+        tmp_path / "1",
+        {"proc/cgroups": "#subsys_name\thierarchy\nmemory\t3\t9\t1\ncpu\t4\t9\t1\nrdma\t5\t9\t0\n"},
+    )
+    assert old.cgroup() == {"version": 1, "controllers": ["memory", "cpu"]}
+    new = write(tmp_path / "2", {"sys/fs/cgroup/cgroup.controllers": "cpu memory pids\n"})
+    assert new.cgroup() == {"version": 2, "controllers": ["cpu", "memory", "pids"]}
+
+
+def test_listening_ports_have_their_process(tmp_path: Path) -> None:
+    """A listening socket is found among the open files of its process; a connected one is not listed."""
+    probe = write(tmp_path, {"proc/net/tcp": TCP, "proc/net/tcp6": TCP6, "proc/77/comm": "kube-apiserver\n"})
+    (tmp_path / "proc/77/fd").mkdir()
+    (tmp_path / "proc/77/fd/3").symlink_to("socket:[4244]")
+    (tmp_path / "proc/77/fd/0").symlink_to("/dev/null")
+    assert probe.listening() == [{"port": 3306, "process": ""}, {"port": 6443, "process": "kube-apiserver"}]
+
+
+def test_node_of_a_cluster(tmp_path: Path) -> None:
+    """Versions of API and kubelet are those that are set up; kubelet-extra is not the kubelet."""
+    probe = write(
+        tmp_path,
+        {
+            "etc/kubernetes/kubelet.conf": "",
+            "etc/kubernetes/manifests/kube-apiserver.yaml": "    image: registry.k8s.io/kube-apiserver:v1.36.3\n",
+            "var/lib/dpkg/status": STATUS,
+            "proc/swaps": "Filename\tType\n/dev/sda2 partition 1 0 -2\n",
+            "etc/machine-id": "abc\n",
+        },
+    )
+    assert probe.kubernetes() == {"joined": True, "api_version": "1.36.3", "kubelet_version": "1.36.3"}
+    assert probe.swaps() == ["/dev/sda2"]
+    assert probe.machine_id() == "abc"
+
+
+def test_whose_docker_socket(tmp_path: Path) -> None:
+    """podman-docker links Docker's socket to its own."""
+    (tmp_path / "a/run").mkdir(parents=True)
+    (tmp_path / "a/run/docker.sock").write_text("")
+    assert MachineProbe(tmp_path / "a", RELEASE).docker() == {"socket": True, "engine": "docker"}
+    (tmp_path / "b/run").mkdir(parents=True)
+    (tmp_path / "b/run/docker.sock").symlink_to("/run/podman/podman.sock")
+    assert MachineProbe(tmp_path / "b", RELEASE).docker() == {"socket": True, "engine": "podman"}

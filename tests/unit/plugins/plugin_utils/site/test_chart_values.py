@@ -1,0 +1,199 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.chart_values import (
+    Settings,
+    ValuesError,
+    hub_values,
+    problems,
+)
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.hubs import resolve_hubs
+
+TOKEN = "0123456789abcdef" * 4
+OTHER = "fedcba9876543210" * 4
+SETTINGS = Settings(registry_host="registry.example.org:5000", registry_prefix="binder/stfc-")
+ACCOUNT = replace(SETTINGS, registry_username="pusher", registry_password="P\"ä {{ x }} # \\ '")
+
+
+def hub(url="http://proxy.example.org", **keys):
+    return resolve_hubs({"binder": keys}, url, "192.0.2.10")["binder"]
+
+
+def values(settings=SETTINGS, **keys):
+    return hub_values(hub(**keys), settings, TOKEN, OTHER)
+
+
+def at(mapping, path):
+    for key in path.split("."):
+        mapping = mapping[key]
+    return mapping
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("service", {"type": "NodePort", "nodePort": 30585}),
+        ("config.BinderHub.base_url", "/binderhub/"),
+        ("config.BinderHub.hub_url", "http://proxy.example.org/jupyterhub/"),
+        ("config.BinderHub.hub_url_local", "http://proxy-public.binder.svc.cluster.local/jupyterhub/"),
+        ("config.BinderHub.image_prefix", "registry.example.org:5000/binder/stfc-"),
+        ("config.BinderHub.use_registry", True),
+        ("config.BinderHub.auth_enabled", False),
+        ("config.DockerRegistry", {"url": "https://registry.example.org:5000"}),
+        ("config.KubernetesBuildExecutor", {"docker_host": "unix:///var/run/docker.sock"}),
+        ("imageBuilderType", "host"),
+        ("jupyterhub.hub.baseUrl", "/jupyterhub/"),
+        ("jupyterhub.hub.config.BinderSpawner.auth_enabled", False),
+        ("jupyterhub.hub.config.JupyterHub.authenticator_class", "null"),
+        ("jupyterhub.proxy.service", {"type": "LoadBalancer", "loadBalancerIP": "192.0.2.10"}),
+        ("jupyterhub.scheduling.userScheduler", {"enabled": True, "replicas": 2}),
+        ("jupyterhub.scheduling.corePods.nodeAffinity.matchNodePurpose", "prefer"),
+        ("registry", {"url": "https://registry.example.org:5000", "username": "", "password": ""}),
+    ],
+)
+def test_config(path, expected):
+    assert at(values()["config"], path) == expected
+
+
+def test_only_proxy_public_is_a_load_balancer_and_its_address_is_asked_for_once():
+    text = json.dumps(values()["config"])
+    assert text.count("LoadBalancer") == 1
+    assert text.count("192.0.2.10") == 1
+    assert "metallb.io" not in text, "MetalLB refuses the annotation beside spec.loadBalancerIP"
+
+
+def test_secrets_are_tokens_only_where_the_registry_asks_for_no_account():
+    assert values()["secrets"] == {
+        "jupyterhub": {
+            "hub": {"services": {"binder": {"apiToken": TOKEN}}},
+            "proxy": {"secretToken": OTHER},
+        }
+    }
+
+
+def test_an_account_pushes_and_pulls_and_its_password_is_secret():
+    result = values(ACCOUNT)
+    password = ACCOUNT.registry_password
+    assert result["secrets"]["registry"] == {"password": password}
+    assert at(result["secrets"], "jupyterhub.imagePullSecret") == {"password": password}
+    assert result["config"]["registry"] == {"url": "https://registry.example.org:5000", "username": "pusher"}
+    assert at(result["config"], "jupyterhub.imagePullSecret.create") is True
+    assert at(result["config"], "jupyterhub.imagePullSecret.registry") == "registry.example.org:5000"
+
+
+@pytest.mark.parametrize("secret", [TOKEN, OTHER, ACCOUNT.registry_password])
+def test_no_secret_is_in_the_config(secret):
+    assert json.dumps(secret)[1:-1] not in json.dumps(values(ACCOUNT)["config"])
+
+
+def test_plain_http_is_an_opt_in():
+    config = values(replace(SETTINGS, registry_plain_http_enabled=True))["config"]
+    assert config["registry"]["url"] == "http://registry.example.org:5000"
+    assert config["config"]["DockerRegistry"]["url"] == "http://registry.example.org:5000"
+
+
+def test_a_site_ca_is_mounted_where_libcurl_and_python_look():
+    assert "extraVolumes" not in values()["config"]
+    config = values(replace(SETTINGS, ca_checksum="abc"))["config"]
+    path = config["extraVolumes"][0]["hostPath"]["path"]
+    assert config["extraVolumeMounts"][0]["mountPath"] == path
+    assert config["extraVolumeMounts"][0]["name"] == config["extraVolumes"][0]["name"]
+    assert set(config["extraEnv"].values()) == {path}
+    assert config["podAnnotations"] == {"ironbinder/ca-checksum": "abc"}
+
+
+def test_https_is_offloaded_by_the_proxy():
+    assert at(values(url="https://binder.example.org")["config"], "jupyterhub.proxy.https") == {
+        "enabled": True,
+        "type": "offload",
+    }
+    assert "https" not in at(values()["config"], "jupyterhub.proxy")
+
+
+def test_builds_and_the_image_cleaner_go_where_the_selector_says():
+    config = values(replace(SETTINGS, build_node_selector={"a": "b"}))["config"]["config"]
+    assert config["KubernetesBuildExecutor"]["node_selector"] == {"a": "b"}
+    assert config["BinderHub"]["build_node_selector"] == {"a": "b"}
+
+
+def test_a_hubs_own_values_win_and_leave_the_rest():
+    result = values(
+        ACCOUNT,
+        values={"jupyterhub": {"cull": {"timeout": 60}}, "replicas": 2},
+        secret_values={"registry": {"password": "own"}},
+    )
+    assert at(result["config"], "jupyterhub.cull.timeout") == 60
+    assert at(result["config"], "jupyterhub.cull.enabled") is True
+    assert result["config"]["replicas"] == 2
+    assert at(result["secrets"], "registry.password") == "own"
+    assert at(result["secrets"], "jupyterhub.proxy.secretToken") == OTHER
+
+
+@pytest.mark.parametrize(
+    "prefix", ["", "stfc-", "/stfc-", "binder//x", "Binder/x", "https://a/b", "binder/x y", "binder:x/y"]
+)
+def test_a_prefix_without_a_level_is_refused_by_name(prefix):
+    with pytest.raises(ValuesError, match="site_registry_prefix"):
+        values(replace(SETTINGS, registry_prefix=prefix))
+
+
+@pytest.mark.parametrize("prefix", ["binder/stfc-", "a/b/c", "binder/", "my-org.x/y_"])
+def test_a_prefix_with_a_level_is_taken(prefix):
+    assert at(
+        values(replace(SETTINGS, registry_prefix=prefix))["config"], "config.BinderHub.image_prefix"
+    ).endswith(prefix)
+
+
+GOOD = {
+    "registry_host": "registry.example.org:5000",
+    "registry_prefix": "binder/stfc-",
+    "chart_version": "1.0.0-0.dev.git.3983.h383374de",
+    "chart_is_path": False,
+    "api_tokens": {"binder": TOKEN},
+    "proxy_tokens": {"binder": OTHER},
+}
+
+
+def test_a_good_site_has_no_problem():
+    assert problems({"binder": {}}, **GOOD) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("registry_host", "", "site_registry_host"),
+        ("registry_host", "https://registry.example.org", "site_registry_host"),
+        ("registry_host", "registry.example.org/binder", "site_registry_host"),
+        ("registry_prefix", "stfc-", "site_registry_prefix"),
+        ("chart_version", "", "site_binderhub_chart_version"),
+        ("chart_version", "latest", "site_binderhub_chart_version"),
+        ("chart_version", ">=1.0.0", "site_binderhub_chart_version"),
+        ("chart_version", "1.x", "site_binderhub_chart_version"),
+        ("api_tokens", {}, "site_hub_api_tokens.binder is missing"),
+        ("api_tokens", {"binder": "geheim"}, "site_hub_api_tokens.binder is not 32 bytes in hex"),
+        ("proxy_tokens", {"binder": None}, "site_hub_proxy_tokens.binder is missing"),
+        ("proxy_tokens", {"other": TOKEN}, "site_hub_proxy_tokens.binder is missing"),
+    ],
+)
+def test_each_problem_is_named_with_its_remedy(key, value, expected):
+    (problem,) = problems({"binder": {}}, **{**GOOD, key: value})
+    assert expected in problem
+    assert "geheim" not in problem
+    if "tokens" in key:
+        assert "make site" in problem
+        assert "openssl rand -hex 32" in problem
+
+
+def test_all_problems_are_told_at_once():
+    nothing = {"chart_is_path": False, "api_tokens": {}, "proxy_tokens": {}}
+    found = problems({"a": {}, "b": {}}, registry_host="", registry_prefix="", chart_version="", **nothing)
+    assert len(found) == 7
+
+
+def test_a_chart_on_this_machine_brings_its_version():
+    assert problems({"binder": {}}, **{**GOOD, "chart_version": "", "chart_is_path": True}) == []
