@@ -93,5 +93,5 @@ readme: artifacts ## run every command that README shows
 test: lint unit sanity scenarios readme ## everything
 
 .PHONY: bench
-bench: artifacts ## measure against a hand-written shell floor, into docs/performance.md
-	@"$(BIN)/python" tests/bench/bench.py $(if $(COLD),--cold) $(if $(ROUNDS),--rounds $(ROUNDS))
+bench: artifacts ## measure beside an earlier commit and a shell floor, into docs/performance.md
+	@"$(BIN)/python" tests/bench/bench.py $(if $(COLD),--cold) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(BASE),--base $(BASE))
