@@ -5,18 +5,19 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import yaml
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.files import write_atomically
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.check import check_site
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.controller_view import look
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.inventory import collect
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.values import SiteValues
 
+# What the rules need beyond Ansible's own needs, see requirements.txt.
+LIBRARIES = ("netaddr", "jsonschema", "cryptography", "packaging", "yaml")
 OPTIONS = {
     "probe_variable": {"type": "str", "default": "preflight_probe"},
     "facts_variable": {"type": "str", "default": "preflight_facts"},
@@ -36,11 +37,21 @@ class ActionModule(ActionBase):
         """Give the findings; fail where they refuse the run."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         _, options = self.validate_argument_spec(argument_spec=OPTIONS)
-        values = SiteValues(self._loader, self._templar, task_vars or {})
-        names = {"facts": options["facts_variable"], "probe": options["probe_variable"]}
-        data = {"clock": time.time(), **collect(values, names)}
-        data["controller"] = look(Site.from_data(data))
-        report = check_site(data).as_data()
+        missing = [name for name in LIBRARIES if find_spec(name) is None]
+        try:
+            if missing:
+                raise ImportError(", ".join(missing), name=", ".join(missing))
+            report = check(self._loader, self._templar, task_vars or {}, options)
+        except ImportError as error:
+            return {**result, "failed": True, "msg": _lacking(error)}
+        except (AnsibleError, OSError, yaml.YAMLError) as error:
+            told = " ".join(str(error).split())
+            where = f"{type(error).__name__}: {told}"
+            return {
+                **result,
+                "failed": True,
+                "msg": f"the site could not be read, so nothing was checked: {where}",
+            }
         result |= {"changed": False, **report}
         if report["error_count"] or (options["strict"] and report["warning_count"]):
             result |= {"failed": True, "msg": report["table"]} if options["refuse"] else {}
@@ -52,3 +63,33 @@ class ActionModule(ActionBase):
                 told = f"the report could not be written to {options['report_file']}: {error}"
                 result |= {"failed": True, "msg": told}
         return result
+
+
+def check(loader: Any, templar: Any, task_vars: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """Look at the site, and give the report. Raises ImportError where the controller lacks a library."""
+    # Not above: a library that is missing shall be a sentence, and not a plugin that cannot be loaded.
+    from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.check import (  # noqa: PLC0415
+        check_site,
+    )
+    from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.controller_view import (  # noqa: PLC0415
+        look,
+    )
+    from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.inventory import (  # noqa: PLC0415
+        collect,
+    )
+    from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site  # noqa: PLC0415
+    from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.values import (  # noqa: PLC0415
+        SiteValues,
+    )
+
+    names = {"facts": options["facts_variable"], "probe": options["probe_variable"]}
+    data = {"clock": time.time(), **collect(SiteValues(loader, templar, task_vars), names)}
+    data["controller"] = look(Site.from_data(data))
+    return check_site(data).as_data()
+
+
+def _lacking(error: ImportError) -> str:
+    return (
+        f"Python packages are missing on the controller for {sys.executable}: {error.name or error}. "
+        "Install what Ironbinder needs there: pip install -r requirements.txt"
+    )

@@ -11,6 +11,7 @@ version_added: 0.1.0
 author: Ironbinder maintainers (@ironbinder)
 description:
   - A node's address is its C(site_node_address) where the inventory sets one, else its C(ansible_host), else its name.
+  - A C(ansible_host) that was left empty is an address still to be filled in, and gives an empty text.
 options:
   _input:
     description: Names of hosts.
@@ -38,13 +39,12 @@ _value:
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import node_address
+
 
 def node_addresses(hosts: Sequence[str], hostvars: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Return {host: address} for `hosts`."""
-    return {
-        host: str(hostvars[host].get("site_node_address") or hostvars[host].get("ansible_host") or host)
-        for host in hosts
-    }
+    return {host: node_address(hostvars[host], host) for host in hosts}
 
 
 class FilterModule:

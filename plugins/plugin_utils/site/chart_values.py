@@ -8,22 +8,30 @@ and https://z2jh.jupyter.org/en/stable/resources/reference.html
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.versions import (
+    EXAMPLE_OF_CHART,
+    is_exact_chart,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm_values import merge
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.registry import (
+    host_fault,
+    place,
+    prefix_fault,
+)
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_facts import (
+    describe,
+    token_fault,
+)
 
 __all__ = ["CA_BUNDLE_FILE", "Settings", "ValuesError", "hub_values", "problems"]
 
 # The bundle of Debian and Ubuntu, on the node and in BinderHub's image alike. libcurl, which
 # BinderHub asks the registry with, reads this path and no variable.
 CA_BUNDLE_FILE = "/etc/ssl/certs/ca-certificates.crt"
-
-_TOKEN = re.compile(r"[0-9a-f]{64}", re.IGNORECASE)
-_PREFIX = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*/[a-z0-9._-]*")
-_EXACT_VERSION = re.compile(r"v?\d+\.\d+\.\d+(?:[-+][0-9A-Za-z.+-]+)?")
 
 
 class ValuesError(ValueError):
@@ -51,16 +59,7 @@ class Settings:
     @property
     def registry_url(self) -> str:
         """Scheme and host of the registry."""
-        return f"{'http' if self.registry_plain_http_enabled else 'https'}://{self.registry_host}"
-
-
-def _prefix_problem(prefix: str) -> str:
-    if _PREFIX.fullmatch(prefix):
-        return ""
-    return (
-        f"site_registry_prefix is {prefix!r}: it needs a path level and lower-case letters, for example "
-        "'binder/stfc-'. Without a level BinderHub never finds an image again and every launch rebuilds"
-    )
+        return place(self.registry_host, self.registry_plain_http_enabled).url
 
 
 def problems(
@@ -76,7 +75,7 @@ def problems(
     """List what keeps the hubs from being released, one sentence each; never a token's value.
 
     Args:
-        hubs: {name: fields of `_hubs.Hub`}.
+        hubs: {name: fields of `hubs.Hub`}.
         registry_host: host or host:port.
         registry_prefix: prefix of the images' names.
         chart_version: the pinned version.
@@ -85,24 +84,25 @@ def problems(
         proxy_tokens: the same.
     """
     found = []
-    if not registry_host or "://" in registry_host or "/" in registry_host:
+    for name, value, fault in (
+        ("host", registry_host, host_fault(registry_host)),
+        ("prefix", registry_prefix, prefix_fault(registry_prefix, registry_host)),
+    ):
+        if fault or not value:
+            told = f"{fault.observed}: {fault.remedy}" if fault else "is empty"
+            found.append(f"binderhub_registry_{name} {told}")
+    if not (chart_is_path and not chart_version) and not is_exact_chart(chart_version):
         found.append(
-            f"site_registry_host is {registry_host!r}: write host or host:port, without a scheme or a path"
+            f"binderhub_chart_version is {chart_version!r}: pin one exact version, for example "
+            f"{EXAMPLE_OF_CHART!r}; the chart has pre-releases only, so a range finds nothing lasting"
         )
-    if _prefix_problem(registry_prefix):
-        found.append(_prefix_problem(registry_prefix))
-    if not (chart_is_path and not chart_version) and not _EXACT_VERSION.fullmatch(chart_version):
-        found.append(
-            f"site_binderhub_chart_version is {chart_version!r}: pin one exact version, for example "
-            "'1.0.0-0.dev.git.3983.h383374de'; the chart has pre-releases only, so a range finds nothing lasting"
-        )
-    for variable, tokens in (("site_hub_api_tokens", api_tokens), ("site_hub_proxy_tokens", proxy_tokens)):
+    for variable, tokens in (("api", api_tokens), ("proxy", proxy_tokens)):
         for hub in hubs:
-            if not _TOKEN.fullmatch(str(tokens.get(hub) or "")):
-                state = "is not 32 bytes in hex" if tokens.get(hub) else "is missing"
+            fault_of_token = token_fault(describe(tokens.get(hub)))
+            if fault_of_token:
                 found.append(
-                    f"{variable}.{hub} {state}: run `make site NAME=<site>`, or put the output of "
-                    f"`openssl rand -hex 32` there in the site's secrets.yml"
+                    f"binderhub_hub_{variable}_tokens.{hub} {fault_of_token}: run `make site NAME=<site>`, or put "
+                    "the output of `openssl rand -hex 32` there in the site's secrets.yml"
                 )
     return found
 
@@ -224,7 +224,7 @@ def hub_values(
     """Compute the chart's values of one hub.
 
     Args:
-        hub: the fields of `_hubs.Hub`. Its `values` and `secret_values` are merged over everything, last.
+        hub: the fields of `hubs.Hub`. Its `values` and `secret_values` are merged over everything, last.
         settings: what all hubs share.
         api_token: what BinderHub shows to the hub.
         proxy_token: what the hub shows to its proxy.
@@ -235,9 +235,10 @@ def hub_values(
     Raises:
         ValuesError: the registry's prefix lacks a path level.
     """
-    problem = _prefix_problem(settings.registry_prefix)
-    if problem:
-        raise ValuesError(problem)
+    fault = prefix_fault(settings.registry_prefix, settings.registry_host)
+    if fault or not settings.registry_prefix:
+        told = f"{fault.observed}: {fault.remedy}" if fault else "is empty"
+        raise ValuesError(f"binderhub_registry_prefix {told}")
     registry, registry_secrets = _registry(settings)
     config = merge(
         {

@@ -5,36 +5,62 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-# Importing a file of rules registers its rules. Their order is that of the table: what has to be
-# repaired first comes first.
-# isort: off
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules import groups  # noqa: F401
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules import contract  # noqa: F401
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules import machines  # noqa: F401
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules import ports  # noqa: F401
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules import network  # noqa: F401
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules import pool  # noqa: F401
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules import urls  # noqa: F401
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules import registry  # noqa: F401
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules import artifacts  # noqa: F401
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules import versions  # noqa: F401
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules import hubs  # noqa: F401
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules import secrets  # noqa: F401
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules import tls  # noqa: F401
-
-# isort: on
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.acceptance import accept
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import (
     ERROR,
     Finding,
     render_table,
+    sort_findings,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import RULES, check_rules
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import (
+    CRASHED,
+    Rule,
+    by_id,
+    check_rules,
+    rules_of,
+)
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules import (
+    accepted,
+    artifacts,
+    contract,
+    groups,
+    hubs,
+    machines,
+    network,
+    pool,
+    ports,
+    registry,
+    secrets,
+    tls,
+    urls,
+    versions,
+)
 
-__all__ = ["RULES", "Report", "check_site"]
+__all__ = ["JUDGES", "RULES", "RULE_FILES", "Report", "check_site"]
+
+# The order is that of the table: what has to be repaired first comes first.
+RULE_FILES = (
+    groups,
+    contract,
+    machines,
+    ports,
+    network,
+    pool,
+    urls,
+    registry,
+    artifacts,
+    versions,
+    hubs,
+    secrets,
+    tls,
+)
+# Run last, as they judge what the site accepts of the findings of all others.
+JUDGES = (accepted,)
+RULES: dict[str, Rule] = by_id(entry for file in (*RULE_FILES, *JUDGES) for entry in rules_of(file))
 
 
 @dataclass(frozen=True)
@@ -64,5 +90,13 @@ class Report:
 
 
 def check_site(data: Mapping[str, Any]) -> Report:
-    """Check a site given as plain data, see `Site.from_data`. Never raises."""
-    return Report(tuple(check_rules(Site.from_data(data))))
+    """Check a site given as plain data, see `Site.from_data`. Raises ImportError only, where a library is missing."""
+    site = Site.from_data(data)
+    found = check_rules((entry for file in RULE_FILES for entry in rules_of(file)), site)
+    judged = replace(
+        site,
+        rules={CRASHED: False} | {name: entry.acceptable for name, entry in RULES.items()},
+        found=frozenset(finding.id for finding in found),
+    )
+    found += check_rules((entry for file in JUDGES for entry in rules_of(file)), judged)
+    return Report(tuple(sort_findings(accept(found, judged))))

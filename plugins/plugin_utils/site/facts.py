@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Interface
 from typing import Any
 
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.failures import failure_of
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     as_list,
     as_mapping,
@@ -117,15 +118,5 @@ def state_of(
     if asked.get("skipped") is True:
         return "unaddressed", ""
     if not facts.get("distribution"):
-        return "failed", _why(asked)
+        return "failed", failure_of(asked)
     return "seen", ""
-
-
-def _why(asked: Mapping[str, Any]) -> str:
-    """What the first facts module that failed said, in its own words where it had any."""
-    for failed in as_mapping(asked.get("failed_modules")).values():
-        told = as_mapping(failed)
-        said = as_text(told.get("module_stderr")) or as_text(told.get("msg"))
-        if said:
-            return said
-    return str(asked.get("msg") or "")

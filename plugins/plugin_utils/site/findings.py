@@ -33,7 +33,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class Finding:
-    """A problem with the rule that saw it. `severity` is `error` (refuses the run) or `warning`."""
+    """A problem with the rule that saw it.
+
+    `severity` is `error` (refuses the run) or `warning`. `accepted` is the site's reason for going on with it.
+    """
 
     id: str
     severity: str
@@ -41,6 +44,7 @@ class Finding:
     host: str
     observed: str
     remedy: str
+    accepted: str = ""
 
 
 def sort_findings(findings: Iterable[Finding]) -> list[Finding]:
@@ -67,7 +71,9 @@ def render_table(findings: Sequence[Finding]) -> str:
     lines = []
     for finding in findings:
         lines.append(f"{finding.severity:<{INDENT - 2}}  {finding.id:<{width}}  {_where(finding)}")
-        for text, first in ((finding.observed, ""), (finding.remedy, "-> ")):
+        # What is accepted needs no remedy.
+        after = (finding.accepted, "accepted: ") if finding.accepted else (finding.remedy, "-> ")
+        for text, first in ((finding.observed, ""), after):
             lines += textwrap.wrap(
                 text,
                 TEXT_WIDTH,

@@ -4,17 +4,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from itertools import islice
 from typing import Any
 
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.pool import parse_pool, pool_addresses
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site, as_text
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.pool import (
+    parse_pool,
+    pool_address,
+    pool_ranges,
+)
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.ranges import IPRange
 
-__all__ = ["FIRST_NODE_PORT", "Hub", "HubError", "hub_keys", "resolve_hubs"]
+__all__ = ["FIRST_NODE_PORT", "NODE_PORT_RANGE", "Hub", "HubError", "hub_keys", "resolve_hubs", "site_hubs"]
 
 # BinderHub listens on 8585; its NodePort echoes that.
 FIRST_NODE_PORT = 30585
+# https://kubernetes.io/docs/concepts/services-networking/service/#type-nodeport
+NODE_PORT_RANGE = range(30000, 32768)
 
 
 class HubError(ValueError):
@@ -49,36 +56,62 @@ def hub_keys() -> list[str]:
     return [entry.name for entry in fields(Hub) if entry.name not in computed]
 
 
+def _settings(
+    name: str, index: int, given: Mapping[str, Any], address: Callable[[int], str]
+) -> dict[str, Any]:
+    """Fill in a hub's defaults. A key without a value counts as not given."""
+    # The first hub has the short paths, so that a site with one hub never has to name any.
+    parent = "/" if index == 0 else f"/{name}/"
+    return {
+        "namespace": name,
+        "release": name,
+        "binder_base_url": f"{parent}binderhub/",
+        "hub_base_url": f"{parent}jupyterhub/",
+        "node_port": FIRST_NODE_PORT + index,
+        "values": {},
+        "secret_values": {},
+        **{key: value for key, value in given.items() if value is not None},
+        "floating_ip": given.get("floating_ip") or address(index),
+    }
+
+
+def site_hubs(site: Site) -> dict[str, dict[str, Any]]:
+    """Give the settings of every hub as far as they can be read: the keys of `site_hubs`, each with a value.
+
+    Nothing has to be right: `floating_ip` is `` where the pool has no address left.
+    """
+    ranges = pool_ranges(site)
+    return {
+        name: _settings(
+            name,
+            index,
+            {**hub, "floating_ip": as_text(hub.get("floating_ip"))},
+            lambda place: pool_address(ranges, place),
+        )
+        for index, (name, hub) in enumerate(site.hubs.items())
+    }
+
+
 def _resolve(
-    name: str, index: int, given: Mapping[str, Any], public_url: str, addresses: Sequence[str]
+    name: str, index: int, given: Mapping[str, Any], public_url: str, pool: Sequence[IPRange]
 ) -> Hub:
     unknown = sorted(set(given) - set(hub_keys()))
     if unknown:
         raise HubError(f"site_hubs.{name} has unknown keys {', '.join(unknown)}: use {', '.join(hub_keys())}")
-    floating_ip = given.get("floating_ip") or (addresses[index] if index < len(addresses) else "")
-    if not floating_ip:
+    settings = _settings(name, index, given, lambda place: pool_address(pool, place))
+    if not settings["floating_ip"]:
         raise HubError(
-            f"site_hubs.{name} has no address left in site_floating_pool, which holds {len(addresses)}: "
-            "enlarge the pool, or drop the hub"
+            f"site_hubs.{name} has no address left in site_floating_pool, which holds "
+            f"{sum(entry.size for entry in pool)}: enlarge the pool, or drop the hub"
         )
-    # The first hub has the short paths, so that a site with one hub never has to name any.
-    parent = "/" if index == 0 else f"/{name}/"
-    binder_base = given.get("binder_base_url", f"{parent}binderhub/")
-    hub_base = given.get("hub_base_url", f"{parent}jupyterhub/")
-    namespace = given.get("namespace", name)
+    public = public_url.rstrip("/")
+    settings["node_port"] = int(settings["node_port"])
     return Hub(
         name=name,
-        namespace=namespace,
-        release=given.get("release", name),
-        binder_base_url=binder_base,
-        hub_base_url=hub_base,
-        binder_url=public_url.rstrip("/") + binder_base,
-        hub_url=public_url.rstrip("/") + hub_base,
-        hub_url_local=f"http://proxy-public.{namespace}.svc.cluster.local{hub_base}",
-        node_port=int(given.get("node_port", FIRST_NODE_PORT + index)),
-        floating_ip=floating_ip,
-        values=given.get("values") or {},
-        secret_values=given.get("secret_values") or {},
+        binder_url=public + settings["binder_base_url"],
+        hub_url=public + settings["hub_base_url"],
+        hub_url_local=f"http://proxy-public.{settings['namespace']}.svc.cluster.local{settings['hub_base_url']}",
+        **settings,
     )
 
 
@@ -103,9 +136,9 @@ def resolve_hubs(
         isinstance(hub, (Mapping, type(None))) for hub in hubs.values()
     ):
         raise HubError("site_hubs is not a mapping of names to mappings: write `site_hubs: {binder: {}}`")
-    addresses = list(islice(pool_addresses(parse_pool(floating_pool)), len(hubs)))
+    pool = parse_pool(floating_pool)
     resolved = (
-        _resolve(name, index, given or {}, public_url, addresses)
+        _resolve(name, index, given or {}, public_url, pool)
         for index, (name, given) in enumerate(hubs.items())
     )
     # Not `asdict`: it copies, and Ansible's own lazy mappings refuse to be copied.

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.facts imp
     reduce_hubs,
     state_of,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.failures import failure_of
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.renamed import RENAMED
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_facts import (
     SECRETS,
     describe,
@@ -43,6 +45,7 @@ COMPUTED = (
     "site_node_address",
     "site_node_addresses",
     "site_node_purposes",
+    "site_pod_network_mtu",
     "site_resolved_hubs",
 )
 
@@ -71,7 +74,8 @@ def collect(site: SiteValues, names: Mapping[str, str]) -> dict[str, Any]:
         "specs": plain(site.specs),
         "given": given,
         "errors": own,
-        "unknown": _unknown(site, list(hosts)),
+        "unknown": _everywhere(site, list(hosts), lambda names: unknown_names(names, site.specs)),
+        "renamed": _everywhere(site, list(hosts), lambda names: _renamed(site, names)),
         "groups": groups,
         "hosts": hosts,
         "secrets": told_secrets,
@@ -107,9 +111,7 @@ def _host(
     state, message = state_of(facts, asked, probed)
     probe: dict[str, Any] = {}
     if probed is not None and state == "seen":
-        probe = plain(probed.get("probe")) or {
-            "failed": str(probed.get("msg") or probed.get("module_stderr") or "no answer")
-        }
+        probe = plain(probed.get("probe")) or {"failed": failure_of(probed) or "no answer"}
     return {
         "variables": variables,
         "facts": plain(reduce_facts(facts)) if state == "seen" else {},
@@ -119,14 +121,23 @@ def _host(
     }
 
 
-def _unknown(site: SiteValues, hosts: list[str]) -> list[dict[str, str]]:
+def _renamed(site: SiteValues, names: list[str]) -> list[str]:
+    """Pick the names that roles no longer read from an inventory; from the command line they still do."""
+    return [name for name in names if name in RENAMED and name not in site.extra]
+
+
+def _everywhere(
+    site: SiteValues, hosts: list[str], pick: Callable[[list[str]], list[str]]
+) -> list[dict[str, str]]:
+    """Pick from the names of variables that the whole site sets, and from those of each host beyond that."""
+
     def names(host: str) -> list[str]:
         own = [
             name
             for name in site.raw(host)
             if not name.startswith(("ansible_", "inventory_", "_", "preflight_"))
         ]
-        return unknown_names(own, site.specs)
+        return pick(own)
 
     everywhere = names(LOCALHOST)
     found = [{"variable": name, "host": ""} for name in everywhere]

@@ -15,6 +15,12 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, ip_a
 from typing import Any, Union
 from urllib.parse import SplitResult, urlsplit
 
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import (
+    NODE_GROUPS,
+    node_address,
+    node_purposes,
+)
+
 __all__ = ["Host", "Site", "as_int", "as_list", "as_mapping", "as_text", "parse_ip", "split_url"]
 
 Address = Union[IPv4Address, IPv6Address]
@@ -113,13 +119,8 @@ class Host:
 
     @cached_property
     def address(self) -> str:
-        """The address other nodes use: as the contract's `site_node_addresses` has it."""
-        for key in ("site_node_address", "ansible_host"):
-            if key in self.variables and self.variables[key] is not None:
-                text = str(self.variables[key]).strip()
-                if text or key == "ansible_host":
-                    return text
-        return self.name
+        """The address other nodes use, `` where it is still to be filled in."""
+        return node_address(self.variables, self.name)
 
     @property
     def joined(self) -> bool:
@@ -179,9 +180,12 @@ class Site:
         given: names of site-wide variables that the inventory itself sets.
         errors: [{variable, host, message}] of values that could not be computed.
         unknown: [{variable, host}] of variables in the contract's name space that it does not have.
+        renamed: [{variable, host}] of role variables that the contract now has under another name.
         secrets: what `_secret_facts` says, never a secret.
         controller: what was observed on the controller: names, TLS files, the chart.
         clock: controller's time in seconds when the check began.
+        rules: every rule with whether its finding may be accepted; only where findings are judged.
+        found: ids of the rules that have found something; likewise.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -189,11 +193,14 @@ class Site:
     given: frozenset[str] = frozenset()
     errors: Sequence[Mapping[str, str]] = ()
     unknown: Sequence[Mapping[str, str]] = ()
+    renamed: Sequence[Mapping[str, str]] = ()
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     hosts: Mapping[str, Host] = field(default_factory=dict)
     secrets: Mapping[str, Any] = field(default_factory=dict)
     controller: Mapping[str, Any] = field(default_factory=dict)
     clock: float = 0.0
+    rules: Mapping[str, bool] = field(default_factory=dict)
+    found: frozenset[str] = frozenset()
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Site:
@@ -226,6 +233,7 @@ class Site:
             given=frozenset(name for name in as_list(data.get("given")) if isinstance(name, str)),
             errors=[as_mapping(entry) for entry in as_list(data.get("errors"))],
             unknown=[as_mapping(entry) for entry in as_list(data.get("unknown"))],
+            renamed=[as_mapping(entry) for entry in as_list(data.get("renamed"))],
             groups=groups,
             hosts=hosts,
             secrets=as_mapping(data.get("secrets")),
@@ -250,7 +258,12 @@ class Site:
     @cached_property
     def nodes(self) -> list[Host]:
         """Heads and workers."""
-        return self.members("head", "workers")
+        return self.members(*NODE_GROUPS)
+
+    def purposes(self, host: Host) -> list[Any]:
+        """What a node is for: as the inventory says, else by its groups."""
+        given = host.variables.get("site_node_purposes")
+        return node_purposes(host.name, self.groups) if given is None else as_list(given)
 
     @cached_property
     def machines(self) -> list[Host]:

@@ -12,11 +12,26 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["TOKENS", "VAULT_HEADER", "describe", "equal_secrets", "flatten", "shared_secrets"]
+__all__ = [
+    "MISSING",
+    "SECRETS",
+    "TOKENS",
+    "VAULT_HEADER",
+    "describe",
+    "equal_secrets",
+    "flatten",
+    "shared_secrets",
+    "token_fault",
+]
 
 TOKENS = ("site_hub_proxy_tokens", "site_hub_api_tokens")
+# By hub, like the tokens, but in no form of ours.
+BUILD_TOKENS = ("site_verify_build_tokens",)
 PASSWORDS = ("site_registry_password",)
-SECRETS = (*TOKENS, *PASSWORDS)
+SECRETS = (*TOKENS, *BUILD_TOKENS, *PASSWORDS)
+# 32 bytes, as `openssl rand -hex 32` writes them; JupyterHub refuses other lengths for its proxy's.
+TOKEN_LENGTH = 64
+MISSING = "is missing"
 VAULT_HEADER = "$ANSIBLE_VAULT;"
 
 WELL_KNOWN = frozenset(
@@ -42,11 +57,31 @@ def describe(value: Any) -> dict[str, Any]:
     }
 
 
+def token_fault(told: Mapping[str, Any] | None) -> str:
+    """Say what is wrong with a hub's token.
+
+    Args:
+        told: what `describe` says of it; None where there is no such token.
+
+    Returns:
+        `MISSING`, another text such as "is no text", or `` where nothing is wrong.
+    """
+    if told is None or told.get("empty") is True:
+        return MISSING
+    if told.get("text") is not True:
+        return "is no text"
+    length = told.get("length")
+    if told.get("hex") is True and length == TOKEN_LENGTH:
+        return ""
+    kind = "hexadecimal digits" if told.get("hex") is True else "characters, not all of them hexadecimal"
+    return f"is {length} {kind}; it has to be {TOKEN_LENGTH} hexadecimal digits"
+
+
 def flatten(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Give every secret of the contract as (variable, value), tokens as `variable.hub`."""
     for variable in SECRETS:
         value = values.get(variable)
-        if variable in TOKENS and isinstance(value, Mapping):
+        if variable not in PASSWORDS and isinstance(value, Mapping):
             yield from ((f"{variable}.{hub}", token) for hub, token in value.items())
         elif variable in PASSWORDS and variable in values:
             yield variable, value

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.parsing.dataloader import DataLoader
+from ansible.utils.vars import load_extra_vars
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import node_address
 
 __all__ = ["SITE_ROLE", "SiteValues", "load_yaml", "plain"]
 
@@ -105,6 +107,11 @@ class SiteValues:
             return default
         return default if value is None else value
 
+    @cached_property
+    def extra(self) -> frozenset[str]:
+        """Names of the variables that were given with -e, which win over everything."""
+        return frozenset(load_extra_vars(self.loader))
+
     def own(self, host: str) -> list[str]:
         """Names of the contract that are set for this host in another way than for the whole site."""
         here, site = self.raw(host), self.raw()
@@ -113,5 +120,6 @@ class SiteValues:
         ]
 
     def node_address(self, host: str) -> str:
-        """The address other nodes use."""
-        return str(self.find("site_node_address", host) or host)
+        """The address other nodes use, `` where it is still to be filled in or cannot be computed."""
+        given = [key for key in ("site_node_address", "ansible_host") if key in self.raw(host)]
+        return node_address({key: self.find(key, host) for key in given}, host)

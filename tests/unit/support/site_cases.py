@@ -1,224 +1,39 @@
 # Copyright: Ironbinder maintainers
 # BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
-"""A good site, and the many ways in which a site can be bad: each with the rules that must see it.
+"""The many ways in which a site can be bad: each with the rules that must see it, by variable and host.
 
-A case changes the good site at a few places, each named by its way through the data. `good_site` has the
-documentation's addresses: head1 .11, worker1 .21, worker2 .22, proxy1 .31, mirror1 .41, floating .101 to .103.
+A case changes the good site of `site_data` at a few places, each named by its way through the data.
 """
 
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.check import RULES, check_site
+from site_data import DAY, NOW, SPECS, TOKEN, good_site, host, running_site
 
-ROLE = Path(__file__).parents[3] / "roles" / "site"
+__all__ = ["DAY", "NOW", "SPECS", "good_site", "host", "running_site"]
+
 GONE = object()
-NOW = 1_800_000_000.0
-DAY = 86_400
-TOKEN = {"text": True, "empty": False, "default": False, "length": 64, "hex": True}
-PASSWORD = {"text": True, "empty": False, "default": False, "length": 20, "hex": False}
-
-
-def contract_specs() -> dict[str, Any]:
-    """The contract's names and types."""
-    return dict(
-        yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]["contract"][
-            "options"
-        ]
-    )
-
-
-SPECS = contract_specs()
-
-
-def host(address: str, number: int, **probe: Any) -> dict[str, Any]:
-    """A machine that has been looked at."""
-    mac = f"02:00:00:00:00:{number:02x}"
-    return {
-        "variables": {"ansible_host": address},
-        "state": "seen",
-        "facts": {
-            "distribution": "Debian",
-            "distribution_version": "12.11",
-            "architecture": "x86_64",
-            "memtotal_mb": 16000,
-            "processor_vcpus": 4,
-            "hostname": f"machine{number}",
-            "python_version": "3.11.2",
-            "virtualization_type": "kvm",
-            "gateway": "192.0.2.1",
-            "interfaces": [
-                {"name": "lo", "mac": "", "cidr": "127.0.0.1/8"},
-                {"name": "eth0", "mac": mac, "cidr": f"{address}/24"},
-                {"name": "cni0", "mac": "", "cidr": "10.244.0.1/24"},
-            ],
-        },
-        "probe": {
-            "listening": [{"port": 22, "process": "sshd"}],
-            "swaps": [],
-            "modules": {"overlay": "present", "br_netfilter": "loadable"},
-            "machine_id": f"{number:032x}",
-            "cgroup": {"version": 2, "controllers": ["cpu", "memory", "pids"]},
-            "disk": {"path": "/var/lib", "free_mb": 90_000},
-            "kubernetes": {"joined": False, "api_version": "", "kubelet_version": ""},
-            "docker": {"socket": False, "engine": ""},
-            "peers": {},
-            "arp": {},
-            "urls": {},
-            "root": True,
-            "epoch": NOW - 2.0,
-            "asked_epoch": NOW - 3.0,
-            **probe,
-        },
-    }
-
-
-def good_site() -> dict[str, Any]:
-    """A bare-metal site without a fault, before its first run."""
-    urls = {
-        "registry": {
-            "url": "https://192.0.2.41:5000/v2/",
-            "error": "refused",
-            "detail": "refused",
-            "seconds": 0.1,
-        },
-        "packages": {"url": "https://192.0.2.41/pkgs.k8s.io/Release.key", "status": 200, "seconds": 0.1},
-    }
-    certificate = {
-        "names": ["binder.example.org", "192.0.2.41"],
-        "not_before": NOW - DAY,
-        "not_after": NOW + 300 * DAY,
-        "chain_missing": "",
-        "key_matches": True,
-        "key_mode": 0o600,
-    }
-    return {
-        "values": {
-            "site_name": "stfc",
-            "site_public_url": "https://binder.example.org",
-            "site_floating_pool": "192.0.2.101-192.0.2.103",
-            "site_registry_host": "192.0.2.41:5000",
-            "site_registry_prefix": "binder/stfc-",
-            "site_registry_username": "binder",
-            "artifact_source": "mirror",
-            "artifact_mirror_url": "https://192.0.2.41",
-            "site_ca_files": ["ca.crt"],
-            "site_docker_hub_mirrors": ["https://192.0.2.41"],
-            "site_registry_plain_http_enabled": False,
-            "site_ntp_servers": ["192.0.2.1"],
-            "site_pod_subnet": "10.244.0.0/16",
-            "site_service_subnet": "10.96.0.0/12",
-            "site_api_address": "192.0.2.11",
-            "site_api_port": 6443,
-            "site_pod_network_provider": "routed",
-            "site_pod_network_manifest": "",
-            "site_kubernetes_client_host": "localhost",
-            "site_hubs": {"binder": {}},
-            "site_binderhub_chart_repository": "https://192.0.2.41/charts",
-            "site_binderhub_chart": "binderhub",
-            "site_binderhub_chart_version": "1.0.0-0.dev.git.3983.h383374de",
-            "site_anonymous_access_acknowledged": False,
-            "site_proxy_tls_certificate_file": "proxy.crt",
-            "site_proxy_tls_key_file": "proxy.key",
-            "site_registry_tls_certificate_file": "registry.crt",
-            "site_registry_tls_key_file": "registry.key",
-            "site_verify_provider": "gh",
-            "site_verify_spec": "binder-examples/requirements/HEAD",
-            "site_kubernetes_version": "1.36.3",
-            "site_containerd_version": "2.4.2",
-        },
-        "specs": SPECS,
-        "given": ["site_name"],
-        "errors": [],
-        "unknown": [],
-        "groups": {
-            "all": ["head1", "worker1", "worker2", "proxy1", "mirror1"],
-            "ungrouped": [],
-            "head": ["head1"],
-            "workers": ["worker1", "worker2"],
-            "proxy": ["proxy1"],
-            "registry": ["mirror1"],
-            "mirror": ["mirror1"],
-        },
-        "hosts": {
-            "head1": host("192.0.2.11", 11, urls=urls, peers={"192.0.2.21": "reachable"}),
-            "worker1": host("192.0.2.21", 21, urls=urls, peers={"192.0.2.11": "reachable"}),
-            "worker2": host("192.0.2.22", 22, urls=urls, peers={"192.0.2.11": "reachable"}),
-            "proxy1": host("192.0.2.31", 31),
-            "mirror1": host("192.0.2.41", 41),
-        },
-        "secrets": {
-            "values": {
-                "site_hub_proxy_tokens.binder": dict(TOKEN),
-                "site_hub_api_tokens.binder": dict(TOKEN),
-                "site_registry_password": dict(PASSWORD),
-            },
-            "equal": [],
-            "shared": [],
-            "files": [
-                {"path": "secrets.yml", "mode": 0o600, "encrypted": True, "tracked": True, "ignored": False}
-            ],
-        },
-        "controller": {
-            "names": {"binder.example.org": {"addresses": ["192.0.2.31"]}},
-            "ca_files": {"ca.crt": {"not_after": NOW + 3000 * DAY}},
-            "tls": {"proxy": dict(certificate), "registry": dict(certificate)},
-            "chart": {"versions": ["1.0.0-0.dev.git.3983.h383374de"], "kube_version": ">=1.28.0-0"},
-            "manifest": {},
-        },
-        "clock": NOW,
-    }
-
-
-def running_site() -> dict[str, Any]:
-    """The same site after a run: everything of ours is up, and holds its ports and addresses."""
-    site = good_site()
-    ours = [{"port": 10250, "process": "kubelet"}, {"port": 10256, "process": "kube-proxy"}]
-    for name in ("head1", "worker1", "worker2"):
-        probe = site["hosts"][name]["probe"]
-        probe["listening"] += ours
-        probe["kubernetes"] = {"joined": True, "api_version": "", "kubelet_version": "1.36.3"}
-        probe["docker"] = {"socket": True, "engine": "docker"}
-        answer = {
-            "url": "https://192.0.2.41:5000/v2/",
-            "status": 401,
-            "challenge": "Basic realm=x",
-            "seconds": 0.1,
-        }
-        probe["urls"] = {**probe["urls"], "registry": answer, "registry_login": {**answer, "status": 200}}
-    head = site["hosts"]["head1"]["probe"]
-    head["listening"] += [
-        {"port": 6443, "process": "kube-apiserver"},
-        {"port": 2379, "process": "etcd"},
-        {"port": 2380, "process": "etcd"},
-        {"port": 10257, "process": "kube-controller"},
-        {"port": 10259, "process": "kube-scheduler"},
-    ]
-    head["kubernetes"]["api_version"] = "1.36.3"
-    # MetalLB answers for the address with the hardware address of worker1.
-    head["arp"] = {"192.0.2.101": "02:00:00:00:00:15"}
-    site["hosts"]["proxy1"]["probe"]["listening"] += [
-        {"port": 80, "process": "nginx"},
-        {"port": 443, "process": "nginx"},
-    ]
-    site["hosts"]["mirror1"]["probe"]["listening"] += [{"port": 5000, "process": "registry"}]
-    return site
+# Rule, variable and host of a finding; the latter two are empty where the fault lies in no single one.
+Found = tuple[str, str, str]
 
 
 class Case(NamedTuple):
-    """One bad site: what is changed, and the rules that must see it, no others."""
+    """One bad site: what is changed, and what must be found of it, nothing else."""
 
     name: str
     changes: dict[str, Any]
-    expected: frozenset[str]
+    expected: frozenset[Found]
     running: bool = False
 
     def site(self) -> dict[str, Any]:
         """The good site with this case's changes."""
-        site = running_site() if self.running else good_site()
+        return self.changed(running_site() if self.running else good_site())
+
+    def changed(self, site: dict[str, Any]) -> dict[str, Any]:
+        """Any site with this case's changes."""
         for way, value in self.changes.items():
             place: Any = site
             *parents, last = way.split("/")
@@ -233,22 +48,38 @@ class Case(NamedTuple):
         return site
 
 
-def case(name: str, changes: dict[str, Any], *expected: str, running: bool = False) -> Case:
+def found(site: dict[str, Any]) -> set[Found]:
+    """Rule, variable and host of every finding of a site."""
+    return {(finding.id, finding.variable, finding.host) for finding in check_site(site).findings}
+
+
+def texts(site: dict[str, Any], rule: str) -> list[str]:
+    """What one rule says of a site, each finding with its remedy."""
+    report = check_site(site)
+    return [f"{entry.observed} -> {entry.remedy}" for entry in report.findings if entry.id == rule]
+
+
+def rules_in(name: str) -> set[str]:
+    """The rules of one file, such as `groups`."""
+    return {entry.id for entry in RULES.values() if entry.check.__module__.endswith(f".rules.{name}")}
+
+
+def case(name: str, changes: dict[str, Any], *expected: Found, running: bool = False) -> Case:
     """Write a case in one line."""
     return Case(name, changes, frozenset(expected), running)
 
 
-def value(name: str, variable: str, content: Any, *expected: str) -> Case:
+def value(name: str, variable: str, content: Any, *expected: Found) -> Case:
     """A case that sets one variable."""
     return case(name, {f"values/{variable}": content}, *expected)
 
 
-def probe(name: str, machine: str, way: str, content: Any, *expected: str, running: bool = False) -> Case:
+def probe(name: str, machine: str, way: str, content: Any, *expected: Found, running: bool = False) -> Case:
     """A case in which one machine's probe says something else."""
     return case(name, {f"hosts/{machine}/probe/{way}": content}, *expected, running=running)
 
 
-def fact(name: str, machine: str, way: str, content: Any, *expected: str) -> Case:
+def fact(name: str, machine: str, way: str, content: Any, *expected: Found) -> Case:
     """A case in which one machine's facts say something else."""
     return case(name, {f"hosts/{machine}/facts/{way}": content}, *expected)
 

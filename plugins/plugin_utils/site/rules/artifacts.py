@@ -6,6 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.answers import (
+    SILENT,
+    detail,
+    seen_from_nodes,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     Site,
@@ -16,11 +21,6 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     split_url,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules.registry import (
-    SILENT,
-    detail,
-    seen_from_nodes,
-)
 
 MIRROR = "artifact_mirror_url"
 # A file of one kilobyte takes a few milliseconds on a local network.

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site, as_mapping
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.renamed import RENAMED
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.spelling import closest
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.value_types import type_fault
@@ -23,9 +24,17 @@ REQUIRED = {
     "site_binderhub_chart_version": "one exact version of the chart, or drop the line for the pinned one",
     "site_kubernetes_version": "one exact version, or drop the line for the pinned one",
 }
+# What an inventory may set, but has no reason to: other stages rely on how it is computed.
+COMPUTED = (
+    "site_artifact_base",
+    "site_node_addresses",
+    "site_cluster_hosts",
+    "site_resolved_hubs",
+    "site_supported_systems",
+)
 
 
-@rule("value-missing", ERROR, "A required value is missing or empty.")
+@rule("value-missing", ERROR, "A required value is missing or empty.", acceptable=False)
 def value_missing(site: Site) -> Iterator[Problem]:
     broken = {entry.get("variable") for entry in site.errors}
     for variable, example in REQUIRED.items():
@@ -38,7 +47,7 @@ def value_missing(site: Site) -> Iterator[Problem]:
             yield Problem("is empty", f"set it to {example}", variable)
 
 
-@rule("value-not-computable", ERROR, "A value is a template that cannot be computed.")
+@rule("value-not-computable", ERROR, "A value is a template that cannot be computed.", acceptable=False)
 def value_not_computable(site: Site) -> Iterator[Problem]:
     for entry in site.errors:
         message = " ".join(str(entry.get("message", "")).split())[:300]
@@ -69,7 +78,20 @@ def unknown_variable(site: Site) -> Iterator[Problem]:
         )
 
 
-@rule("wrong-type", ERROR, "A value has another type than the contract says.")
+@rule("variable-renamed", ERROR, "A role's variable is set that a site now sets under another name.")
+def variable_renamed(site: Site) -> Iterator[Problem]:
+    for entry in site.renamed:
+        old = str(entry.get("variable", ""))
+        new = RENAMED.get(old, "")
+        yield Problem(
+            f"has no effect in an inventory: the site contract has it as {new}",
+            f"write {new} with the same value",
+            old,
+            str(entry.get("host", "")),
+        )
+
+
+@rule("wrong-type", ERROR, "A value has another type than the contract says.", acceptable=False)
 def wrong_type(site: Site) -> Iterator[Problem]:
     for variable, spec in site.specs.items():
         if variable in site.values:
@@ -105,7 +127,7 @@ def site_name_malformed(site: Site) -> Iterator[Problem]:
 
 @rule("computed-value-set", WARNING, "The inventory sets a value that Ironbinder computes.")
 def computed_value_set(site: Site) -> Iterator[Problem]:
-    for variable in ("site_artifact_base", "site_node_addresses", "site_cluster_hosts", "site_resolved_hubs"):
+    for variable in COMPUTED:
         if variable in site.given:
             yield Problem(
                 "is computed from the rest of the contract, and other stages rely on that",

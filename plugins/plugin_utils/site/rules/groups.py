@@ -6,6 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.failures import (
+    PYTHON,
+    SILENT,
+    SUDO,
+    reason,
+    words_of,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     Host,
@@ -18,10 +25,14 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.spelling 
 
 REQUIRED_GROUPS = {"head": "the machine that runs the control plane", "proxy": "the external NGINX"}
 GROUPS = ("head", "workers", "proxy", "registry", "mirror")
+FACTS_REMEDIES = {
+    PYTHON: "install python3 (3.9 or later) on it, or set ansible_python_interpreter to where it is",
+    SILENT: "look at the line to it, and run again",
+}
 EXCLUSIVE = (("head", "workers"), ("workers", "proxy"), ("head", "proxy"))
 
 
-@rule("group-missing", ERROR, "The inventory lacks a group that every site needs.")
+@rule("group-missing", ERROR, "The inventory lacks a group that every site needs.", acceptable=False)
 def group_missing(site: Site) -> Iterator[Problem]:
     for group, what in REQUIRED_GROUPS.items():
         if group not in site.groups:
@@ -32,7 +43,7 @@ def group_missing(site: Site) -> Iterator[Problem]:
             )
 
 
-@rule("group-empty", ERROR, "A group that every site needs has no host.")
+@rule("group-empty", ERROR, "A group that every site needs has no host.", acceptable=False)
 def group_empty(site: Site) -> Iterator[Problem]:
     for group, what in REQUIRED_GROUPS.items():
         if group in site.groups and not site.groups[group]:
@@ -72,7 +83,7 @@ def host_in_exclusive_groups(site: Site) -> Iterator[Problem]:
                 )
 
 
-@rule("even-heads", ERROR, "An even number of heads.")
+@rule("even-heads", ERROR, "An even number of heads.", acceptable=False)
 def even_heads(site: Site) -> Iterator[Problem]:
     heads = site.groups.get("head", ())
     if heads and len(heads) % 2 == 0:
@@ -83,7 +94,12 @@ def even_heads(site: Site) -> Iterator[Problem]:
         )
 
 
-@rule("several-heads", ERROR, "More than one head: this release makes one control plane.")
+@rule(
+    "several-heads",
+    ERROR,
+    "More than one head: this release makes one control plane.",
+    acceptable=False,
+)
 def several_heads(site: Site) -> Iterator[Problem]:
     heads = site.groups.get("head", ())
     if len(heads) > 1 and len(heads) % 2 == 1:
@@ -112,12 +128,14 @@ def duplicate_address(site: Site) -> Iterator[Problem]:
         yield Problem(
             f"{' and '.join(names)} all have the address {value}",
             "give each machine its own address; one machine in two groups is one name in both",
-            "ansible_host",
+            "site_node_address"
+            if site.hosts[names[-1]].variables.get("site_node_address")
+            else "ansible_host",
             names[-1],
         )
 
 
-@rule("address-missing", ERROR, "A host has no address to reach it by yet.")
+@rule("address-missing", ERROR, "A host has no address to reach it by yet.", acceptable=False)
 def address_missing(site: Site) -> Iterator[Problem]:
     for host in site.hosts.values():
         if not host.address:
@@ -164,11 +182,12 @@ def duplicate_machine_id(site: Site) -> Iterator[Problem]:
 @rule("host-unreachable", ERROR, "A machine of the site does not answer Ansible.")
 def host_unreachable(site: Site) -> Iterator[Problem]:
     for host in site.machines:
-        if host.state == "unreachable":
+        # A sudo that asks for a password for ever is no machine that is down.
+        if host.state == "unreachable" and reason(host.message) != SUDO:
             # Ansible's own words end in what ssh said.
-            said = " ".join(host.message.split()).rpartition("via ssh: ")[2].removeprefix("Task failed: ")
+            said = words_of(host.message).rpartition("via ssh: ")[2]
             yield Problem(
-                f"cannot be reached at {host.address}: {said[:200] or 'no answer'}",
+                f"cannot be reached at {host.address}: {said or 'no answer'}",
                 "start it, correct ansible_host, or check the SSH key and user",
                 "ansible_host",
                 host.name,
@@ -178,10 +197,13 @@ def host_unreachable(site: Site) -> Iterator[Problem]:
 @rule("host-facts-failed", ERROR, "A machine answers, but Ansible cannot look at it.")
 def host_facts_failed(site: Site) -> Iterator[Problem]:
     for host in site.machines:
-        if host.state == "failed":
-            said = " ".join(host.message.split())[:200] or "no facts"
+        why = reason(host.message)
+        if host.state == "failed" and why != SUDO:
             yield Problem(
-                f"facts could not be gathered: {said}", "install python3 (3.9 or later) on it", "", host.name
+                f"facts could not be gathered: {words_of(host.message) or 'no facts'}",
+                FACTS_REMEDIES.get(why, "see what ansible -m ansible.builtin.setup says of this host"),
+                "ansible_python_interpreter" if why == PYTHON else "",
+                host.name,
             )
 
 

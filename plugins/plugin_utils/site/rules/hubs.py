@@ -10,16 +10,15 @@ from typing import Any
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
-    Host,
     Site,
     as_int,
-    as_list,
     as_mapping,
     as_text,
     split_url,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import PURPOSES
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules.urls import public_addresses
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.urls import public_addresses
 
 NULL_AUTHENTICATORS = ("", "null", "nullauthenticator.NullAuthenticator", "tmp", "dummy")
 # Providers whose pods' network policies nobody enforces. `manifest` is whatever the file installs.
@@ -41,13 +40,9 @@ def look_up(values: Any, way: str) -> Any:
     return values
 
 
-def _purposes(host: Host, site: Site) -> list[Any]:
-    given = host.variables.get("site_node_purposes")
-    if given is not None:
-        return as_list(given)
-    if not site.groups.get("workers"):
-        return ["core", "user"]
-    return ["core"] if "head" in host.groups else ["user"]
+def _builders(site: Site) -> list[str]:
+    """Give the type of each hub's builder; the host's Docker builds where the values say nothing."""
+    return [as_text(look_up(hub.get("values"), "imageBuilderType")) or "host" for hub in site.hubs.values()]
 
 
 @rule(
@@ -106,7 +101,7 @@ def pod_network_manifest_missing(site: Site) -> Iterator[Problem]:
 
 @rule("no-build-node", ERROR, "No node may run sessions and builds.")
 def no_build_node(site: Site) -> Iterator[Problem]:
-    if site.nodes and not any("user" in _purposes(host, site) for host in site.nodes):
+    if site.nodes and not any("user" in site.purposes(host) for host in site.nodes):
         yield Problem(
             "no node has the purpose user",
             "give it to a worker, or to the head on a small site",
@@ -116,14 +111,14 @@ def no_build_node(site: Site) -> Iterator[Problem]:
 
 @rule("no-core-node", ERROR, "No node may run the hubs themselves.")
 def no_core_node(site: Site) -> Iterator[Problem]:
-    if site.members("head") and not any("core" in _purposes(host, site) for host in site.nodes):
+    if site.members("head") and not any("core" in site.purposes(host) for host in site.nodes):
         yield Problem("no node has the purpose core", "give it to the head", "site_node_purposes")
 
 
 @rule("node-purpose-unknown", ERROR, "A node has a purpose that is none.")
 def node_purpose_unknown(site: Site) -> Iterator[Problem]:
     for host in site.nodes:
-        odd = [str(entry)[:30] for entry in _purposes(host, site) if entry not in ("core", "user")]
+        odd = [str(entry)[:30] for entry in site.purposes(host) if entry not in PURPOSES]
         if odd:
             yield Problem(f"has {', '.join(odd)}", "use core, user, or both", "site_node_purposes", host.name)
 
@@ -134,37 +129,29 @@ def node_purpose_unknown(site: Site) -> Iterator[Problem]:
     "Builds use the host's Docker, and a build node has something else in its place.",
 )
 def host_builds_without_docker(site: Site) -> Iterator[Problem]:
-    builders = [
-        as_text(look_up(hub.get("values"), "imageBuilderType")) or "host" for hub in site.hubs.values()
-    ]
-    if "host" not in builders:
-        return
-    for host in site.seen("head", "workers"):
+    for host in site.seen("head", "workers") if "host" in _builders(site) else ():
         docker = as_mapping(host.probe.get("docker"))
-        if "user" in _purposes(host, site) and docker.get("engine") not in (None, "", "docker"):
+        if "user" in site.purposes(host) and docker.get("engine") not in (None, "", "docker"):
             yield Problem(
                 f"/var/run/docker.sock is {docker['engine']}'s, and builds need Docker's own",
                 f"remove {docker['engine']} (apt-get remove podman-docker), or set imageBuilderType: dind in the hub's values",
-                "site_hubs",
+                "",
                 host.name,
             )
 
 
 @rule("host-builds-docker-gone", WARNING, "Builds use the host's Docker, and a node that is in use has none.")
 def host_builds_docker_gone(site: Site) -> Iterator[Problem]:
-    builders = [
-        as_text(look_up(hub.get("values"), "imageBuilderType")) or "host" for hub in site.hubs.values()
-    ]
-    for host in site.seen("head", "workers") if "host" in builders else ():
+    for host in site.seen("head", "workers") if "host" in _builders(site) else ():
         if (
             host.joined
-            and "user" in _purposes(host, site)
+            and "user" in site.purposes(host)
             and as_mapping(host.probe.get("docker")).get("socket") is False
         ):
             yield Problem(
                 "runs pods, and has no /var/run/docker.sock, so builds on it fail",
                 "this run installs and starts Docker; look why it was gone (journalctl -u docker)",
-                "site_hubs",
+                "",
                 host.name,
             )
 

@@ -6,6 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.failures import (
+    CRASH,
+    PYTHON,
+    SILENT,
+    SUDO,
+    reason,
+    words_of,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     Host,
@@ -17,7 +25,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 
-SUPPORTED = {"Debian": ("12",), "Ubuntu": ("22.04", "24.04")}
+SUPPORTED = "site_supported_systems"
 ARCHITECTURES = ("x86_64", "aarch64")
 
 # What kubeadm demands of a control plane, https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/
@@ -31,25 +39,38 @@ DISK_ADVISED_MB = 20_000
 # Tokens and certificates are judged by the clock.
 SKEW_SECONDS = 30.0
 CONTROLLERS = ("cpu", "memory", "pids")
+PROBE_FAILURES = {
+    PYTHON: "there is no Python for root",
+    SILENT: "the connection broke",
+    CRASH: "the module site_probe crashed on it",
+}
+PROBE_REMEDIES = {
+    PYTHON: (
+        "install python3, or set ansible_python_interpreter to one that root can run",
+        "ansible_python_interpreter",
+    ),
+    SILENT: ("look at the line to it, and run again", "ansible_host"),
+    CRASH: ("report this with the message; ansible-playbook -vvv shows all of it", ""),
+}
 
 
 def _looked_at(site: Site) -> Iterator[Host]:
     return (host for host in site.seen("head", "workers", "proxy", "registry"))
 
 
-@rule("os-unsupported", ERROR, "A machine's operating system is not one Ironbinder is written for.")
+@rule(
+    "os-unsupported",
+    ERROR,
+    "A machine's operating system is not one Ironbinder is written for.",
+    acceptable=False,
+)
 def os_unsupported(site: Site) -> Iterator[Problem]:
-    for host in _looked_at(site):
-        name, version = (
-            as_text(host.facts.get("distribution")),
-            as_text(host.facts.get("distribution_version")),
-        )
-        if name and not any(
-            version == wanted or version.startswith(f"{wanted}.") for wanted in SUPPORTED.get(name, ())
-        ):
-            yield Problem(
-                f"runs {name} {version}", "install Debian 12, Ubuntu 22.04 or Ubuntu 24.04", "", host.name
-            )
+    supported = [as_text(entry) for entry in as_list(site.values.get(SUPPORTED))]
+    for host in _looked_at(site) if supported else ():
+        name, version = (as_text(host.facts.get(fact)) for fact in ("distribution", "distribution_version"))
+        runs = f"{name} {version}"
+        if name and not any(runs == wanted or runs.startswith(f"{wanted}.") for wanted in supported):
+            yield Problem(f"runs {runs}", f"install {' or '.join(supported)}", "", host.name)
 
 
 @rule("architecture-unsupported", ERROR, "A machine's processor is not one the images are built for.")
@@ -202,21 +223,40 @@ def clock_skew(site: Site) -> Iterator[Problem]:
             )
 
 
-@rule("no-sudo", ERROR, "Ansible cannot become root on a machine.")
+def _probe_failure(host: Host) -> str:
+    """What Ansible said of a probe, or already of the facts, that did not work."""
+    return as_text(host.probe.get("failed")) or host.message
+
+
+@rule("no-sudo", ERROR, "Ansible cannot become root on a machine.", acceptable=False)
 def no_sudo(site: Site) -> Iterator[Problem]:
-    for host in _looked_at(site):
-        failure = as_text(host.probe.get("failed"))
-        if failure or host.probe.get("root") is False:
-            said = " ".join(failure.split())[:200] or "the task ran as an ordinary user"
+    for host in site.machines:
+        said = _probe_failure(host)
+        if (said and reason(said) == SUDO) or host.probe.get("root") is False:
             yield Problem(
-                f"cannot become root: {said}",
+                f"cannot become root: {words_of(said) or 'the task ran as an ordinary user'}",
                 "give the login user sudo, and Ansible its password (--ask-become-pass) if it needs one",
                 "ansible_become",
                 host.name,
             )
 
 
-@rule("python-too-old", ERROR, "A machine's Python is older than the modules need.")
+@rule(
+    "probe-failed",
+    ERROR,
+    "A machine's facts are known, but the look at what it runs failed.",
+    acceptable=False,
+)
+def probe_failed(site: Site) -> Iterator[Problem]:
+    for host in _looked_at(site):
+        said = as_text(host.probe.get("failed"))
+        why = reason(said)
+        if said and why != SUDO:
+            remedy, variable = PROBE_REMEDIES[why]
+            yield Problem(f"{PROBE_FAILURES[why]}: {words_of(said)}", remedy, variable, host.name)
+
+
+@rule("python-too-old", ERROR, "A machine's Python is older than the modules need.", acceptable=False)
 def python_too_old(site: Site) -> Iterator[Problem]:
     for host in _looked_at(site):
         numbers = [as_int(part, -1) for part in as_text(host.facts.get("python_version")).split(".")[:2]]

@@ -5,17 +5,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any, Union
+from ipaddress import ip_network
+from itertools import islice
+from typing import Any
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, Problem
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site, as_text, parse_ip
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
+    Host,
+    Site,
+    as_text,
+    parse_ip,
+)
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.ranges import (
+    IPAddress,
+    IPNetwork,
+    spanning_cidr,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 
-Network = Union[IPv4Network, IPv6Network]
-
 # What Docker gives its default bridge when nobody says otherwise.
-DOCKER_BRIDGE = ip_network("172.17.0.0/16")
+DOCKER_BRIDGE = "172.17.0.0/16"
 # kube-controller-manager gives each node a /24 of the pods' range.
 NODE_PREFIX = 24
 # kube-apiserver refuses a services' range of more than 20 bits; ten hubs need some hundred services.
@@ -23,20 +32,27 @@ SERVICE_PREFIXES = range(12, 25)
 RANGES = {"site_pod_subnet": "pods", "site_service_subnet": "services"}
 
 
-def _network(value: Any) -> Network | None:
+def _network(value: Any) -> IPNetwork | None:
+    """Read a network in CIDR form, None where it is none or has host bits."""
     try:
-        return ip_network(as_text(value), strict=True) if "/" in as_text(value) else None
+        # netaddr takes 10/8 and networks with host bits, too.
+        return IPNetwork(str(ip_network(as_text(value)))) if "/" in as_text(value) else None
     except ValueError:
         return None
 
 
-def _overlap(first: Network | None, second: Network | None) -> bool:
-    return (
-        first is not None
-        and second is not None
-        and first.version == second.version
-        and first.overlaps(second)
-    )
+def _overlap(first: IPNetwork | None, second: IPNetwork | None) -> bool:
+    # Of two networks that share an address, one lies inside of the other.
+    return first is not None and second is not None and (first in second or second in first)
+
+
+def _own_networks(host: Host) -> list[IPNetwork]:
+    """Give the machine's networks, with its address where none of them holds it."""
+    own = [IPNetwork(str(entry)) for entry in host.networks]
+    address = parse_ip(host.address)
+    if address is not None and not any(IPAddress(str(address)) in entry for entry in own):
+        own.append(IPNetwork(str(address)))
+    return own
 
 
 @rule("subnet-malformed", ERROR, "The range of pods or services is no network in CIDR form.")
@@ -66,7 +82,7 @@ def subnets_overlap(site: Site) -> Iterator[Problem]:
 def subnet_overlaps_docker(site: Site) -> Iterator[Problem]:
     for variable, what in RANGES.items():
         network = _network(site.values.get(variable))
-        if _overlap(network, DOCKER_BRIDGE):
+        if _overlap(network, IPNetwork(DOCKER_BRIDGE)):
             yield Problem(
                 f"{network} overlaps {DOCKER_BRIDGE}, which Docker gives to its containers on every node",
                 f"choose another range for {what}, such as 10.244.0.0/16",
@@ -80,13 +96,9 @@ def subnet_overlaps_node(site: Site) -> Iterator[Problem]:
         network = _network(site.values.get(variable))
         told = set()
         for host in site.machines:
-            address = parse_ip(host.address)
-            own: list[Network] = list(host.networks)
-            if address is not None and not any(address in entry for entry in own):
-                own.append(ip_network(str(address)))
-            for entry in own:
-                if _overlap(network, entry) and (network, entry) not in told:
-                    told.add((network, entry))
+            for entry in _own_networks(host):
+                if _overlap(network, entry) and entry not in told:
+                    told.add(entry)
                     yield Problem(
                         f"{network} overlaps the machine's {entry}, so {what} and machines would take each other's traffic",
                         f"choose a range for {what} that no machine uses",
@@ -99,7 +111,7 @@ def subnet_overlaps_node(site: Site) -> Iterator[Problem]:
 def nodes_overlap_docker(site: Site) -> Iterator[Problem]:
     for host in site.seen("head", "workers"):
         for entry in host.networks:
-            if _overlap(entry, DOCKER_BRIDGE):
+            if _overlap(IPNetwork(str(entry)), IPNetwork(DOCKER_BRIDGE)):
                 yield Problem(
                     f"its network {entry} overlaps {DOCKER_BRIDGE}, which Docker takes for its bridge",
                     "renumber the network, or give Docker another range with bip in daemon.json before this run",
@@ -115,9 +127,10 @@ def pod_subnet_too_small(site: Site) -> Iterator[Problem]:
     nodes = len(site.nodes)
     if network is None or network.version != 4 or not nodes:
         return
-    holds = 2 ** (NODE_PREFIX - network.prefixlen) if network.prefixlen <= NODE_PREFIX else 0
+    holds = sum(1 for _ in islice(network.subnet(NODE_PREFIX), nodes))
     if holds < nodes:
-        needed = NODE_PREFIX - (nodes - 1).bit_length()
+        each = IPNetwork("0.0.0.0/0").subnet(NODE_PREFIX)
+        needed = spanning_cidr(list(islice(each, max(2, nodes)))).prefixlen
         yield Problem(
             f"{network} holds a /{NODE_PREFIX} for {holds} of {nodes} nodes",
             f"use at least a /{needed}; it cannot be changed once the cluster runs",

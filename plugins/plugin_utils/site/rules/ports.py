@@ -4,68 +4,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
-    Host,
-    Site,
-    as_int,
-    as_mapping,
-    as_text,
-    split_url,
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Host, Site, as_mapping
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.ports import (
+    HEAD_PORTS,
+    NODE_PORTS,
+    PROXY_PROCESSES,
+    REGISTRY_PROCESSES,
+    api_port,
+    public_port,
+    registry_place,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
-
-# Who may hold a port: what an earlier run of Ironbinder started there. The kernel keeps 15
-# characters of a process's name.
-HEAD_PORTS = {
-    2379: ("etcd",),
-    2380: ("etcd",),
-    10257: ("kube-controller",),
-    10259: ("kube-scheduler",),
-}
-NODE_PORTS = {10250: ("kubelet",), 10256: ("kube-proxy",)}
-PROXY_PROCESSES = ("nginx",)
-REGISTRY_PROCESSES = ("registry", "docker-proxy", "docker-registry", "nginx", "zot")
-
-
-def registry_port(site: Site) -> int:
-    """Port of the site's registry: the number after the colon, else that of the scheme."""
-    _, colon, port = site.text("site_registry_host").rpartition(":")
-    fallback = 80 if site.flag("site_registry_plain_http_enabled") else 443
-    return as_int(port, fallback) if colon else fallback
-
-
-def registry_is_ours(site: Site) -> bool:
-    """Whether this site deploys its registry itself."""
-    return bool(site.groups.get("registry"))
-
-
-def registry_runs(site: Site) -> bool:
-    """Whether the registry is expected to answer now: not ours to start, or started already."""
-    port = registry_port(site)
-    return not registry_is_ours(site) or any(
-        host.listening.get(port) in REGISTRY_PROCESSES for host in site.seen("registry")
-    )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.versions import (
+    KUBERNETES,
+    version,
+    wanted_kubernetes,
+)
+from packaging.version import Version
 
 
 def _wanted(site: Site) -> Iterator[tuple[Host, int, tuple[str, ...]]]:
     """Give every (host, port, processes that may hold it)."""
-    api_port = as_int(site.values.get("site_api_port"), 6443)
     for host in site.seen("head"):
-        for port, names in {api_port: ("kube-apiserver",), **HEAD_PORTS}.items():
+        for port, names in {api_port(site): ("kube-apiserver",), **HEAD_PORTS}.items():
             yield host, port, names
     for host in site.seen("head", "workers"):
         for port, names in NODE_PORTS.items():
             yield host, port, names
-    parts = split_url(site.text("site_public_url"))
-    public = (parts.port if parts else None) or (443 if parts and parts.scheme == "https" else 80)
     for host in site.seen("proxy"):
-        for port in sorted({80, public}):
+        for port in sorted({80, public_port(site)}):
             yield host, port, PROXY_PROCESSES
     for host in site.seen("registry"):
-        yield host, registry_port(site), REGISTRY_PROCESSES
+        yield host, registry_place(site).port, REGISTRY_PROCESSES
 
 
 @rule("port-taken", ERROR, "A port that a stage needs is held by something else.")
@@ -84,67 +57,62 @@ def port_taken(site: Site) -> Iterator[Problem]:
         )
 
 
-def _version(text: object) -> tuple[int, ...]:
-    parts = as_text(text).lstrip("v").split(".")
-    return tuple(int(part) for part in parts) if parts and all(part.isdigit() for part in parts) else ()
-
-
-def _kubernetes(host: Host) -> Mapping[str, object]:
-    return as_mapping(host.probe.get("kubernetes"))
+def _running(host: Host, part: str) -> Version | None:
+    """Give the version of `kubelet` or `api` that is set up on a machine."""
+    return version(as_mapping(host.probe.get("kubernetes")).get(f"{part}_version"))
 
 
 @rule("kubelet-newer-than-api", ERROR, "A node's kubelet is newer than the cluster's API.")
 def kubelet_newer_than_api(site: Site) -> Iterator[Problem]:
     for head in site.seen("head"):
-        api = _version(_kubernetes(head).get("api_version"))
+        api = _running(head, "api")
         for host in site.seen("head", "workers"):
-            kubelet = _version(_kubernetes(host).get("kubelet_version"))
-            if api and kubelet[:2] > api[:2]:
+            kubelet = _running(host, "kubelet")
+            if api and kubelet and kubelet.release[:2] > api.release[:2]:
                 yield Problem(
-                    f"runs kubelet {'.'.join(map(str, kubelet))}, and the API is {'.'.join(map(str, api))}",
+                    f"runs kubelet {kubelet}, and the API is {api}",
                     "upgrade the control plane first, or put the older kubelet back: nodes must not be newer",
-                    "site_kubernetes_version",
+                    "",
                     host.name,
                 )
 
 
 @rule("kubernetes-downgrade", ERROR, "The wanted Kubernetes is older than the running one.")
 def kubernetes_downgrade(site: Site) -> Iterator[Problem]:
-    wanted = _version(site.text("site_kubernetes_version"))
+    wanted = wanted_kubernetes(site)
     for head in site.seen("head"):
-        api = _version(_kubernetes(head).get("api_version"))
-        if wanted and wanted < api:
+        api = _running(head, "api")
+        if wanted and api and wanted < api:
             yield Problem(
-                f"asks for {'.'.join(map(str, wanted))}, and the cluster runs {'.'.join(map(str, api))}",
-                f"set site_kubernetes_version to {'.'.join(map(str, api))} or later; Kubernetes cannot go back",
-                "site_kubernetes_version",
+                f"asks for {wanted}, and the cluster runs {api}",
+                f"set site_kubernetes_version back to {api}; Kubernetes cannot go back",
+                KUBERNETES,
                 head.name,
             )
 
 
 @rule("kubernetes-skips-minor", ERROR, "The wanted Kubernetes skips a minor version.")
 def kubernetes_skips_minor(site: Site) -> Iterator[Problem]:
-    wanted = _version(site.text("site_kubernetes_version"))
+    wanted = wanted_kubernetes(site)
     for head in site.seen("head"):
-        api = _version(_kubernetes(head).get("api_version"))
-        if len(api) > 1 and len(wanted) > 1 and wanted[0] == api[0] and wanted[1] > api[1] + 1:
+        api = _running(head, "api")
+        if wanted and api and wanted.major == api.major and wanted.minor > api.minor + 1:
             yield Problem(
-                f"asks for {wanted[0]}.{wanted[1]}, and the cluster runs {api[0]}.{api[1]}",
-                f"upgrade to {api[0]}.{api[1] + 1} first: kubeadm takes one minor version at a time",
-                "site_kubernetes_version",
+                f"asks for {wanted.major}.{wanted.minor}, and the cluster runs {api.major}.{api.minor}",
+                f"set site_kubernetes_version back to {api}: kubeadm takes one minor version at a time",
+                KUBERNETES,
                 head.name,
             )
 
 
 @rule("half-made-cluster", WARNING, "A node carries the kubelet of a cluster whose head is not running.")
 def half_made_cluster(site: Site) -> Iterator[Problem]:
-    api_port = as_int(site.values.get("site_api_port"), 6443)
-    heads = list(site.seen("head"))
-    if heads and not any(api_port in head.listening for head in heads):
+    port, heads = api_port(site), list(site.seen("head"))
+    if heads and not any(port in head.listening for head in heads):
         for host in site.seen("workers"):
             if host.joined:
                 yield Problem(
-                    f"is joined to a cluster, but no API listens on port {api_port} of {heads[0].name}",
+                    f"is joined to a cluster, but no API listens on port {port} of {heads[0].name}",
                     "start the head's kubelet; if the old cluster is gone: kubeadm reset on this node",
                     "groups.workers",
                     host.name,

@@ -4,10 +4,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.answers import (
+    SILENT,
+    detail,
+    seen_from_nodes,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     Site,
@@ -15,104 +19,71 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     as_mapping,
     as_text,
 )
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules.ports import (
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.ports import (
     registry_is_ours,
     registry_runs,
 )
-
-HOST = "site_registry_host"
-PREFIX = "site_registry_prefix"
-HOST_FORM = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
-# https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
-PREFIX_FORM = re.compile(r"[a-z0-9]+([._/-]+[a-z0-9]+)*[._/-]*")
-
-SILENT = {
-    "resolve": "its name does not resolve",
-    "refused": "it refuses the connection",
-    "timeout": "it does not answer",
-    "other": "the connection fails",
-}
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.registry import (
+    HOST,
+    PREFIX,
+    Fault,
+    host_fault,
+    prefix_fault,
+)
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 
 
-def seen_from_nodes(site: Site, name: str) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """Give each distinct answer that nodes got for the probed URL `name`, with the nodes as text."""
-    holders: dict[tuple[Any, ...], tuple[Mapping[str, Any], list[str]]] = {}
-    for host in site.seen("head", "workers"):
-        answer = as_mapping(as_mapping(host.probe.get("urls")).get(name))
-        if answer:
-            key = (str(answer.get("error")), str(answer.get("status")), str(answer.get("kind")))
-            holders.setdefault(key, (answer, []))[1].append(host.name)
-    for answer, names in holders.values():
-        yield answer, names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+def _host(site: Site, *kinds: str) -> Iterator[Problem]:
+    yield from _problems(host_fault(site.text(HOST)), HOST, kinds)
 
 
-def detail(answer: Mapping[str, Any]) -> str:
-    """The answer's own words, short."""
-    return " ".join(str(answer.get("detail") or "").split())[:160]
+def _prefix(site: Site, kind: str) -> Iterator[Problem]:
+    yield from _problems(prefix_fault(site.text(PREFIX), site.text(HOST)), PREFIX, (kind,))
 
 
-@rule("registry-host-has-scheme", ERROR, "The registry's host has a scheme, where none belongs.")
+def _problems(fault: Fault | None, variable: str, kinds: tuple[str, ...]) -> Iterator[Problem]:
+    if fault and fault.kind in kinds:
+        yield Problem(fault.observed, fault.remedy, variable)
+
+
+@rule(
+    "registry-host-has-scheme",
+    ERROR,
+    "The registry's host has a scheme, where none belongs.",
+    acceptable=False,
+)
 def registry_host_has_scheme(site: Site) -> Iterator[Problem]:
-    text = site.text(HOST)
-    if "://" in text:
-        bare = text.partition("://")[2].split("/")[0]
-        yield Problem(
-            f"is {text[:80]}", f"write {bare or 'host or host:port'}; image names carry no scheme", HOST
-        )
+    yield from _host(site, "scheme")
 
 
-@rule("registry-host-malformed", ERROR, "The registry's host is no host or host:port.")
+@rule(
+    "registry-host-malformed",
+    ERROR,
+    "The registry's host is no host or host:port.",
+    acceptable=False,
+)
 def registry_host_malformed(site: Site) -> Iterator[Problem]:
-    text = site.text(HOST)
-    if not text or "://" in text:
-        return
-    if "/" in text:
-        host, _, path = text.partition("/")
-        yield Problem(
-            f"is {text[:80]!r}, with a path",
-            f"write {host}, and begin site_registry_prefix with {path}",
-            HOST,
-        )
-    elif not HOST_FORM.fullmatch(text) or as_int(text.rpartition(":")[2], 1) not in range(1, 65536):
-        yield Problem(f"is {text[:80]!r}", "write host or host:port, such as registry.example.org:5000", HOST)
+    yield from _host(site, "path", "form")
 
 
 @rule(
     "registry-prefix-without-level",
     ERROR,
     "The registry's prefix has no path level, so every launch rebuilds.",
+    acceptable=False,
 )
 def registry_prefix_without_level(site: Site) -> Iterator[Problem]:
-    text = site.text(PREFIX)
-    if text and "/" not in text.strip("/"):
-        bare = text.strip("/-")
-        if text.rstrip("/") != text and bare:
-            yield Problem(
-                f"is {text[:60]!r}: BinderHub adds no level of its own", f"write {bare}/binder-, say", PREFIX
-            )
-        else:
-            yield Problem(
-                f"is {text[:60]!r}, with no path level: BinderHub never finds such an image again",
-                f"put a level before it, such as binder/{bare or 'site'}-",
-                PREFIX,
-            )
+    yield from _prefix(site, "level")
 
 
-@rule("registry-prefix-malformed", ERROR, "The registry's prefix is not the beginning of an image's name.")
+@rule(
+    "registry-prefix-malformed",
+    ERROR,
+    "The registry's prefix is not the beginning of an image's name.",
+    acceptable=False,
+)
 def registry_prefix_malformed(site: Site) -> Iterator[Problem]:
-    text = site.text(PREFIX)
-    host = site.text(HOST)
-    if not text:
-        return
-    if host and text.startswith(f"{host}/"):
-        yield Problem(f"begins with the registry {host}", f"write {text[len(host) + 1 :]}", PREFIX)
-    elif "://" in text or not PREFIX_FORM.fullmatch(text) or "//" in text:
-        yield Problem(
-            f"is {text[:60]!r}",
-            "use lower-case letters, digits, and . _ - / between them, such as binder/stfc-",
-            PREFIX,
-        )
+    yield from _prefix(site, "form")
 
 
 @rule("registry-unreachable", ERROR, "Nodes cannot reach the registry.")
@@ -170,9 +141,14 @@ def registry_plain_http(site: Site) -> Iterator[Problem]:
             )
 
 
+def _password(site: Site) -> Mapping[str, Any]:
+    """What is known of the registry's password, see `secret_facts.describe`; nothing where it is not set."""
+    return as_mapping(as_mapping(site.secrets.get("values")).get("site_registry_password"))
+
+
 @rule("registry-plain-http-password", WARNING, "The registry's password would travel readable.")
 def registry_plain_http_password(site: Site) -> Iterator[Problem]:
-    password = as_mapping(as_mapping(site.secrets.get("values")).get("site_registry_password"))
+    password = _password(site)
     if site.flag("site_registry_plain_http_enabled") and password and password.get("empty") is not True:
         yield Problem(
             "is on, and the registry has a password",
@@ -213,8 +189,8 @@ def registry_wants_login(site: Site) -> Iterator[Problem]:
 
 @rule("registry-account-incomplete", ERROR, "The registry has a user without a password, or the reverse.")
 def registry_account_incomplete(site: Site) -> Iterator[Problem]:
-    password = as_mapping(as_mapping(site.secrets.get("values")).get("site_registry_password"))
-    user = as_text(site.values.get("site_registry_username"))
+    password = _password(site)
+    user = site.text("site_registry_username")
     if password and bool(user) == (password.get("empty") is True):
         missing = "site_registry_password" if user else "site_registry_username"
         yield Problem("is empty, and its partner is not", "set both, or neither", missing)
@@ -222,7 +198,7 @@ def registry_account_incomplete(site: Site) -> Iterator[Problem]:
 
 @rule("registry-own-without-account", ERROR, "The site's own registry has no account, so anybody could push.")
 def registry_own_without_account(site: Site) -> Iterator[Problem]:
-    password = as_mapping(as_mapping(site.secrets.get("values")).get("site_registry_password"))
+    password = _password(site)
     if registry_is_ours(site) and password.get("empty") is True and not site.text("site_registry_username"):
         yield Problem(
             "the group registry has a host, and no account protects it",

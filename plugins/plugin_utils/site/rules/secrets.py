@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import PurePath
 from typing import Any
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
@@ -16,11 +17,13 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     as_text,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_facts import TOKENS
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_facts import (
+    MISSING,
+    TOKENS,
+    token_fault,
+)
 
 MAKE = "add it to secrets.yml (openssl rand -hex 32); where there is no secrets.yml, `make site NAME=<site>` writes one"
-# 32 bytes, as `openssl rand -hex 32` writes them; JupyterHub refuses other lengths for its proxy's.
-TOKEN_LENGTH = 64
 PASSWORD_LENGTH = 8
 
 
@@ -33,13 +36,12 @@ def _is_token(variable: str) -> bool:
     return variable.startswith(TOKENS)
 
 
-@rule("token-missing", ERROR, "A hub has no token.")
+@rule("token-missing", ERROR, "A hub has no token.", acceptable=False)
 def token_missing(site: Site) -> Iterator[Problem]:
     described = dict(_described(site))
     for variable in TOKENS:
         for hub in site.hubs:
-            told = described.get(f"{variable}.{hub}")
-            if told is None or told.get("empty") is True:
+            if token_fault(described.get(f"{variable}.{hub}")) == MISSING:
                 yield Problem(f"the hub {hub} has none", MAKE, f"{variable}.{hub}")
 
 
@@ -50,25 +52,14 @@ def secret_not_text(site: Site) -> Iterator[Problem]:
             yield Problem("is no text, a number, say", "put it in quotes", variable)
 
 
-@rule("token-malformed", ERROR, "A token is not 32 bytes in hex.")
+@rule("token-malformed", ERROR, "A token is not 32 bytes in hex.", acceptable=False)
 def token_malformed(site: Site) -> Iterator[Problem]:
     for variable, told in _described(site):
-        judged = (
-            told.get("text") is True and told.get("empty") is not True and told.get("default") is not True
-        )
-        if judged and _is_token(variable):
-            length = as_int(told.get("length"))
-            if told.get("hex") is not True or length != TOKEN_LENGTH:
-                kind = (
-                    "hexadecimal digits"
-                    if told.get("hex") is True
-                    else "characters, not all of them hexadecimal"
-                )
-                yield Problem(
-                    f"is {length} {kind}; it has to be {TOKEN_LENGTH} hexadecimal digits",
-                    "make one: openssl rand -hex 32",
-                    variable,
-                )
+        # What is no text, and what everybody knows, have rules of their own.
+        judged = told.get("text") is True and told.get("default") is not True
+        fault = token_fault(told) if judged and _is_token(variable) else ""
+        if fault not in ("", MISSING):
+            yield Problem(fault, "make one: openssl rand -hex 32", variable)
 
 
 @rule("secret-default", ERROR, "A secret is one that everybody knows.")
@@ -121,13 +112,18 @@ def _files(site: Site) -> Iterator[Mapping[str, Any]]:
     return (as_mapping(entry) for entry in as_list(site.secrets.get("files")))
 
 
+def _name(path: str) -> str:
+    """The file is what is to be looked at, as a variable is elsewhere."""
+    return PurePath(path).name
+
+
 @rule("secrets-file-readable", ERROR, "A file with secrets can be read by others.")
 def secrets_file_readable(site: Site) -> Iterator[Problem]:
     for entry in _files(site):
         mode = as_int(entry.get("mode"))
         if mode & 0o077 and entry.get("encrypted") is not True:
             path = as_text(entry.get("path"))
-            yield Problem(f"{path} has mode {mode:04o}", f"chmod 600 {path}", "secrets.yml")
+            yield Problem(f"{path} has mode {mode:04o}", f"chmod 600 {path}", _name(path))
 
 
 @rule("secrets-file-in-git", ERROR, "A file with secrets is in the git repository, unencrypted.")
@@ -138,7 +134,7 @@ def secrets_file_in_git(site: Site) -> Iterator[Problem]:
             yield Problem(
                 f"{path} is tracked by git and not encrypted",
                 f"make new secrets, ansible-vault encrypt {path}, and take the old ones out of the history",
-                "secrets.yml",
+                _name(path),
             )
 
 
@@ -154,5 +150,5 @@ def secrets_file_not_ignored(site: Site) -> Iterator[Problem]:
             yield Problem(
                 f"{path} is neither encrypted nor ignored by git",
                 f"ansible-vault encrypt {path}, or add it to .gitignore",
-                "secrets.yml",
+                _name(path),
             )

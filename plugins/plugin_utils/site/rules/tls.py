@@ -16,9 +16,12 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     parse_ip,
     split_url,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.ports import (
+    registry_is_ours,
+    registry_place,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules.ports import registry_is_ours
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules.urls import public_host
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.urls import PUBLIC_URL, public_host
 
 DAY = 86_400
 SOON_DAYS = 21
@@ -26,14 +29,11 @@ SOON_DAYS = 21
 
 def _wanted(site: Site) -> Iterator[tuple[str, str]]:
     """Give (purpose, host name) of every certificate that this site needs."""
-    parts = split_url(site.text("site_public_url"))
+    parts = split_url(site.text(PUBLIC_URL))
     if parts and parts.scheme == "https":
         yield "proxy", public_host(site)
     if registry_is_ours(site) and not site.flag("site_registry_plain_http_enabled"):
-        # A scheme or a path is another rule's matter.
-        host = site.text("site_registry_host").rpartition("://")[2].partition("/")[0]
-        name, colon, port = host.rpartition(":")
-        yield "registry", name if colon and port.isdigit() else host
+        yield "registry", registry_place(site).host
 
 
 def _told(site: Site, purpose: str) -> Mapping[str, Any]:

@@ -5,56 +5,46 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
-from typing import Any
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.hubs import FIRST_NODE_PORT, hub_keys
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.hubs import (
+    NODE_PORT_RANGE,
+    hub_keys,
+    site_hubs,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     Site,
     as_int,
-    as_list,
     as_mapping,
     as_text,
     parse_ip,
     split_url,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules.pool import hub_address
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.spelling import closest
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.urls import (
+    PUBLIC_URL,
+    known_name,
+    public_addresses,
+    public_host,
+)
 
-URL = "site_public_url"
 EXAMPLE = "write scheme and host, such as https://binder.example.org"
-NODE_PORT_RANGE = range(30000, 32768)
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
-
-
-def public_host(site: Site) -> str:
-    """Host of the public URL, `` where there is none to read."""
-    parts = split_url(site.text(URL))
-    return (parts.hostname or "") if parts and parts.scheme in ("http", "https") else ""
-
-
-def public_addresses(site: Site) -> list[str]:
-    """Addresses of the public URL's host, as far as the controller knows them."""
-    host = public_host(site)
-    if parse_ip(host):
-        return [host]
-    known = as_mapping(as_mapping(site.controller.get("names")).get(host))
-    return [address for address in as_list(known.get("addresses")) if parse_ip(address)]
 
 
 @rule("public-url-malformed", ERROR, "The public URL has no http or https scheme, or no host.")
 def public_url_malformed(site: Site) -> Iterator[Problem]:
-    text = site.text(URL)
+    text = site.text(PUBLIC_URL)
     if text and not public_host(site):
-        yield Problem(f"{text[:80]!r} has no http:// or https:// with a host behind it", EXAMPLE, URL)
+        yield Problem(f"{text[:80]!r} has no http:// or https:// with a host behind it", EXAMPLE, PUBLIC_URL)
 
 
 @rule("public-url-has-path", ERROR, "The public URL has more than scheme and host.")
 def public_url_has_path(site: Site) -> Iterator[Problem]:
-    parts = split_url(site.text(URL))
+    parts = split_url(site.text(PUBLIC_URL))
     if parts and public_host(site):
         extra = (
             parts.path.rstrip("/")
@@ -66,19 +56,19 @@ def public_url_has_path(site: Site) -> Iterator[Problem]:
             yield Problem(
                 f"has {extra[:60]!r} beside scheme and host",
                 "leave the host only; paths belong to a hub's binder_base_url and hub_base_url",
-                URL,
+                PUBLIC_URL,
             )
 
 
 @rule("public-url-not-resolving", ERROR, "The public URL's host name does not resolve.")
 def public_url_not_resolving(site: Site) -> Iterator[Problem]:
     host = public_host(site)
-    known = as_mapping(as_mapping(site.controller.get("names")).get(host))
+    known = known_name(site, host)
     if host and not parse_ip(host) and known.get("error"):
         yield Problem(
             f"{host} does not resolve on the controller: {str(known['error'])[:120]}",
             "add the name to DNS with the proxy's address, or correct it",
-            URL,
+            PUBLIC_URL,
         )
 
 
@@ -97,31 +87,36 @@ def public_url_not_the_proxy(site: Site) -> Iterator[Problem]:
         yield Problem(
             f"{public_host(site)} is {', '.join(sorted(found))}, and the proxy has {', '.join(sorted(own))}",
             "point the name at the proxy, or put the machine that it names into the group proxy",
-            URL,
+            PUBLIC_URL,
             proxies[0].name,
         )
 
 
 @rule("public-url-plain-http", WARNING, "People reach the hubs by plain HTTP on a public address.")
 def public_url_plain_http(site: Site) -> Iterator[Problem]:
-    parts = split_url(site.text(URL))
+    parts = split_url(site.text(PUBLIC_URL))
     public = [address for address in public_addresses(site) if ip_address(address).is_global]
     if parts and parts.scheme == "http" and public:
         yield Problem(
             f"is plain HTTP on the public address {public[0]}: launch tokens travel readable",
             "use https:// and set site_proxy_tls_certificate_file and site_proxy_tls_key_file",
-            URL,
+            PUBLIC_URL,
         )
 
 
 def _paths(site: Site) -> dict[str, str]:
     """Give every base path of every hub by the variable that sets it."""
-    found = {}
-    for index, (name, hub) in enumerate(site.hubs.items()):
-        parent = "/" if index == 0 else f"/{name}/"
-        for key, default in (("binder_base_url", "binderhub/"), ("hub_base_url", "jupyterhub/")):
-            found[f"site_hubs.{name}.{key}"] = str(hub.get(key, f"{parent}{default}"))
-    return found
+    return {
+        f"site_hubs.{name}.{key}": str(hub[key])
+        for name, hub in site_hubs(site).items()
+        for key in ("binder_base_url", "hub_base_url")
+    }
+
+
+def _blamed(site: Site, variable: str, other: str) -> tuple[str, str]:
+    """Of two paths that do not fit name the one that the inventory sets, and then its partner."""
+    name, _, key = variable.removeprefix("site_hubs.").rpartition(".")
+    return (variable, other) if site.hubs[name].get(key) is not None else (other, variable)
 
 
 @rule("base-path-slashes", ERROR, "A base path does not begin and end with a slash.")
@@ -138,7 +133,8 @@ def base_paths_equal(site: Site) -> Iterator[Problem]:
     for variable, path in _paths(site).items():
         other = seen.setdefault(path.strip("/"), variable)
         if other != variable:
-            yield Problem(f"is {path}, as {other} is", "give each its own path", variable)
+            named, partner = _blamed(site, variable, other)
+            yield Problem(f"is {path}, as {partner} is", "give each its own path", named)
 
 
 @rule("base-paths-nested", ERROR, "One base path lies below another.")
@@ -148,13 +144,18 @@ def base_paths_nested(site: Site) -> Iterator[Problem]:
         for other, above in paths.items():
             if path != above and (path + "/").startswith(above + "/" if above else ""):
                 yield Problem(
-                    f"/{path}/ lies below {other} /{above}/, so requests for the one reach the other",
+                    f"{variable} /{path}/ lies below {other} /{above}/, so requests for the one reach the other",
                     "put the paths beside each other, such as /binderhub/ and /jupyterhub/",
-                    variable,
+                    _blamed(site, variable, other)[0],
                 )
 
 
-@rule("hub-malformed", ERROR, "A hub's entry is no mapping, or has a key or name that is none.")
+@rule(
+    "hub-malformed",
+    ERROR,
+    "A hub's entry is no mapping, or has a key or name that is none.",
+    acceptable=False,
+)
 def hub_malformed(site: Site) -> Iterator[Problem]:
     hubs = site.values.get("site_hubs")
     if isinstance(hubs, Mapping) and not hubs:
@@ -182,49 +183,52 @@ def hub_malformed(site: Site) -> Iterator[Problem]:
                 yield Problem("is no key of a hub", remedy, f"{where}.{key}")
 
 
-def _same(site: Site, key: Callable[[int, str, Mapping[str, Any]], str]) -> Iterator[tuple[str, list[str]]]:
+def _same(site: Site, key: str) -> Iterator[tuple[str, list[str], str]]:
+    """Give every value of a key that several hubs have, with their names and the variable to change."""
     holders: dict[str, list[str]] = {}
-    for index, (name, hub) in enumerate(site.hubs.items()):
-        holders.setdefault(key(index, name, hub), []).append(name)
-    return ((value, names) for value, names in holders.items() if value and len(names) > 1)
+    for name, hub in site_hubs(site).items():
+        holders.setdefault(str(hub[key]), []).append(name)
+    for value, names in holders.items():
+        if value and len(names) > 1:
+            # The last of those that the inventory sets; a default gives way where it is one.
+            given = [name for name in names if site.hubs[name].get(key)] or names
+            yield value, names, f"site_hubs.{given[-1]}.{key}"
 
 
 @rule("hubs-share-address", ERROR, "Several hubs have one floating address and port.")
 def hubs_share_address(site: Site) -> Iterator[Problem]:
-    for address, names in _same(site, lambda index, name, hub: hub_address(index, hub, site)):
+    for address, names, variable in _same(site, "floating_ip"):
         yield Problem(
             f"{', '.join(names)} all want port 80 of {address}; only the first gets it, the rest stay <pending>",
             "give each hub an address of its own, and the pool one for each",
-            f"site_hubs.{names[-1]}.floating_ip",
+            variable,
         )
 
 
 @rule("hubs-share-node-port", ERROR, "Several hubs have one NodePort.")
 def hubs_share_node_port(site: Site) -> Iterator[Problem]:
-    for port, names in _same(
-        site, lambda index, name, hub: str(hub.get("node_port", FIRST_NODE_PORT + index))
-    ):
+    for port, names, variable in _same(site, "node_port"):
         yield Problem(
             f"{', '.join(names)} all have node port {port}",
             "drop node_port, or give each its own",
-            f"site_hubs.{names[-1]}.node_port",
+            variable,
         )
 
 
 @rule("hubs-share-namespace", ERROR, "Several hubs have one namespace.")
 def hubs_share_namespace(site: Site) -> Iterator[Problem]:
-    for namespace, names in _same(site, lambda index, name, hub: str(hub.get("namespace", name))):
+    for namespace, names, variable in _same(site, "namespace"):
         yield Problem(
             f"{', '.join(names)} are all in namespace {namespace}, where each has a service proxy-public",
             "give each hub its own namespace",
-            f"site_hubs.{names[-1]}.namespace",
+            variable,
         )
 
 
 @rule("node-port-out-of-range", ERROR, "A hub's NodePort is outside of Kubernetes' range.")
 def node_port_out_of_range(site: Site) -> Iterator[Problem]:
-    for name, hub in site.hubs.items():
-        if "node_port" in hub and as_int(hub["node_port"]) not in NODE_PORT_RANGE:
+    for name, hub in site_hubs(site).items():
+        if as_int(hub["node_port"]) not in NODE_PORT_RANGE:
             yield Problem(
                 f"is {str(hub['node_port'])[:20]}",
                 "use a port from 30000 to 32767, or drop the line",
@@ -236,7 +240,7 @@ def node_port_out_of_range(site: Site) -> Iterator[Problem]:
 def namespace_malformed(site: Site) -> Iterator[Problem]:
     for name, hub in site.hubs.items():
         for key in ("namespace", "release"):
-            if key in hub and not LABEL.fullmatch(as_text(hub[key])):
+            if hub.get(key) is not None and not LABEL.fullmatch(as_text(hub[key])):
                 yield Problem(
                     f"is {str(hub[key])[:60]!r}",
                     "use lower-case letters, digits and hyphens",

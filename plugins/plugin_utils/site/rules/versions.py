@@ -4,10 +4,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.versions import (
+    EXAMPLE_OF_CHART,
+    is_exact,
+    is_exact_chart,
+    numbers,
+)
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.answers import (
+    detail,
+    seen_from_nodes,
+    some_hosts,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     Site,
@@ -17,20 +27,20 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     as_text,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules.registry import (
-    detail,
-    seen_from_nodes,
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.versions import (
+    CHART,
+    KUBERNETES,
+    PACKAGES,
+    PINNED,
+    is_pinned,
+    of_package,
+    wanted_kubernetes,
 )
 
-CHART = "site_binderhub_chart_version"
-KUBERNETES = "site_kubernetes_version"
 # 1.31 has kubeadm's configuration v1beta4, which the control plane's role writes; the newest is what it was tried with.
 OLDEST, NEWEST = (1, 31), (1, 36)
 # The official chart's own demand, for a chart that does not tell.
 CHART_NEEDS = (1, 28)
-EXACT = re.compile(r"v?\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
-# The package that stands for each version of packages.
-PACKAGES = {KUBERNETES: "kubelet", "site_containerd_version": "containerd.io"}
 # Variables that name single files, and the answers of servers that do not have them.
 ARTIFACTS = (
     "site_metallb_version",
@@ -39,22 +49,15 @@ ARTIFACTS = (
     "site_pod_network_manifest",
 )
 GONE = (403, 404, 410)
-PINNED = ("site_containerd_version", "site_helm_version", "site_metallb_version", "site_calico_version")
 
 
-def kubernetes_version(site: Site) -> tuple[int, ...]:
-    """The wanted Kubernetes as numbers, () where it is none."""
-    found = re.fullmatch(r"v?(\d+)\.(\d+)\.(\d+)", site.text(KUBERNETES))
-    return tuple(int(part) for part in found.groups()) if found else ()
-
-
-@rule("chart-version-floating", ERROR, "The chart's version is not exactly one.")
+@rule("chart-version-floating", ERROR, "The chart's version is not exactly one.", acceptable=False)
 def chart_version_floating(site: Site) -> Iterator[Problem]:
     text = site.text(CHART)
-    if text and not EXACT.fullmatch(text):
+    if text and not is_exact_chart(text):
         yield Problem(
             f"is {text[:60]!r}, which may be another chart tomorrow",
-            "write one exact version, such as 1.0.0-0.dev.git.3983.h383374de",
+            f"write one exact version, such as {EXAMPLE_OF_CHART}",
             CHART,
         )
 
@@ -95,11 +98,12 @@ def chart_version_unknown(site: Site) -> Iterator[Problem]:
 
 @rule("chart-unfit-for-cluster", ERROR, "The chart needs a newer Kubernetes than the site's.")
 def chart_unfit_for_cluster(site: Site) -> Iterator[Problem]:
-    wanted = kubernetes_version(site)
+    wanted = wanted_kubernetes(site)
     told = as_text(as_mapping(site.controller.get("chart")).get("kube_version"))
-    found = re.search(r">=?\s*v?(\d+)\.(\d+)", told)
-    needs = (int(found.group(1)), int(found.group(2))) if found else CHART_NEEDS
-    if wanted and wanted[:2] < needs:
+    # Charts write >=1.28.0-0, whose -0 lets pre-releases of Kubernetes in.
+    needs = numbers(told.partition(">")[2].lstrip("= ")[:40])[:2]
+    needs = needs if len(needs) == 2 else CHART_NEEDS
+    if wanted and wanted.release[:2] < needs:
         yield Problem(
             f"the chart needs Kubernetes {needs[0]}.{needs[1]} or later, and the site asks for {site.text(KUBERNETES)}",
             "raise site_kubernetes_version, or take an older chart",
@@ -110,14 +114,14 @@ def chart_unfit_for_cluster(site: Site) -> Iterator[Problem]:
 @rule("kubernetes-version-malformed", ERROR, "Kubernetes' version is not exactly one.")
 def kubernetes_version_malformed(site: Site) -> Iterator[Problem]:
     text = site.text(KUBERNETES)
-    if text and (not kubernetes_version(site) or text.startswith("v")):
+    if text and not is_exact(text):
         yield Problem(f"is {text[:40]!r}", 'write three numbers in quotes, such as "1.36.3"', KUBERNETES)
 
 
 @rule("kubernetes-version-unsupported", ERROR, "Ironbinder does not install this version of Kubernetes.")
 def kubernetes_version_unsupported(site: Site) -> Iterator[Problem]:
-    version = kubernetes_version(site)
-    if version and not OLDEST <= version[:2] <= NEWEST:
+    wanted = wanted_kubernetes(site)
+    if wanted and not OLDEST <= wanted.release[:2] <= NEWEST:
         yield Problem(
             f"is {site.text(KUBERNETES)}",
             f"use {OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}, or drop the line for the pinned one",
@@ -129,7 +133,7 @@ def kubernetes_version_unsupported(site: Site) -> Iterator[Problem]:
 def version_floating(site: Site) -> Iterator[Problem]:
     for variable in PINNED:
         text = site.text(variable)
-        if text and (not EXACT.fullmatch(text) or text.startswith("v")):
+        if text and not is_pinned(text):
             yield Problem(f"is {text[:40]!r}", 'write three numbers in quotes, such as "1.2.3"', variable)
 
 
@@ -141,25 +145,18 @@ def package_version_unknown(site: Site) -> Iterator[Problem]:
         # A node of the cluster has its packages already.
         for host in (host for host in site.seen("head", "workers") if not host.joined):
             told = as_list(as_mapping(host.probe.get("packages")).get(package))
-            versions = tuple(str(version) for version in told)
-            if (
-                versions
-                and EXACT.fullmatch(wanted)
-                and not any(version.startswith(f"{wanted}-") for version in versions)
-            ):
+            versions = tuple(str(entry) for entry in told)
+            there = any(entry.startswith(f"{wanted}-") for entry in versions)
+            if versions and is_exact_chart(wanted) and not there:
                 lacking.setdefault(versions, []).append(host.name)
         for versions, names in lacking.items():
-            newest = sorted((version.partition("-")[0] for version in versions), key=_in_order)[-1]
+            newest = max(filter(None, map(of_package, versions)), default=versions[0])
             yield Problem(
                 f"is {wanted[:40]}, and the repositories have no {package} of that version; the newest is {newest}",
                 "set a version that the repository has, or mirror this one",
                 variable,
-                names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more",
+                some_hosts(names),
             )
-
-
-def _in_order(version: str) -> list[int]:
-    return [int(part) for part in re.findall(r"\d+", version)]
 
 
 def _not_there(site: Site, runs: bool) -> Iterator[Problem]:
@@ -172,7 +169,7 @@ def _not_there(site: Site, runs: bool) -> Iterator[Problem]:
     for variable, answer, where in asked:
         status = as_int(answer.get("status"))
         # A version that is none has its own rule.
-        if status in GONE and (variable not in PINNED or EXACT.fullmatch(site.text(variable))):
+        if status in GONE and (variable not in PINNED or is_pinned(site.text(variable))):
             yield Problem(
                 f"asks for {answer.get('url')}, which answers {status}",
                 "correct it, or put that file on the mirror",

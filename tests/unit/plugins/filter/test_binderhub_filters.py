@@ -42,7 +42,7 @@ def test_problems_come_through():
     (found,) = binderhub_problems.FilterModule().filters()["binderhub_problems"](
         {}, registry_prefix="x", **good
     )
-    assert "site_registry_prefix" in found
+    assert "binderhub_registry_prefix" in found
     with pytest.raises(AnsibleFilterError, match="binderhub_problems"):
         binderhub_problems.binderhub_problems({}, nope=1)
 

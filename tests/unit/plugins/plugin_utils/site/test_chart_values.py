@@ -13,6 +13,8 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.chart_val
     problems,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.hubs import resolve_hubs
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_facts import describe
+from site_cases import found, good_site
 
 TOKEN = "0123456789abcdef" * 4
 OTHER = "fedcba9876543210" * 4
@@ -135,14 +137,26 @@ def test_a_hubs_own_values_win_and_leave_the_rest():
 
 
 @pytest.mark.parametrize(
-    "prefix", ["", "stfc-", "/stfc-", "binder//x", "Binder/x", "https://a/b", "binder/x y", "binder:x/y"]
+    "prefix",
+    [
+        "",
+        "stfc-",
+        "/stfc-",
+        "binder//x",
+        "Binder/x",
+        "https://a/b",
+        "binder/x y",
+        "binder:x/y",
+        "binder/",
+        "a-/b-",
+    ],
 )
 def test_a_prefix_without_a_level_is_refused_by_name(prefix):
-    with pytest.raises(ValuesError, match="site_registry_prefix"):
+    with pytest.raises(ValuesError, match="binderhub_registry_prefix"):
         values(replace(SETTINGS, registry_prefix=prefix))
 
 
-@pytest.mark.parametrize("prefix", ["binder/stfc-", "a/b/c", "binder/", "my-org.x/y_"])
+@pytest.mark.parametrize("prefix", ["binder/stfc-", "a/b/c", "a/b/", "my-org.x/y_"])
 def test_a_prefix_with_a_level_is_taken(prefix):
     assert at(
         values(replace(SETTINGS, registry_prefix=prefix))["config"], "config.BinderHub.image_prefix"
@@ -166,18 +180,18 @@ def test_a_good_site_has_no_problem():
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
-        ("registry_host", "", "site_registry_host"),
-        ("registry_host", "https://registry.example.org", "site_registry_host"),
-        ("registry_host", "registry.example.org/binder", "site_registry_host"),
-        ("registry_prefix", "stfc-", "site_registry_prefix"),
-        ("chart_version", "", "site_binderhub_chart_version"),
-        ("chart_version", "latest", "site_binderhub_chart_version"),
-        ("chart_version", ">=1.0.0", "site_binderhub_chart_version"),
-        ("chart_version", "1.x", "site_binderhub_chart_version"),
-        ("api_tokens", {}, "site_hub_api_tokens.binder is missing"),
-        ("api_tokens", {"binder": "geheim"}, "site_hub_api_tokens.binder is not 32 bytes in hex"),
-        ("proxy_tokens", {"binder": None}, "site_hub_proxy_tokens.binder is missing"),
-        ("proxy_tokens", {"other": TOKEN}, "site_hub_proxy_tokens.binder is missing"),
+        ("registry_host", "", "binderhub_registry_host"),
+        ("registry_host", "https://registry.example.org", "binderhub_registry_host"),
+        ("registry_host", "registry.example.org/binder", "binderhub_registry_host"),
+        ("registry_prefix", "stfc-", "binderhub_registry_prefix"),
+        ("chart_version", "", "binderhub_chart_version"),
+        ("chart_version", "latest", "binderhub_chart_version"),
+        ("chart_version", ">=1.0.0", "binderhub_chart_version"),
+        ("chart_version", "1.x", "binderhub_chart_version"),
+        ("api_tokens", {}, "binderhub_hub_api_tokens.binder is missing"),
+        ("api_tokens", {"binder": "geheim"}, "binderhub_hub_api_tokens.binder is 6 characters"),
+        ("proxy_tokens", {"binder": None}, "binderhub_hub_proxy_tokens.binder is missing"),
+        ("proxy_tokens", {"other": TOKEN}, "binderhub_hub_proxy_tokens.binder is missing"),
     ],
 )
 def test_each_problem_is_named_with_its_remedy(key, value, expected):
@@ -197,3 +211,41 @@ def test_all_problems_are_told_at_once():
 
 def test_a_chart_on_this_machine_brings_its_version():
     assert problems({"binder": {}}, **{**GOOD, "chart_version": "", "chart_is_path": True}) == []
+
+
+@pytest.mark.parametrize(
+    "prefix", ["binder/stfc-", "a-/b-", "a/b/", "binder/", "a", "A/b", "a..b/c", "a__b/c", "a/b-.c", "a/b."]
+)
+@pytest.mark.parametrize("host", ["r.example.org:5000", "r.example.org", "https://r", "r/x", "r:99999", "a"])
+def test_preflight_and_role_agree_on_the_registry(prefix, host):
+    """What passes preflight is not refused by the role, with machines changed; and the reverse."""
+    site = good_site()
+    site["values"] |= {"site_registry_prefix": prefix, "site_registry_host": host}
+    refused = {rule for rule, _, _ in found(site) if rule.startswith(("registry-prefix", "registry-host"))}
+    told = problems({"binder": {}}, **{**GOOD, "registry_prefix": prefix, "registry_host": host})
+    assert len(refused) == len(told)
+
+
+@pytest.mark.parametrize(
+    "version", ["1.0.0", "v1.0.0", "1.0.0-0.dev.git.1.h2", "1.0", "latest", ">=1.0.0", "1.0.0-", "1.0.0+x"]
+)
+def test_preflight_and_role_agree_on_the_chart(version):
+    """Likewise of its version."""
+    site = good_site()
+    site["values"]["site_binderhub_chart_version"] = version
+    refused = "chart-version-floating" in {rule for rule, _, _ in found(site)}
+    assert refused == bool(problems({"binder": {}}, **{**GOOD, "chart_version": version}))
+
+
+@pytest.mark.parametrize("token", [TOKEN, TOKEN.upper(), TOKEN[:-1], TOKEN + "0", "", None, "x" * 64, 7])
+def test_preflight_and_role_agree_on_tokens(token):
+    """Likewise of a hub's token."""
+    site = good_site()
+    site["secrets"]["values"]["site_hub_api_tokens.binder"] = describe(token)
+    refused = {rule for rule, _, _ in found(site)} & {
+        "token-missing",
+        "token-malformed",
+        "secret-not-text",
+        "secret-default",
+    }
+    assert bool(refused) == bool(problems({"binder": {}}, **{**GOOD, "api_tokens": {"binder": token}}))

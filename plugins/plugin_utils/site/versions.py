@@ -1,0 +1,53 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Versions that a site pins, and how two of them compare. What one looks like, `_base.versions` says."""
+
+from __future__ import annotations
+
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.versions import (
+    is_exact,
+    is_exact_chart,
+)
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site, as_text
+from packaging.version import InvalidVersion, Version
+
+__all__ = [
+    "CHART",
+    "KUBERNETES",
+    "PACKAGES",
+    "PINNED",
+    "is_pinned",
+    "of_package",
+    "version",
+    "wanted_kubernetes",
+]
+
+CHART = "site_binderhub_chart_version"
+KUBERNETES = "site_kubernetes_version"
+# The package that stands for each version of packages.
+PACKAGES = {KUBERNETES: "kubelet", "site_containerd_version": "containerd.io"}
+PINNED = ("site_containerd_version", "site_helm_version", "site_metallb_version", "site_calico_version")
+
+
+def is_pinned(text: str) -> bool:
+    """Whether `text` is one version of a program, pre-releases included, without a v before it."""
+    return is_exact_chart(text) and not text.startswith("v")
+
+
+def version(text: object) -> Version | None:
+    """Read a version to compare it; None for what is none."""
+    try:
+        return Version(as_text(text))
+    except (InvalidVersion, ValueError):  # ValueError: a number of thousands of digits
+        return None
+
+
+def of_package(text: str) -> Version | None:
+    """Read the version of a package without the package's own revision, 2.4.2 for 2.4.2-1~debian.12."""
+    return version(text.rpartition(":")[2].partition("-")[0].partition("~")[0])
+
+
+def wanted_kubernetes(site: Site) -> Version | None:
+    """The wanted Kubernetes, None where it is not exactly one."""
+    text = site.text(KUBERNETES).removeprefix("v")
+    return version(text) if is_exact(text) else None
