@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -37,21 +37,14 @@ class ActionModule(ActionBase):
         """Give the findings; fail where they refuse the run."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         _, options = self.validate_argument_spec(argument_spec=OPTIONS)
-        missing = [name for name in LIBRARIES if find_spec(name) is None]
         try:
-            if missing:
-                raise ImportError(", ".join(missing), name=", ".join(missing))
+            _import_libraries()
             report = check(self._loader, self._templar, task_vars or {}, options)
         except ImportError as error:
             return {**result, "failed": True, "msg": _lacking(error)}
         except (AnsibleError, OSError, yaml.YAMLError) as error:
-            told = " ".join(str(error).split())
-            where = f"{type(error).__name__}: {told}"
-            return {
-                **result,
-                "failed": True,
-                "msg": f"the site could not be read, so nothing was checked: {where}",
-            }
+            told = f"the site could not be read, so nothing was checked: {' '.join(str(error).split())}"
+            return {**result, "failed": True, "msg": told}
         result |= {"changed": False, **report}
         if report["error_count"] or (options["strict"] and report["warning_count"]):
             result |= {"failed": True, "msg": report["table"]} if options["refuse"] else {}
@@ -86,6 +79,18 @@ def check(loader: Any, templar: Any, task_vars: dict[str, Any], options: dict[st
     data = {"clock": time.time(), **collect(SiteValues(loader, templar, task_vars), names)}
     data["controller"] = look(Site.from_data(data))
     return check_site(data).as_data()
+
+
+def _import_libraries() -> None:
+    """Name all libraries that are missing at once."""
+    missing = []
+    for name in LIBRARIES:
+        try:
+            import_module(name)
+        except ImportError:
+            missing.append(name)
+    if missing:
+        raise ImportError(name=", ".join(missing))
 
 
 def _lacking(error: ImportError) -> str:

@@ -49,6 +49,10 @@ options:
     description: Anything that changes with the site's CAs. Empty where BinderHub needs no more than its image's own.
     type: str
     default: ""
+  build_image:
+    description: Image that builds people's repositories. Empty for the chart's own.
+    type: str
+    default: ""
   build_node_selector:
     description: Labels of the nodes that build images.
     type: dict

@@ -18,8 +18,9 @@ description:
   - C(docs/site-contract.md) lists the rules.
 requirements:
   - netaddr
+  - jsonschema
   - PyYAML
-  - cryptography (to look at certificates)
+  - cryptography
 options:
   probe_variable:
     description: Name under which the results of M(ironbinder.platform.site_probe) were registered.
@@ -74,6 +75,7 @@ findings:
     variable: {description: The variable at fault., type: str, sample: site_floating_pool}
     host: {description: The host at fault., type: str, sample: head1}
     observed: {description: What was seen., type: str, sample: "'192.0.2.9-192.0.2.1' is reversed"}
+    accepted: {description: "Why the site accepts the finding, empty where it does not.", type: str, sample: ""}
     remedy: {description: What to do., type: str, sample: write it as 192.0.2.1-192.0.2.9}
 error_count:
   description: How many findings are errors.

@@ -12,8 +12,10 @@ version_added: 0.1.0
 author: Ironbinder maintainers (@ironbinder)
 description:
   - Writes a C(secrets.yml) with two tokens of 32 random bytes for each hub, readable by its owner only.
-  - Encrypts it with ansible-vault where Ansible was given a vault password, by whatever way.
-  - Never touches a file that exists, and never shows what it wrote.
+  - Encrypts it with ansible-vault where Ansible was given a vault password, by whatever way. Fails where the configuration names
+    a vault id for encrypting whose password was not given.
+  - Never touches a file that has content, and never shows what it wrote. An empty file, as a run that was killed may have left
+    it, counts as not there.
   - Runs on the controller, as an action plugin.
 options:
   path:
@@ -41,7 +43,7 @@ attributes:
     description: Never shows what it writes.
     support: none
   idempotent:
-    description: A file that exists stays as it is.
+    description: A file that has content stays as it is.
     support: full
 """
 

@@ -34,6 +34,11 @@ def test_pause_image_is_built() -> None:
     assert VERSIONS["site_pause_image"] in [image["name"] for image in IMAGES]
 
 
+def test_image_that_builds_is_built() -> None:
+    recipes = yaml.safe_load((ROOT / "lab/images/images.yml").read_text())["images"]
+    assert VERSIONS["site_build_image"] in [image["name"] for image in recipes]
+
+
 def test_lab_pins_the_chart_that_it_makes() -> None:
     chart = yaml.safe_load((ROOT / "lab/chart/Chart.yaml").read_text())
     site = yaml.safe_load((ROOT / "inventories/lab/group_vars/all/site.yml").read_text())

@@ -7,8 +7,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-__all__ = ["apt_architecture", "artifact_urls", "package_indexes"]
+__all__ = ["PACKAGES", "apt_architecture", "artifact_urls", "package_indexes"]
 
+# The package that stands for each version of packages.
+PACKAGES = {"site_kubernetes_version": "kubelet", "site_containerd_version": "containerd.io"}
 # Names of machines as Linux and as Debian and Go have them.
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 

@@ -18,8 +18,8 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._base.versions
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm_values import merge
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.registry import (
+    base_url,
     host_fault,
-    place,
     prefix_fault,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_facts import (
@@ -49,6 +49,7 @@ class Settings:
     registry_plain_http_enabled: bool = False
     # Changes with the site's CAs; empty where pods need none beyond their image's own.
     ca_checksum: str = ""
+    build_image: str = ""
     build_node_selector: Mapping[str, str] = field(default_factory=dict)
     hub_database: str = "sqlite-memory"
     user_scheduler_replicas: int = 2
@@ -59,7 +60,7 @@ class Settings:
     @property
     def registry_url(self) -> str:
         """Scheme and host of the registry."""
-        return place(self.registry_host, self.registry_plain_http_enabled).url
+        return base_url(self.registry_host, self.registry_plain_http_enabled)
 
 
 def problems(
@@ -131,6 +132,7 @@ def _builds(settings: Settings) -> dict[str, Any]:
         "config": {
             "KubernetesBuildExecutor": {
                 "docker_host": "unix:///var/run/docker.sock",
+                **({"build_image": settings.build_image} if settings.build_image else {}),
                 **({"node_selector": selector} if selector else {}),
             },
             # The chart's image cleaner runs where this points.

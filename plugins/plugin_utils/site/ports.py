@@ -14,8 +14,8 @@ __all__ = [
     "REGISTRY_PROCESSES",
     "api_port",
     "public_port",
+    "registry_at",
     "registry_is_ours",
-    "registry_place",
     "registry_runs",
 ]
 
@@ -43,9 +43,16 @@ def public_port(site: Site) -> int:
     return (parts.port if parts else None) or (443 if parts and parts.scheme == "https" else 80)
 
 
-def registry_place(site: Site) -> registry.Place:
-    """Where the site's registry is."""
-    return registry.place(site.text(registry.HOST), site.flag("site_registry_plain_http_enabled"))
+def registry_at(site: Site) -> tuple[str, int]:
+    """Host and port of the site's registry. Where they cannot be read, its text and the port of its scheme."""
+    text, plain = site.text(registry.HOST), site.flag("site_registry_plain_http_enabled")
+    # A scheme and a path, which do not belong there, are another rule's matter.
+    bare = text.rpartition("://")[2].partition("/")[0]
+    try:
+        return registry.registry_address(bare, plain)
+    except registry.RegistryAddressError:
+        name, _, port = bare.rpartition(":")
+        return name if port.isdigit() else bare, 80 if plain else 443
 
 
 def registry_is_ours(site: Site) -> bool:
@@ -55,7 +62,7 @@ def registry_is_ours(site: Site) -> bool:
 
 def registry_runs(site: Site) -> bool:
     """Whether the registry is expected to answer now: not ours to start, or started already."""
-    port = registry_place(site).port
+    port = registry_at(site)[1]
     return not registry_is_ours(site) or any(
         host.listening.get(port) in REGISTRY_PROCESSES for host in site.seen("registry")
     )

@@ -4,15 +4,27 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
-from dataclasses import dataclass
 from typing import NamedTuple
 
-__all__ = ["HOST", "PREFIX", "Fault", "Place", "host_fault", "place", "prefix_fault"]
+__all__ = [
+    "HOST",
+    "PREFIX",
+    "Fault",
+    "RegistryAddressError",
+    "base_url",
+    "host_fault",
+    "prefix_fault",
+    "registry_address",
+]
 
 HOST = "site_registry_host"
 PREFIX = "site_registry_prefix"
-_HOST_FORM = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
+# A name or an IPv4 address, or an IPv6 address in brackets, and perhaps a port.
+_FORM = re.compile(
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?))(?::(?P<port>[0-9]{1,5}))?"
+)
 # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
 _SEPARATOR = r"(?:\.|__?|-+)"
 _LEVEL = rf"[a-z0-9]+(?:{_SEPARATOR}[a-z0-9]+)*"
@@ -20,14 +32,8 @@ _LEVEL = rf"[a-z0-9]+(?:{_SEPARATOR}[a-z0-9]+)*"
 _PREFIX_FORM = re.compile(rf"(?:{_LEVEL}/)*(?:{_LEVEL}{_SEPARATOR}?)?")
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a registry is. `host` has no port."""
-
-    host: str
-    port: int
-    scheme: str
-    url: str
+class RegistryAddressError(ValueError):
+    """What should be a registry's address is none. Its text says what was given and how to write it."""
 
 
 class Fault(NamedTuple):
@@ -38,21 +44,44 @@ class Fault(NamedTuple):
     remedy: str
 
 
-def place(host: str, plain_http: bool = False) -> Place:
-    """Take a registry's `host` or `host:port` apart. A port that is not named is that of the scheme.
+def _is_ipv6(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text).version == 6
+    except ValueError:
+        return False
 
-    A scheme or a path, which do not belong there, are passed over; `host_fault` reports them.
+
+def registry_address(text: str, plain_http: bool) -> tuple[str, int]:
+    """Split `host` or `host:port`.
+
+    Args:
+        text: a name, an IPv4 address, or an IPv6 address in brackets, each with or without a port.
+            An IPv6 address without brackets is taken for a host without a port.
+        plain_http: whether the registry speaks HTTP without TLS, which decides about the port where none is given.
+
+    Returns:
+        The host, an IPv6 address without its brackets, and the port: as given, else 80 or 443.
+
+    Raises:
+        RegistryAddressError: a scheme, a path, a port that is none, or nothing at all.
     """
-    scheme = "http" if plain_http else "https"
-    bare = host.strip().rpartition("://")[2].partition("/")[0]
-    name, colon, port = bare.rpartition(":")
-    named = bool(colon) and port.isascii() and port.isdigit() and len(port) <= 5
-    return Place(
-        host=name if named else bare,
-        port=int(port) if named else (80 if plain_http else 443),
-        scheme=scheme,
-        url=f"{scheme}://{bare}",
+    default = 80 if plain_http else 443
+    if _is_ipv6(text):
+        return text, default
+    found = _FORM.fullmatch(text)
+    if found and (found["name"] or _is_ipv6(found["v6"])):
+        port = int(found["port"] or default)
+        if 0 < port < 65536:
+            return found["name"] or found["v6"], port
+    raise RegistryAddressError(
+        f"{text[:80]!r} is no registry's address: write host or host:port, without a scheme or a path, "
+        "such as registry.example.org:5000 or [2001:db8::1]:5000"
     )
+
+
+def base_url(host: str, plain_http: bool) -> str:
+    """Give the URL of a registry without a path, from `host` or `host:port`."""
+    return f"{'http' if plain_http else 'https'}://{host}"
 
 
 def host_fault(text: str) -> Fault | None:
@@ -68,7 +97,11 @@ def host_fault(text: str) -> Fault | None:
         host, _, path = text.partition("/")
         remedy = f"write {host}, and begin the prefix of the images' names with {path}"
         return Fault("path", f"is {text[:80]!r}, with a path", remedy)
-    if not _HOST_FORM.fullmatch(text) or place(text).port not in range(1, 65536):
+    if _is_ipv6(text):
+        return Fault("form", f"is {text[:80]}, without brackets", f"write [{text}]")
+    try:
+        registry_address(text, plain_http=False)
+    except RegistryAddressError:
         remedy = "write host or host:port, such as registry.example.org:5000"
         return Fault("form", f"is {text[:80]!r}", remedy)
     return None
@@ -85,11 +118,8 @@ def prefix_fault(text: str, host: str = "") -> Fault | None:
         return None
     if host and text.startswith(f"{host}/"):
         return Fault("form", f"begins with the registry {host}", f"write {text[len(host) + 1 :]}")
-    bare = text.strip("/-")
-    if "/" not in text.strip("/"):
-        if text.rstrip("/") != text and bare:
-            observed, remedy = "BinderHub adds no level of its own", f"write {bare}/binder-, say"
-            return Fault("level", f"is {text[:60]!r}: {observed}", remedy)
+    if "/" not in text.lstrip("/"):
+        bare = text.strip("/-")
         observed = "with no path level: BinderHub never finds such an image again, and every launch rebuilds"
         return Fault(
             "level",

@@ -5,16 +5,22 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-__all__ = ["secrets_text", "write_once"]
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.files import write_atomically
+
+__all__ = ["VaultIdError", "is_there", "secrets_text", "vault_secret", "write_once"]
 
 HEADER = """---
 # Secrets of this site, made once by `make site`. Keep them out of git, or keep this file encrypted:
 # ansible-vault encrypt secrets.yml; ansible-vault edit secrets.yml
 """
+
+
+class VaultIdError(ValueError):
+    """A vault id without a password. Its text names the id and the remedy."""
 
 
 def secrets_text(hubs: Sequence[str], username: str, password: str, token: Callable[[], str]) -> str:
@@ -30,17 +36,51 @@ def secrets_text(hubs: Sequence[str], username: str, password: str, token: Calla
             "# Account that pushes to and pulls from the registry. Empty: the registry asks for none.\n",
             f"{'' if username else '#'}site_registry_username: {json.dumps(username)}\n",
             f"site_registry_password: {'!unsafe ' if password else ''}{json.dumps(password)}\n",
+            '# Build tokens of hubs that ask for one, for the launch at the end: {binder: "..."}.\n',
+            "#site_verify_build_tokens: {}\n",
         ]
     )
 
 
+def is_there(path: Path) -> bool:
+    """Whether a file has any content. An empty one is what a run left that was killed while it wrote."""
+    return path.exists() and bool(path.read_text(encoding="utf-8", errors="replace").strip())
+
+
 def write_once(path: Path, text: str) -> bool:
-    """Write a new file that only its owner can read, and say whether it was new. Never overwrites."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+    """Write a file that only its owner can read, whole or not at all, and say whether it was written.
+
+    A file with content is never overwritten; an empty one counts as not there.
+
+    Raises:
+        OSError: as the system has it.
+    """
+    if is_there(path):
         return False
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        stream.write(text)
-    return True
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return write_atomically(path, text, mode=0o600, replace=path.exists())
+
+
+def vault_secret(passwords: Sequence[tuple[str, Any]], identity: str | None) -> tuple[str, Any] | None:
+    """Choose the password that encrypts.
+
+    Args:
+        passwords: Ansible's (vault id, secret), in its order.
+        identity: the id that the configuration names for encrypting, if any.
+
+    Returns:
+        (vault id, secret); None where nothing is to be encrypted.
+
+    Raises:
+        VaultIdError: the named id is not among the passwords. Another one would lock out whoever has that one.
+    """
+    if not identity:
+        return passwords[0] if passwords else None
+    found = next((entry for entry in passwords if entry[0] == identity), None)
+    if found is None:
+        known = ", ".join(name for name, _ in passwords) or "none"
+        raise VaultIdError(
+            f"the configuration names the vault id {identity} for encrypting (vault_encrypt_identity), and its password was "
+            f"not given (given: {known}): add --vault-id {identity}@prompt, or --vault-id {identity}@FILE"
+        )
+    return found

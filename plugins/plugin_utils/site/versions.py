@@ -14,7 +14,6 @@ from packaging.version import InvalidVersion, Version
 __all__ = [
     "CHART",
     "KUBERNETES",
-    "PACKAGES",
     "PINNED",
     "is_pinned",
     "of_package",
@@ -24,8 +23,6 @@ __all__ = [
 
 CHART = "site_binderhub_chart_version"
 KUBERNETES = "site_kubernetes_version"
-# The package that stands for each version of packages.
-PACKAGES = {KUBERNETES: "kubelet", "site_containerd_version": "containerd.io"}
 PINNED = ("site_containerd_version", "site_helm_version", "site_metallb_version", "site_calico_version")
 
 

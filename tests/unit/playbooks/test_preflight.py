@@ -1,92 +1,15 @@
 # Copyright: Ironbinder maintainers
 # BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
-"""preflight and new_site as a person runs them, without any machine but this one."""
+"""preflight as a person runs it, without any machine but this one."""
 
 from __future__ import annotations
 
 import json
-import os
-import re
-import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
-
-ROOT = Path(__file__).parents[3]
-BIN = Path(sys.executable).parent
-# Preflight must show no trace of these.
-SECRET = "c4n4ry-0f-4-unit-test"
-
-
-def play(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run ansible-playbook with this interpreter's Ansible."""
-    around = {
-        **os.environ,
-        "PATH": f"{BIN}:{os.environ['PATH']}",
-        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-    }
-    around = {
-        key: value for key, value in around.items() if not key.startswith("ANSIBLE_VAULT")
-    } | environment
-    command = [str(BIN / "ansible-playbook"), *arguments]
-    return subprocess.run(
-        command,
-        cwd=cwd,
-        env=around,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=120,
-        check=False,
-    )
-
-
-def preflight(site: Path, *arguments: str) -> tuple[dict[str, Any], str, int]:
-    """Run preflight and give its report, its output and its exit code."""
-    report = site / "findings.json"
-    report.unlink(missing_ok=True)
-    done = play(
-        "-i",
-        str(site),
-        str(ROOT / "playbooks/preflight.yml"),
-        "-e",
-        f"preflight_report_file={report}",
-        "-e",
-        f"ansible_python_interpreter={sys.executable}",
-        *arguments,
-    )
-    output = done.stdout + done.stderr
-    return json.loads(report.read_text()) if report.is_file() else {}, output, done.returncode
-
-
-def make_site(folder: Path, hosts: dict[str, Any], values: dict[str, Any]) -> Path:
-    """Write a small inventory."""
-    (folder / "group_vars" / "all").mkdir(parents=True)
-    groups = {group: {"hosts": members} for group, members in hosts.items()}
-    (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"children": groups}}))
-    (folder / "group_vars" / "all" / "site.yml").write_text(yaml.safe_dump(values))
-    return folder
-
-
-def ids(report: dict[str, Any]) -> set[tuple[str, str, str]]:
-    """Rule, variable and host of each finding."""
-    return {(entry["id"], entry["variable"], entry["host"]) for entry in report["findings"]}
-
-
-GOOD = {
-    "site_name": "test",
-    "site_public_url": "http://127.0.0.1",
-    "site_floating_pool": "192.0.2.101",
-    "site_registry_host": "127.0.0.1:1",
-    "site_registry_prefix": "binder/test-",
-    "artifact_source": "mirror",
-    "artifact_mirror_url": "http://127.0.0.1:1",
-    "site_hub_api_tokens": {"binder": SECRET},
-    "site_hub_proxy_tokens": {"binder": SECRET},
-}
+from controller_runs import GOOD, ROOT, SECRET, ids, make_site, play, preflight
 
 
 def test_everything_at_once(tmp_path: Path) -> None:
@@ -161,6 +84,86 @@ def test_check_mode_verbose_and_limit(tmp_path: Path) -> None:
     ]
 
 
+SUDO = """#!/bin/sh
+echo "sudo: a password is required" >&2
+exit 1
+"""
+
+
+@pytest.mark.parametrize("become_facts", [False, True])
+def test_sudo_that_refuses_on_every_host(tmp_path: Path, become_facts: bool) -> None:
+    """The check still runs, and says of each host that Ansible cannot become root there; nobody lacks Python."""
+    sudo = tmp_path / "sudo"
+    sudo.write_text(SUDO)
+    sudo.chmod(0o755)
+    host = {
+        "ansible_connection": "local",
+        "ansible_become_user": "nobody",
+        "ansible_become_exe": str(sudo),
+        **({"ansible_become": True} if become_facts else {}),
+    }
+    site = make_site(tmp_path / "site", {"head": {"head1": host}, "proxy": {"proxy1": host}}, GOOD)
+    report, output, code = preflight(site)
+    assert code != 0
+    told = {(rule, where) for rule, _, where in ids(report)}
+    assert {("no-sudo", "head1"), ("no-sudo", "proxy1")} <= told
+    assert not {rule for rule, _ in told} & {
+        "host-facts-failed",
+        "probe-failed",
+        "host-unreachable",
+        "rule-crashed",
+    }
+    assert "sudo: a password is required" in output
+
+
+def test_python_that_lacks_a_library(tmp_path: Path) -> None:
+    """One sentence says what the controller lacks and how to get it."""
+    site = make_site(tmp_path / "site", {"proxy": {"proxy1": {"ansible_connection": "local"}}}, GOOD)
+    without = tmp_path / "without"
+    without.mkdir()
+    (without / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Without:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] == 'netaddr':\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Without())\n"
+    )
+    done = play("-i", str(site), str(ROOT / "playbooks/preflight.yml"), PYTHONPATH=str(without))
+    output = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode != 0
+    assert "missing on the controller" in output
+    assert "netaddr" in output
+    assert "pip install -r requirements.txt" in output
+    assert "Traceback" not in output
+
+
+def test_a_role_variable_of_old(tmp_path: Path) -> None:
+    """In an inventory it is named with its new name; on the command line it still works, and is no finding."""
+    hosts = {"proxy": {"proxy1": {"ansible_connection": "local", "reverse_proxy_hsts_seconds": 60}}}
+    site = make_site(tmp_path / "site", hosts, {**GOOD, "docker_log_max_files": 5})
+    report, output, _ = preflight(site, "-e", "metallb_ready_timeout_seconds=60")
+    told = {(variable, where) for rule, variable, where in ids(report) if rule == "variable-renamed"}
+    assert told == {("docker_log_max_files", ""), ("reverse_proxy_hsts_seconds", "proxy1")}
+    assert "write site_docker_log_max_files with the same value" in output
+
+
+def test_accepted_findings(tmp_path: Path) -> None:
+    """As an inventory sets them: an error becomes a warning with its reason, and no other does."""
+    hosts = {
+        "head": {"head1": {"ansible_connection": "local"}},
+        "proxy": {"proxy1": {"ansible_connection": "local"}},
+    }
+    accepted = {"duplicate-machine-id": "one computer plays both", "group-empty": "no"}
+    site = make_site(tmp_path / "site", hosts, {**GOOD, "site_accepted_findings": accepted})
+    report, output, _ = preflight(site)
+    known = {entry["id"]: entry for entry in report["findings"]}
+    assert known["duplicate-machine-id"]["severity"] == "warning"
+    assert known["duplicate-machine-id"]["accepted"] == "one computer plays both"
+    assert "accepted: one computer plays both" in output
+    assert known["accepted-finding-final"]["severity"] == "error"
+
+
 def test_no_host_at_all(tmp_path: Path) -> None:
     """An inventory without a host is refused like any other."""
     site = make_site(tmp_path / "none", {}, {})
@@ -180,75 +183,3 @@ def test_later_stages_do_not_run(tmp_path: Path) -> None:
     done = play("-i", str(site), str(after), "-e", f"ansible_python_interpreter={sys.executable}")
     assert done.returncode != 0
     assert "reached-the-next-stage" not in done.stdout
-
-
-def new_site(folder: Path, *answers: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Make a site below `folder`."""
-    return play(
-        str(ROOT / "playbooks/new_site.yml"), "-e", f"new_site_parent_dir={folder}", *answers, **environment
-    )
-
-
-def test_new_site_says_what_to_fill_in(tmp_path: Path) -> None:
-    """A new site without answers has exactly the findings that a person has to fill in, and nothing else of the contract."""
-    done = new_site(tmp_path, "-e", "site_name=demo")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "WARNING: secrets.yml is not encrypted" in done.stdout
-    secrets = tmp_path / "demo/group_vars/all/secrets.yml"
-    assert secrets.stat().st_mode & 0o777 == 0o600
-    tokens = re.findall(r'"([0-9a-f]{64})"', secrets.read_text())
-    assert len(set(tokens)) == 2
-    report, output, _ = preflight(tmp_path / "demo")
-    found = ids(report) - {("chart-not-found", "site_binderhub_chart_repository", "")}
-    assert found == {
-        ("address-missing", "ansible_host", "head1"),
-        ("address-missing", "ansible_host", "worker1"),
-        ("address-missing", "ansible_host", "proxy1"),
-        ("value-missing", "site_public_url", ""),
-        ("value-missing", "site_floating_pool", ""),
-        ("value-missing", "site_registry_host", ""),
-    }
-    assert not any(token in output + done.stdout for token in tokens)
-
-
-def test_new_site_never_overwrites(tmp_path: Path) -> None:
-    """A second run with other answers leaves every file as it is."""
-    answers = (
-        "-e",
-        "site_name=demo",
-        "-e",
-        "site_floating_pool=192.0.2.7",
-        "-e",
-        "new_site_workers=192.0.2.21,192.0.2.22",
-    )
-    assert new_site(tmp_path, *answers).returncode == 0
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    again = new_site(tmp_path, "-e", "site_name=demo", "-e", "site_floating_pool=192.0.2.99")
-    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
-    assert re.search(r"localhost +: ok=\d+ +changed=0 ", again.stdout)
-    hosts = yaml.safe_load((tmp_path / "demo/hosts.yml").read_text())
-    assert list(hosts["all"]["children"]["workers"]["hosts"]) == ["worker1", "worker2"]
-
-
-def test_new_site_with_a_vault(tmp_path: Path) -> None:
-    """Where a vault password is configured, secrets are encrypted by it, and preflight reads them."""
-    password = tmp_path / "vault-password"
-    password.write_text("open sesame\n")
-    done = new_site(tmp_path, "-e", "site_name=vaulted", ANSIBLE_VAULT_PASSWORD_FILE=str(password))
-    secrets = tmp_path / "vaulted/group_vars/all/secrets.yml"
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert secrets.read_text().startswith("$ANSIBLE_VAULT;")
-    report, _, _ = preflight(tmp_path / "vaulted", "--vault-password-file", str(password))
-    assert not {entry["id"] for entry in report["findings"]} & {
-        "token-missing",
-        "token-malformed",
-        "secrets-file-readable",
-    }
-
-
-@pytest.mark.parametrize("name", ["", "My Site", "../up", "-x"])
-def test_new_site_refuses_odd_names(tmp_path: Path, name: str) -> None:
-    """A name that is none makes nothing."""
-    done = new_site(tmp_path, "-e", json.dumps({"site_name": name}))
-    assert done.returncode != 0
-    assert list(tmp_path.iterdir()) == []

@@ -15,7 +15,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.ports imp
     REGISTRY_PROCESSES,
     api_port,
     public_port,
-    registry_place,
+    registry_at,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.versions import (
@@ -38,7 +38,7 @@ def _wanted(site: Site) -> Iterator[tuple[Host, int, tuple[str, ...]]]:
         for port in sorted({80, public_port(site)}):
             yield host, port, PROXY_PROCESSES
     for host in site.seen("registry"):
-        yield host, registry_place(site).port, REGISTRY_PROCESSES
+        yield host, registry_at(site)[1], REGISTRY_PROCESSES
 
 
 @rule("port-taken", ERROR, "A port that a stage needs is held by something else.")

@@ -17,8 +17,8 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     split_url,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.ports import (
+    registry_at,
     registry_is_ours,
-    registry_place,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.urls import PUBLIC_URL, public_host
@@ -33,7 +33,7 @@ def _wanted(site: Site) -> Iterator[tuple[str, str]]:
     if parts and parts.scheme == "https":
         yield "proxy", public_host(site)
     if registry_is_ours(site) and not site.flag("site_registry_plain_http_enabled"):
-        yield "registry", registry_place(site).host
+        yield "registry", registry_at(site)[0]
 
 
 def _told(site: Site, purpose: str) -> Mapping[str, Any]:

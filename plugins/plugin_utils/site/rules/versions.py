@@ -18,6 +18,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.answers i
     seen_from_nodes,
     some_hosts,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.artifacts import PACKAGES
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     Site,
@@ -30,7 +31,6 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule impo
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.versions import (
     CHART,
     KUBERNETES,
-    PACKAGES,
     PINNED,
     is_pinned,
     of_package,

@@ -123,6 +123,12 @@ def test_builds_and_the_image_cleaner_go_where_the_selector_says():
     assert config["BinderHub"]["build_node_selector"] == {"a": "b"}
 
 
+def test_the_image_that_builds_is_the_wanted_one():
+    assert "build_image" not in at(values()["config"], "config.KubernetesBuildExecutor")
+    pinned = values(replace(SETTINGS, build_image="quay.io/jupyterhub/repo2docker:1"))
+    assert at(pinned["config"], "config.KubernetesBuildExecutor.build_image").endswith("repo2docker:1")
+
+
 def test_a_hubs_own_values_win_and_leave_the_rest():
     result = values(
         ACCOUNT,
@@ -147,7 +153,6 @@ def test_a_hubs_own_values_win_and_leave_the_rest():
         "https://a/b",
         "binder/x y",
         "binder:x/y",
-        "binder/",
         "a-/b-",
     ],
 )
@@ -156,7 +161,7 @@ def test_a_prefix_without_a_level_is_refused_by_name(prefix):
         values(replace(SETTINGS, registry_prefix=prefix))
 
 
-@pytest.mark.parametrize("prefix", ["binder/stfc-", "a/b/c", "a/b/", "my-org.x/y_"])
+@pytest.mark.parametrize("prefix", ["binder/stfc-", "a/b/c", "binder/", "my-org.x/y_"])
 def test_a_prefix_with_a_level_is_taken(prefix):
     assert at(
         values(replace(SETTINGS, registry_prefix=prefix))["config"], "config.BinderHub.image_prefix"

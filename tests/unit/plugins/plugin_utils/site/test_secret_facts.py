@@ -22,10 +22,6 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_fi
     other_sites,
     secret_files,
 )
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secrets_file import (
-    secrets_text,
-    write_once,
-)
 
 TOKEN = "0123456789abcdef" * 4
 NASTY = "a'b\"c d ü # \\ {{ x }}"
@@ -116,22 +112,3 @@ def test_git_knows_or_ignores(tmp_path: Path) -> None:
     assert describe_files([path])[0]["ignored"] is True
     subprocess.run(["git", "-C", str(tmp_path), "add", "-f", str(path)], check=True)
     assert describe_files([path])[0]["tracked"] is True
-
-
-def test_new_secrets(tmp_path: Path) -> None:
-    """New secrets are two tokens a hub, for the owner only, and are never written over."""
-    numbers = iter(range(10))
-    text = secrets_text(["binder", "private"], "user", NASTY, lambda: f"{next(numbers):064x}")
-
-    class Loader(yaml.SafeLoader):
-        """Knows Ansible's tag."""
-
-    Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
-    read = yaml.load(text, Loader=Loader)
-    assert read["site_registry_password"] == NASTY
-    assert len({*read["site_hub_api_tokens"].values(), *read["site_hub_proxy_tokens"].values()}) == 4
-    path = tmp_path / "group_vars" / "all" / "secrets.yml"
-    assert write_once(path, text) is True
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert write_once(path, "other") is False
-    assert path.read_text() == text

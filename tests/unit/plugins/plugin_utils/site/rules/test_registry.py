@@ -33,9 +33,9 @@ CASES = [
         ("registry-prefix-without-level", "site_registry_prefix", ""),
     ),
     value(
-        "prefix of one level and no name",
+        "prefix whose level is empty",
         "site_registry_prefix",
-        "binder/",
+        "/stfc-",
         ("registry-prefix-without-level", "site_registry_prefix", ""),
     ),
     value(
