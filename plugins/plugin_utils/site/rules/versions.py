@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.artifacts import PACKAGES
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     Site,
@@ -29,8 +30,6 @@ OLDEST, NEWEST = (1, 31), (1, 36)
 # The official chart's own demand, for a chart that does not tell.
 CHART_NEEDS = (1, 28)
 EXACT = re.compile(r"v?\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
-# The package that stands for each version of packages.
-PACKAGES = {KUBERNETES: "kubelet", "site_containerd_version": "containerd.io"}
 # Variables that name single files, and the answers of servers that do not have them.
 ARTIFACTS = (
     "site_metallb_version",
@@ -140,6 +139,9 @@ def package_version_unknown(site: Site) -> Iterator[Problem]:
         lacking: dict[tuple[str, ...], list[str]] = {}
         # A node of the cluster has its packages already.
         for host in (host for host in site.seen("head", "workers") if not host.joined):
+            # A list that could not be read may have it: apt has the last word then.
+            if as_list(host.probe.get("unread_lists")):
+                continue
             told = as_list(as_mapping(host.probe.get("packages")).get(package))
             versions = tuple(str(version) for version in told)
             if (

@@ -129,6 +129,7 @@ CASES = [
     probe("scarce disk", "worker1", "disk/free_mb", 9_000, "disk-scarce"),
     probe("swap", "worker1", "swaps", ["/dev/sda2"], "swap-on"),
     probe("cgroup v1", "worker1", "cgroup/version", 1, "cgroup-v1"),
+    probe("no cgroups", "worker1", "cgroup", {"version": 0, "controllers": []}, "cgroup-missing"),
     probe(
         "no memory controller", "worker1", "cgroup/controllers", ["cpu", "pids"], "cgroup-controllers-missing"
     ),
@@ -304,6 +305,24 @@ CASES = [
         "registry is down",
         registry_answers(error="timeout", detail="timed out"),
         "registry-unreachable",
+        running=True,
+    ),
+    case(
+        "registry behind a web server",
+        registry_answers(status=301, redirect="https://www.example.org/v2"),
+        "registry-redirects",
+        running=True,
+    ),
+    case(
+        "token server redirects",
+        {OWN_LOGIN: {**ANSWER, "status": 307, "login": "https://auth/token", "redirect": "https://sso/"}},
+        "registry-login-fails",
+        running=True,
+    ),
+    case(
+        "token server without TLS",
+        {OWN_LOGIN: {"url": "x", "error": "other", "detail": "does not speak TLS", "login": "http://auth/"}},
+        "registry-login-fails",
         running=True,
     ),
     case("no registry there", registry_answers(status=404), "registry-is-none", running=True),
@@ -655,3 +674,18 @@ def test_two_hundred_hosts_in_two_seconds() -> None:
     small, large = seconds(200), seconds(800)
     assert small <= 2.0
     assert large <= 7 * small
+
+
+def test_a_list_that_could_not_be_read_leaves_the_last_word_to_apt() -> None:
+    """The version may be there: a site is not refused for what nobody has seen."""
+    site = good_site()
+    site["values"]["site_kubernetes_version"] = "1.36.2"
+    for name in ("head1", "worker1"):
+        site["hosts"][name]["probe"]["packages"] = {"kubelet": ["1.36.3-1.1"]}
+    refused = [
+        finding.host for finding in check_site(site).findings if finding.id == "package-version-unknown"
+    ]
+    assert refused == ["head1 and 1 more"]
+    for name in ("head1", "worker1"):
+        site["hosts"][name]["probe"]["unread_lists"] = ["https://192.0.2.41/other/Packages.gz"]
+    assert "package-version-unknown" not in {finding.id for finding in check_site(site).findings}
