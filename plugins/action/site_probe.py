@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.artifacts import (
+    PACKAGES,
     artifact_urls,
     package_indexes,
 )
@@ -20,15 +21,13 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.pool impo
     parse_pool,
     pool_addresses,
 )
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules.versions import PACKAGES
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.registry import registry_url
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.values import SiteValues
 
 # A pool is seldom larger; asking for more would only take time.
 MOST_NEIGHBOURS = 64
 # Each node tries the heads and a few nodes after it; together they try every node.
 PEERS_AFTER = 2
-# Docker Hub's images are under one name, its registry's API under another.
-DOCKER_HUB = {"docker.io": "registry-1.docker.io", "index.docker.io": "registry-1.docker.io"}
 # A shorter password is a finding anyway, and hiding it would blot out the whole answer.
 SHORTEST_PASSWORD = 6
 
@@ -71,14 +70,12 @@ class ActionModule(ActionBase):
                 urls.pop("site_helm_version", None)
             found["urls"] |= urls
             found["neighbours"] = _neighbours(site.find("site_floating_pool"))
+        plain = site.find("site_registry_plain_http_enabled") is True
+        found["registry_url"] = registry_url(site.find("site_registry_host"), plain)
         password = site.find("site_registry_password")
-        if isinstance(password, str) and len(password) >= SHORTEST_PASSWORD and "registry" in found["urls"]:
-            username = str(site.find("site_registry_username"))
-            found |= {
-                "registry_url": found["urls"]["registry"],
-                "registry_username": username,
-                "registry_password": password,
-            }
+        if isinstance(password, str) and len(password) >= SHORTEST_PASSWORD:
+            found["registry_username"] = str(site.find("site_registry_username"))
+            found["registry_password"] = password
         return found
 
 
@@ -94,10 +91,6 @@ def _read_cas(paths: Any) -> str:
 
 def _urls(site: SiteValues, host: str) -> dict[str, str]:
     found = {}
-    registry = site.find("site_registry_host")
-    if isinstance(registry, str) and registry and not set(registry) & set("/ @?#"):
-        scheme = "http" if site.find("site_registry_plain_http_enabled") is True else "https"
-        found["registry"] = f"{scheme}://{DOCKER_HUB.get(registry, registry)}/v2/"
     repositories = site.find("site_apt_repositories", host, default=[])
     keys = (
         [entry.get("key_url") for entry in repositories if isinstance(entry, dict)]

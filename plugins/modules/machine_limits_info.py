@@ -108,10 +108,8 @@ mounted_files:
 from dataclasses import asdict
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ironbinder.platform.plugins.module_utils._machine.limits import (
-    MachineLimitsError,
-    read_machine_limits,
-)
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.limits import read_machine_limits
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.proc import MachineError
 
 
 def main() -> None:
@@ -119,7 +117,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec={}, supports_check_mode=True)
     try:
         limits = read_machine_limits()
-    except MachineLimitsError as error:
+    except MachineError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **asdict(limits))
 

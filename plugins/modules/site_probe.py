@@ -36,13 +36,15 @@ options:
     elements: str
     default: []
   urls:
-    description: URLs to read, by a name of your choice.
+    description: URLs to read, by a name of your choice. A few redirects are followed.
     type: dict
     default: {}
   package_indexes:
-    description: URLs of lists of packages, C(Packages.gz) of apt repositories.
+    description:
+      - Lists of packages of apt repositories.
+      - C(list) is the URL of a C(Packages.gz), C(release) that of the repository's C(InRelease).
     type: list
-    elements: str
+    elements: dict
     default: []
   package_names:
     description: Packages to look for in them.
@@ -50,15 +52,17 @@ options:
     elements: str
     default: []
   registry_url:
-    description: The C(/v2/) of the registry to log in to. Empty to log in nowhere.
+    description: The C(/v2/) of the registry. Where it redirects is told, and not followed. Empty to ask none.
     type: str
     default: ""
   registry_username:
-    description: Account at the registry.
+    description: Account to log in with at the registry.
     type: str
     default: ""
   registry_password:
-    description: Its password.
+    description:
+      - Its password. Empty not to log in.
+      - It is told to the registry, or to the token server that the registry names if that speaks TLS or the registry does not.
     type: str
     default: ""
   ca_pem:
@@ -105,15 +109,23 @@ probe:
     docker: {description: "C(socket) and C(engine).", type: dict}
     peers: {description: What came of each connection., type: dict}
     arp: {description: Hardware addresses of those that answered., type: dict}
-    urls: {description: "C(status) and C(seconds), or C(error) and C(detail), for each URL.", type: dict}
-    packages: {description: "Versions of each package, from those lists that could be read.", type: dict}
+    resolver: {description: "C(loopback) and C(usable): the name servers, and whether pods can reach one.", type: dict}
+    urls:
+      description:
+        - C(status) and C(seconds), or C(error) and C(detail), for each URL. C(redirect) where it leads elsewhere.
+        - The registry is there as C(registry), the login as C(registry_login) with C(login), the URL that was told the password.
+      type: dict
+    packages: {description: "Versions of each package, of all lists that could be read.", type: dict}
+    unread_lists:
+      description: URLs of the lists of packages that could not be read, or that no C(InRelease) vouches for.
+      type: list
+      elements: str
     root: {description: Whether this ran as root., type: bool}
     epoch: {description: The machine's time in seconds., type: float}
     asked_epoch: {description: The controller's., type: float}
 """
 
 import os
-import ssl
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -121,44 +133,49 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.probe import MachineProbe
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, HttpTransport
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.probe import (
+    NetworkProbe,
     ask_neighbours,
-    ask_packages,
     ask_peers,
-    ask_registry_login,
-    ask_url,
-    context_for,
 )
 
 
-def trusted(ca_pem: str) -> ssl.SSLContext:
+def transport(ca_pem: str) -> HttpTransport:
     """Trust these CAs, unless they are none; the controller's look reports that."""
     try:
-        return context_for(ca_pem)
-    except (ssl.SSLError, ValueError):
-        return context_for("")
+        return HttpTransport(ca_pem=ca_pem, uses_proxies=True)
+    except HttpFailure:
+        return HttpTransport(uses_proxies=True)
 
 
-def ask_urls(params: dict[str, Any]) -> dict[str, Any]:
-    """Read all URLs at once, and log in to the registry."""
-    context = trusted(params["ca_pem"])
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        jobs = {name: pool.submit(ask_url, str(url), context) for name, url in params["urls"].items()}
-        if params["registry_url"]:
+def ask_servers(params: dict[str, Any]) -> dict[str, Any]:
+    """Read all URLs and lists of packages at once, and log in to the registry."""
+    network = NetworkProbe(transport(params["ca_pem"]))
+    registry, names = params["registry_url"], params["package_names"]
+    with ThreadPoolExecutor(max_workers=12) as pool:
+        urls = {name: pool.submit(network.url, str(url)) for name, url in params["urls"].items()}
+        if registry:
+            urls["registry"] = pool.submit(network.registry, registry)
+        if registry and params["registry_password"]:
             account = (params["registry_username"], params["registry_password"])
-            jobs["registry_login"] = pool.submit(
-                ask_registry_login, params["registry_url"], *account, context
-            )
-        return {name: job.result() for name, job in jobs.items()}
-
-
-def ask_indexes(params: dict[str, Any]) -> dict[str, list[str]]:
-    """Look into all lists of packages at once."""
-    context = trusted(params["ca_pem"])
-    names = params["package_names"]
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        told = pool.map(lambda url: ask_packages(url, names, context), params["package_indexes"])
-        return {name: versions for found in told for name, versions in found.items()}
+            urls["registry_login"] = pool.submit(network.registry_login, registry, *account)
+        lists = [(index, pool.submit(network.packages, index, names)) for index in params["package_indexes"]]
+        packages: dict[str, list[str]] = {}
+        unread = []
+        for index, job in lists:
+            found = job.result()
+            if found is None:
+                unread.append(str(index.get("list")))
+            # What any repository has, apt can install.
+            for name, versions in (found or {}).items():
+                known = packages.setdefault(name, [])
+                known += [version for version in versions if version not in known]
+        return {
+            "urls": {name: job.result() for name, job in urls.items()},
+            "packages": packages,
+            "unread_lists": unread,
+        }
 
 
 def look(params: dict[str, Any]) -> dict[str, Any]:
@@ -167,9 +184,8 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
     machine = MachineProbe(Path("/"), os.uname().release)
     with ThreadPoolExecutor(max_workers=4) as pool:
         peers = pool.submit(ask_peers, params["peers"], params["peer_port"])
-        arp = pool.submit(ask_neighbours, params["neighbours"])
-        urls = pool.submit(ask_urls, params)
-        packages = pool.submit(ask_indexes, params)
+        arp = pool.submit(ask_neighbours, params["neighbours"], machine.neighbours)
+        servers = pool.submit(ask_servers, params)
         return {
             "listening": machine.listening(),
             "swaps": machine.swaps(),
@@ -179,10 +195,10 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
             "disk": machine.disk(),
             "kubernetes": machine.kubernetes(),
             "docker": machine.docker(),
+            "resolver": machine.resolver(),
             "peers": peers.result(),
             "arp": arp.result(),
-            "urls": urls.result(),
-            "packages": packages.result(),
+            **servers.result(),
             "root": os.geteuid() == 0,
             "epoch": epoch,
             "asked_epoch": params["asked_epoch"],
@@ -198,7 +214,7 @@ def main() -> None:
             "peer_port": {"type": "int", "default": 22},
             "neighbours": {"type": "list", "elements": "str", "default": []},
             "urls": {"type": "dict", "default": {}},
-            "package_indexes": {"type": "list", "elements": "str", "default": []},
+            "package_indexes": {"type": "list", "elements": "dict", "default": []},
             "package_names": {"type": "list", "elements": "str", "default": []},
             "registry_url": {"type": "str", "default": ""},
             "registry_username": {"type": "str", "default": ""},

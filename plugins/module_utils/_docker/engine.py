@@ -69,29 +69,39 @@ class DockerEngine:
     def info(self) -> EngineInfo:
         """Ask for the version and the mirrors in effect, which daemon.json alone does not tell."""
         with self._call("GET", "/info") as response:
-            answer = _json(response.read(), "the Docker daemon's answer to /info")
-        index = ((answer.get("RegistryConfig") or {}).get("IndexConfigs") or {}).get("docker.io") or {}
+            body = _expected(response, (200,), "tell about itself (/info)")
+        answer = _json(body, "the Docker daemon's answer to /info")
+        index: Any = answer
+        for key in ("RegistryConfig", "IndexConfigs", "docker.io"):
+            index = (index.get(key) or {}) if isinstance(index, dict) else {}
+        mirrors = index.get("Mirrors") if isinstance(index, dict) else None
         return EngineInfo(
-            answer.get("ServerVersion", ""),
-            tuple(mirror.rstrip("/") for mirror in index.get("Mirrors") or []),
+            str(answer.get("ServerVersion") or ""),
+            tuple(str(mirror).rstrip("/") for mirror in (mirrors if isinstance(mirrors, list) else ())),
         )
 
     def image_id(self, name: str) -> str:
         """Return the id of a local image, empty when there is none of that name."""
         with self._call("GET", f"/images/{name}/json") as response:
-            body = response.read()
-            answer = _json(body, f"the Docker daemon's answer about {name}")
-            return "" if response.status == 404 else str(answer.get("Id", ""))
+            body = _expected(response, (200, 404), f"tell about {name}")
+            if response.status == 404:
+                return ""
+        image_id = _json(body, f"the Docker daemon's answer about {name}").get("Id")
+        # Who takes this for "no such image" would later remove somebody's.
+        if not isinstance(image_id, str) or not image_id:
+            raise DockerEngineError(f"the Docker daemon knows {name} and tells no id of it: {body[:200]!r}")
+        return image_id
 
     def pull(self, name: str) -> str:
         """Pull an image and return the digest that the daemon resolved it to."""
         digest = ""
         with self._call("POST", "/images/create", {"fromImage": name}) as response:
+            if response.status != 200:
+                _expected(response, (200,), f"pull {name}")
             for line in response:
                 event = _json(line, f"the Docker daemon's report on pulling {name}") if line.strip() else {}
-                failure = event.get("error") or (event.get("message") if response.status >= 400 else "")
-                if failure:
-                    raise DockerEngineError(f"the Docker daemon could not pull {name}: {failure}")
+                if event.get("error"):
+                    raise DockerEngineError(f"the Docker daemon could not pull {name}: {event['error']}")
                 status = str(event.get("status", ""))
                 if status.startswith("Digest: "):
                     digest = status[len("Digest: ") :].strip()
@@ -104,18 +114,26 @@ class DockerEngine:
     def remove(self, name: str) -> None:
         """Remove a name, and the image when it was its last. One in use stays: it is somebody's by now."""
         with self._call("DELETE", f"/images/{name}") as response:
-            body = response.read()
-            if response.status not in (200, 404, 409):
-                raise DockerEngineError(f"the Docker daemon could not remove {name}: {body.decode()}")
+            _expected(response, (200, 404, 409), f"remove {name}")
 
     def tag(self, image_id: str, repository: str, tag: str) -> None:
         """Give a local image a name."""
         with self._call("POST", f"/images/{image_id}/tag", {"repo": repository, "tag": tag}) as response:
-            body = response.read()
-            if response.status != 201:
-                raise DockerEngineError(
-                    f"the Docker daemon could not tag {repository}:{tag}: {body.decode()}"
-                )
+            _expected(response, (201,), f"tag {repository}:{tag}")
+
+
+def _expected(response: http.client.HTTPResponse, statuses: Sequence[int], what: str) -> bytes:
+    """Read the answer; one with another status is an error in the daemon's own words."""
+    body = response.read()
+    if response.status in statuses:
+        return body
+    try:
+        said = json.loads(body)["message"]
+    except (ValueError, KeyError, TypeError):  # something before the daemon, or in its place
+        said = body[:200].decode(errors="replace")
+    raise DockerEngineError(
+        f"the Docker daemon could not {what}: {said} (HTTP {response.status}). See `journalctl -u docker`"
+    )
 
 
 def _json(body: bytes, what: str) -> dict[str, Any]:

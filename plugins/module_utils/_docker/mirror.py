@@ -5,20 +5,21 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
-import ssl
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Optional
 from urllib.parse import urlsplit
 
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock, SystemClock
 from ansible_collections.ironbinder.platform.plugins.module_utils._docker.engine import (
     DockerEngine,
     EngineInfo,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._docker.hub import HUB_API, HUB_NAMES
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import (
+    HttpFailure,
+    HttpTransport,
 )
 
 __all__ = [
@@ -37,6 +38,9 @@ MANIFEST_TYPES = (
     "application/vnd.docker.distribution.manifest.list.v2+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 )
+# https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests
+MANIFEST_BYTES = 4 << 20
+MOST_REDIRECTS = 5
 
 
 class DockerMirrorError(RuntimeError):
@@ -79,7 +83,7 @@ def parse_image(text: str) -> Image:
     name, _, digest = text.partition("@")
     head, slash, rest = name.partition("/")
     if slash and ("." in head or ":" in head or head == "localhost"):
-        if head not in ("docker.io", "index.docker.io", "registry-1.docker.io"):
+        if head not in (*HUB_NAMES, HUB_API):
             raise DockerMirrorError(
                 f"image {text} is on {head}, but Docker asks its mirrors for Docker Hub's images alone: "
                 "name one of docker.io"
@@ -111,38 +115,36 @@ def manifest_digest(
         DockerMirrorError: unreachable, untrusted, not a registry, or without the image.
     """
     url = f"{_same(mirror)}/v2/{image.repository}/manifests/{image.reference}"
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise DockerMirrorError(f"mirror {mirror} is no http:// or https:// URL")
+    accept = {"Accept": ", ".join(MANIFEST_TYPES)}
     try:
-        context = ssl.create_default_context()
-        if ca_file:
-            context.load_verify_locations(ca_file)
-        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
-        for method in ("HEAD", "GET"):
-            request = urllib.request.Request(
-                url, method=method, headers={"Accept": ", ".join(MANIFEST_TYPES)}
+        transport = HttpTransport([ca_file] if ca_file else [], uses_proxies=True)
+        # No account is sent, so following redirects as the daemon does harms nobody.
+        reply = transport.request(
+            "HEAD", url, accept, timeout_seconds, limit_bytes=MANIFEST_BYTES, redirects=MOST_REDIRECTS
+        )
+        if reply.status == 200 and "docker-content-digest" not in reply.headers:
+            reply = transport.request(
+                "GET", url, accept, timeout_seconds, limit_bytes=MANIFEST_BYTES, redirects=MOST_REDIRECTS
             )
-            with opener.open(request, timeout=timeout_seconds) as response:
-                digest = response.headers.get("Docker-Content-Digest")
-                body = response.read()
-            if digest:
-                return str(digest)
-        # A registry need not send the digest: it is that of the manifest's bytes.
-        return f"sha256:{hashlib.sha256(body).hexdigest()}"
-    except urllib.error.HTTPError as error:
+    except HttpFailure as error:
+        raise DockerMirrorError(
+            f"mirror {mirror} cannot be reached from this machine ({url}): {error}. Check its address, "
+            "that it runs, and that its certificate is of a CA this machine trusts"
+        ) from error
+    if reply.status != 200:
         hints = {
             401: "it asks for an account, which Docker never sends to a mirror",
             404: f"it does not serve {image.repository}:{image.reference}; add the image, or probe with another",
         }
+        hint = hints.get(reply.status, "a registry answers 200 here; see its log")
+        raise DockerMirrorError(f"mirror {mirror} answered {reply.status} to {url}: {hint}")
+    digest = reply.headers.get("docker-content-digest", "")
+    if reply.truncated and not digest:
         raise DockerMirrorError(
-            f"mirror {mirror} answered {error.code} to {url}: {hints.get(error.code, error.reason)}"
-        ) from error
-    except (OSError, http.client.HTTPException) as error:
-        reason = error.reason if isinstance(error, urllib.error.URLError) else error
-        raise DockerMirrorError(
-            f"mirror {mirror} cannot be reached from this machine ({url}): {reason}. Check its address, "
-            "that it runs, and that its certificate is of a CA this machine trusts"
-        ) from error
+            f"mirror {mirror} sent more than a manifest can be ({url}): is it a registry?"
+        )
+    # A registry need not send the digest: it is that of the manifest's bytes.
+    return digest or f"sha256:{hashlib.sha256(reply.body).hexdigest()}"
 
 
 @contextmanager
@@ -167,7 +169,7 @@ def prove_pulls(
     image: Image,
     mirrors: Sequence[str],
     digest_at: Callable[[str, Image], str],
-    clock: Callable[[], float] = time.monotonic,
+    clock: Optional[Clock] = None,
 ) -> list[Pull]:
     """Let the daemon pull an image from every mirror, and then from Docker Hub by way of them.
 
@@ -178,6 +180,7 @@ def prove_pulls(
     Args:
         mirrors: in the daemon's order, may be empty.
         digest_at: tells what a mirror serves, without Docker: `manifest_digest`.
+        clock: time.
 
     Returns:
         One Pull for each https:// mirror, then the one for Docker Hub. No image is left behind.
@@ -186,13 +189,14 @@ def prove_pulls(
         DockerEngineError: a pull failed.
         DockerMirrorError: a mirror fails, or a pull brought another digest than the mirror serves.
     """
+    time = clock or SystemClock()
     wanted = {mirror: digest_at(mirror, image) for mirror in mirrors}
     sources = [(mirror, urlsplit(mirror).netloc, wanted[mirror]) for mirror in mirrors]
     sources = [source for source in sources if source[0].startswith("https://")]
     sources.append(("docker.io", "docker.io", wanted[mirrors[0]] if mirrors else ""))
     pulls = []
     for source, registry, digest in sources:
-        started = clock()
+        started = time.now()
         with _left_as_found(engine, image, registry) as name:
             found = engine.pull(name)
         if digest and found != digest:
@@ -202,5 +206,5 @@ def prove_pulls(
                 "the daemon went past the mirror. See `journalctl -u docker` for the reason, often a "
                 "certificate: its CA belongs into /etc/docker/certs.d/<mirror's host>/ca.crt"
             )
-        pulls.append(Pull(source, name, found, round(clock() - started, 3)))
+        pulls.append(Pull(source, name, found, round(time.now() - started, 3)))
     return pulls

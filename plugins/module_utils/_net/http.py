@@ -1,8 +1,8 @@
 # Copyright: Ironbinder maintainers
 # BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
-"""HTTP as the verifier needs it: exact headers, no redirects, a stream with a time limit for each read.
+"""The one HTTP client: exact headers, no redirects unless asked for, and an end to every wait.
 
-Proxies of the environment are not used: the verifier looks at the site as its users' browsers do.
+Proxies of the environment are used only where asked for: the verifier looks at the site as its users' browsers do.
 """
 
 from __future__ import annotations
@@ -10,11 +10,30 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Union
-from urllib.parse import urlsplit
+from typing import Any, Optional, Protocol
+from urllib.parse import SplitResult, urlsplit
+
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock, SystemClock
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.failure import HttpFailure, failure_of
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.proxies import (
+    Proxy,
+    proxy_for,
+    tunnel,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.sockets import (
+    Patience,
+    TimedSocket,
+    connect,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.tls import TlsError, trusting
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.urls import (
+    PORTS,
+    is_under,
+    redirected,
+    shown,
+)
 
 __all__ = ["HttpFailure", "HttpStream", "HttpTransport", "Reply", "Stream", "Transport", "is_under"]
 
@@ -22,33 +41,27 @@ CONNECT_SECONDS = 15.0
 READ_BYTES = 65536
 # Enough of a page to tell what it is.
 PAGE_BYTES = 1 << 20
-
-
-class HttpFailure(Exception):
-    """No answer, or half of one.
-
-    `kind` is `unreachable` (no connection), `tls`, `silence` (the time limit of a read passed),
-    `closed` (the other side hung up) or `request` (what was asked cannot be sent).
-    """
-
-    def __init__(self, kind: str, text: str) -> None:
-        super().__init__(text)
-        self.kind = kind
+REDIRECTS = (301, 302, 303, 307, 308)
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A whole answer; names of headers are in lower case."""
+    """A whole answer; names of headers are in lower case.
+
+    `truncated` tells that there was more than `body`, and `url` who answered, after redirects.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    truncated: bool = False
+    url: str = ""
 
     def json(self) -> Any:
         """Return the body's value, or None where it is not JSON."""
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
     @property
@@ -80,78 +93,49 @@ class Transport(Protocol):
         """Send a request and return the whole answer. Raises HttpFailure."""
 
 
-def is_under(url: str, parent: str) -> bool:
-    """Whether `url` is at or below `parent`: same scheme, host, port and path."""
-    ports = {"http": 80, "https": 443}
-    child, base = urlsplit(url), urlsplit(parent)
-    return (child.scheme, child.hostname, child.port or ports.get(child.scheme)) == (
-        base.scheme,
-        base.hostname,
-        base.port or ports.get(base.scheme),
-    ) and child.path.startswith(base.path.rstrip("/") + "/")
+class _Connection(http.client.HTTPConnection):
+    """HTTP over a connection that is already there."""
+
+    def __init__(self, parts: SplitResult, sock: TimedSocket) -> None:
+        self.default_port = PORTS[parts.scheme]  # which is not written into the header Host
+        # Without a port http.client would look for one in an IPv6 address.
+        super().__init__(parts.hostname or "", parts.port or self.default_port)
+        self.sock: Any = sock
 
 
 class HttpStream:
     """An answer read from a socket, see `Stream`."""
 
-    def __init__(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> None:
-        self._connection = connection
-        self._socket = connection.sock
+    def __init__(self, sock: TimedSocket, patience: Patience, response: http.client.HTTPResponse) -> None:
+        self._socket = sock
+        self._patience = patience
         self._response = response
+        # Python 3.9 does not count by itself what was read.
+        self._left: Optional[int] = response.length
         self.status = response.status
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.getheaders()}
 
-    @classmethod
-    def start(
-        cls,
-        connection: http.client.HTTPConnection,
-        method: str,
-        target: str,
-        headers: Mapping[str, str],
-        timeout_seconds: float,
-    ) -> HttpStream:
-        """Connect, send and wait for the headers."""
-        try:
-            connection.connect()
-        except (TimeoutError, socket.timeout) as error:
-            raise HttpFailure("unreachable", f"no connection within {connection.timeout:.0f} s") from error
-        except Exception as error:
-            raise _failure(error, timeout_seconds) from error
-        try:
-            connection.sock.settimeout(timeout_seconds)
-            connection.request(method, target, headers=dict(headers))
-            # http.client forgets the socket of an answer that ends with its connection, so keep it here.
-            sock = connection.sock
-            response = connection.getresponse()
-            connection.sock = sock
-            return cls(connection, response)
-        except Exception as error:
-            connection.close()
-            raise _failure(error, timeout_seconds) from error
-
     def read(self, timeout_seconds: float) -> bytes:
         """Return what has arrived, b"" at the end. Raises HttpFailure."""
+        if self._left == 0:
+            return b""
         try:
-            self._socket.settimeout(max(timeout_seconds, 0.001))
-            return self._response.read1(READ_BYTES)
+            self._patience.silence_seconds = timeout_seconds
+            piece = self._response.read1(min(READ_BYTES, self._left or READ_BYTES))
+        except HttpFailure:
+            raise
         except Exception as error:
-            raise _failure(error, timeout_seconds) from error
-
-    def read_all(self, timeout_seconds: float) -> bytes:
-        """Return at most a page's worth of the rest."""
-        body = b""
-        while len(body) < PAGE_BYTES:
-            piece = self.read(timeout_seconds)
-            if not piece:
-                break
-            body += piece
-        return body
+            raise failure_of(error, timeout_seconds) from error
+        if self._left is not None:
+            self._left -= len(piece)
+            if self._left and not piece:
+                raise HttpFailure("closed", f"the connection was closed {self._left} bytes before the end")
+        return piece
 
     def close(self) -> None:
         """Hang up."""
         self._response.close()
-        self._connection.close()
-        self._socket.close()
+        self._socket.hang_up()
 
 
 class HttpTransport:
@@ -160,66 +144,141 @@ class HttpTransport:
     Args:
         ca_files: PEM files to trust besides the system's CAs.
         validate_certs: False trusts anybody.
+        ca_pem: certificates to trust, as text.
+        uses_proxies: whether to go through the proxies that the environment names.
+        clock: time.
 
     Raises:
-        HttpFailure: a CA file cannot be read.
+        HttpFailure: a CA file cannot be used.
     """
 
-    def __init__(self, ca_files: Sequence[str] = (), validate_certs: bool = True) -> None:
-        self._context = ssl.create_default_context()
-        if not validate_certs:
-            self._context.check_hostname = False
-            self._context.verify_mode = ssl.CERT_NONE
-        for path in ca_files:
-            try:
-                self._context.load_verify_locations(cafile=path)
-            except (OSError, ssl.SSLError) as error:
-                raise HttpFailure("request", f"the CA file {path} cannot be used: {error}") from error
+    def __init__(
+        self,
+        ca_files: Sequence[str] = (),
+        validate_certs: bool = True,
+        *,
+        ca_pem: str = "",
+        uses_proxies: bool = False,
+        clock: Optional[Clock] = None,
+    ) -> None:
+        try:
+            self._context = trusting(ca_files, ca_pem, validate_certs)
+        except TlsError as error:
+            raise HttpFailure("request", str(error)) from error
+        self._uses_proxies = uses_proxies
+        self._clock = clock or SystemClock()
 
     def open(self, url: str, headers: Mapping[str, str], timeout_seconds: float) -> HttpStream:
         """Send a GET and return as soon as the headers of the answer are here. Raises HttpFailure."""
-        return self._start("GET", url, headers, timeout_seconds)
+        patience = Patience(self._clock, timeout_seconds, CONNECT_SECONDS + timeout_seconds)
+        stream = self._start("GET", url, headers, patience)
+        patience.whole_seconds = None  # a stream ends when it ends
+        return stream
 
-    def request(self, method: str, url: str, headers: Mapping[str, str], timeout_seconds: float) -> Reply:
-        """Send a request and return the whole answer, a megabyte of it at most. Raises HttpFailure."""
-        stream = self._start(method, url, headers, timeout_seconds)
+    def request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        timeout_seconds: float,
+        *,
+        limit_bytes: int = PAGE_BYTES,
+        deadline_seconds: Optional[float] = None,
+        redirects: int = 0,
+    ) -> Reply:
+        """Send a request and return the whole answer.
+
+        Args:
+            timeout_seconds: longest silence.
+            limit_bytes: how much of the body is read.
+            deadline_seconds: the longest that everything may take, redirects included, the look-up of
+                names excluded. Without it, five times the longest silence.
+            redirects: how many are followed, of a GET or HEAD. None by default: the answer is then the
+                3xx itself. From https to http none is, and another server is told no credential.
+
+        Raises:
+            HttpFailure: see there.
+        """
+        if redirects and method not in ("GET", "HEAD"):
+            raise ValueError(f"a {method} is not to be repeated elsewhere")
+        patience = Patience(self._clock, timeout_seconds, deadline_seconds or 5 * timeout_seconds)
+        for _hop in range(redirects + 1):
+            reply = self._ask(method, url, headers, patience, limit_bytes)
+            target = reply.headers.get("location", "") if reply.status in REDIRECTS else ""
+            if not redirects or not target:
+                return reply
+            url, headers = redirected(url, target, headers)
+        raise HttpFailure("redirect", f"redirects more than {redirects} times, at last to {shown(url)}")
+
+    def _ask(
+        self, method: str, url: str, headers: Mapping[str, str], patience: Patience, limit_bytes: int
+    ) -> Reply:
+        stream = self._start(method, url, headers, patience)
         try:
+            body = b""
             # After 101 the connection speaks another protocol.
-            body = b"" if stream.status == 101 else stream.read_all(timeout_seconds)
-            return Reply(stream.status, stream.headers, body)
+            while stream.status != 101 and len(body) <= limit_bytes:
+                piece = stream.read(patience.silence_seconds)
+                if not piece:
+                    break
+                body += piece
+            return Reply(stream.status, stream.headers, body[:limit_bytes], len(body) > limit_bytes, url)
         finally:
             stream.close()
 
-    def _start(self, method: str, url: str, headers: Mapping[str, str], timeout_seconds: float) -> HttpStream:
+    def _start(self, method: str, url: str, headers: Mapping[str, str], patience: Patience) -> HttpStream:
+        """Connect, send and wait for the headers."""
         try:
             parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
+            host, _port = parts.hostname, parts.port
         except ValueError as error:
             raise HttpFailure("request", f"{url!r} is not a URL: {error}") from error
-        if parts.scheme not in ("http", "https") or not host:
+        if parts.scheme not in PORTS or not host:
             raise HttpFailure("request", f"{url!r} is not an http:// or https:// URL")
-        connection: Union[http.client.HTTPConnection, None] = None
-        if parts.scheme == "https":
-            connection = http.client.HTTPSConnection(
-                host, port, timeout=CONNECT_SECONDS, context=self._context
-            )
-        else:
-            connection = http.client.HTTPConnection(host, port, timeout=CONNECT_SECONDS)
+        proxy = proxy_for(parts) if self._uses_proxies else None
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        return HttpStream.start(connection, method, target, headers, timeout_seconds)
+        if proxy and parts.scheme == "http":
+            target = f"http://{parts.netloc.rpartition('@')[2]}{target}"
+            headers = {**headers, **proxy.headers}
+        timed = TimedSocket(self._connect(parts, proxy, patience), patience)
+        try:
+            connection = _Connection(parts, timed)
+            connection.request(method, target, headers=dict(headers))
+            return HttpStream(timed, patience, connection.getresponse())
+        except Exception as error:
+            timed.hang_up()
+            if isinstance(error, HttpFailure):
+                raise
+            raise failure_of(error, patience.silence_seconds) from error
+
+    def _connect(self, parts: SplitResult, proxy: Optional[Proxy], patience: Patience) -> socket.socket:
+        """Connect, through the proxy's tunnel where there is one, and speak TLS."""
+        host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
+        limit = min(CONNECT_SECONDS, patience.silence_seconds)
+        sock: Optional[socket.socket] = None
+        try:
+            sock = connect(proxy.host if proxy else host, proxy.port if proxy else port, patience, limit)
+            if proxy and parts.scheme == "https":
+                tunnel(TimedSocket(sock, patience), proxy, host, port)
+                proxy = None  # what fails from here on is not its fault
+            if parts.scheme == "https":
+                sock.settimeout(min(limit, patience.seconds()))
+                return self._context.wrap_socket(sock, server_hostname=host)
+            return sock
+        except Exception as error:
+            if sock:
+                sock.close()
+            if isinstance(error, HttpFailure):
+                raise
+            raise _unconnected(error, limit, proxy) from error
 
 
-def _failure(error: Exception, timeout_seconds: float) -> HttpFailure:
-    """Sort an error of the standard library; order matters, most of them are OSErrors."""
-    if isinstance(error, ssl.SSLError):
-        return HttpFailure("tls", getattr(error, "verify_message", "") or str(error))
-    # socket.timeout is an OSError of its own before Python 3.10.
+def _unconnected(error: Exception, limit_seconds: float, proxy: Optional[Proxy]) -> HttpFailure:
+    """Say why there is no connection, and whose fault that is."""
     if isinstance(error, (TimeoutError, socket.timeout)):
-        return HttpFailure("silence", f"nothing arrived for {timeout_seconds:.0f} s")
-    if isinstance(error, (http.client.InvalidURL, ValueError)):
-        return HttpFailure("request", str(error))
-    if isinstance(error, (http.client.HTTPException, ConnectionResetError, BrokenPipeError)):
-        return HttpFailure("closed", f"the connection was closed early ({type(error).__name__})")
-    if isinstance(error, OSError):
-        return HttpFailure("unreachable", str(error.strerror or error))
-    raise error
+        failure = HttpFailure("unreachable", f"no connection within {limit_seconds:.0f} s")
+    else:
+        failure = failure_of(error, limit_seconds)
+    if proxy and failure.kind != "request":
+        return HttpFailure("proxy", f"{proxy}: {failure}")
+    return failure

@@ -7,51 +7,43 @@ from __future__ import annotations
 import base64
 import errno
 import gzip
-import http.client
+import io
 import re
 import socket
 import ssl
-import time
-import urllib.error
 import urllib.parse
-import urllib.request
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
-__all__ = [
-    "ask_neighbours",
-    "ask_packages",
-    "ask_peers",
-    "ask_registry_login",
-    "ask_url",
-    "context_for",
-    "neighbours",
-    "package_versions",
-]
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock, SystemClock
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import (
+    HttpFailure,
+    HttpTransport,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.urls import shown
+
+__all__ = ["NetworkProbe", "ask_neighbours", "ask_peers", "package_versions"]
 
 TIMEOUT_SECONDS = 4.0
+# Of a list of packages over a slow line.
+LIST_SECONDS = 30.0
 PEER_SECONDS = 1.5
+# As apt and Helm follow them; a registry's are never followed.
+MOST_REDIRECTS = 5
 # A longer list is cut, cannot be unpacked, and leaves the last word to apt.
 INDEX_BYTES = 4_000_000
+UNPACKED_BYTES = 40_000_000
 # A neighbour answers ARP within milliseconds; a silent address costs this once for all of them.
 ARP_SECONDS = 0.6
-# An entry of the kernel's table that has an answer, include/uapi/linux/if_arp.h.
-ATF_COM = 0x2
 NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH)
-
-
-def context_for(ca_pem: str) -> ssl.SSLContext:
-    """A context that trusts the machine's CAs and those in `ca_pem`."""
-    context = ssl.create_default_context()
-    if ca_pem.strip():
-        context.load_verify_locations(cadata=ca_pem)
-    return context
+AGENT = {"User-Agent": "ironbinder-site-probe"}
 
 
 def _ask_peer(address: str, port: int, connect: Callable[..., Any]) -> str:
+    if not 0 < port < 65536:  # getaddrinfo takes any number, and only its last bits
+        return f"other: {port} is no port"
     try:
         connect((address, port), timeout=PEER_SECONDS).close()
     except ConnectionRefusedError:
@@ -60,6 +52,8 @@ def _ask_peer(address: str, port: int, connect: Callable[..., Any]) -> str:
         return "timeout"
     except OSError as error:
         return f"unreachable: {error.strerror or error}" if error.errno in NO_ROUTE else f"other: {error}"
+    except (ValueError, TypeError) as error:  # what cannot be a name, such as one with a NUL
+        return f"other: {error}"
     return "reachable"
 
 
@@ -73,20 +67,16 @@ def ask_peers(
         return dict(zip(addresses, pool.map(lambda address: _ask_peer(address, port, connect), addresses)))
 
 
-def neighbours(table: str) -> dict[str, str]:
-    """Read /proc/net/arp: {address: hardware address} of complete entries."""
-    found = {}
-    for line in table.splitlines()[1:]:
-        parts = line.split()
-        if len(parts) >= 4 and int(parts[2], 16) & ATF_COM and parts[3] != "00:00:00:00:00:00":
-            found[parts[0]] = parts[3]
-    return found
-
-
 def ask_neighbours(
-    addresses: Sequence[str], table: Path = Path("/proc/net/arp"), wait: Callable[[float], None] = time.sleep
+    addresses: Sequence[str], table: Callable[[], Mapping[str, str]], clock: Optional[Clock] = None
 ) -> dict[str, str]:
-    """Make the kernel ask for each address, and give the hardware addresses of those that answer."""
+    """Make the kernel ask for each address, and give the hardware addresses of those that answer.
+
+    Args:
+        addresses: IPv4 addresses; others have no neighbour.
+        table: gives the kernel's table of neighbours, {address: hardware address}.
+        clock: time.
+    """
     if not addresses:
         return {}
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
@@ -94,78 +84,26 @@ def ask_neighbours(
         for address in addresses:
             try:
                 sender.sendto(b"", (address, 9))  # discard; the kernel has to ask by ARP first
-            except OSError:  # no route: then nobody there is a neighbour
+            except (OSError, ValueError, TypeError):  # no route, or no address: nobody there is a neighbour
                 continue
-    wait(ARP_SECONDS)
-    found = neighbours(table.read_text())
+    (clock or SystemClock()).sleep(ARP_SECONDS)
+    found = table()
     return {address: found[address] for address in addresses if address in found}
 
 
-def _kind(error: BaseException) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return "untrusted"
-    if isinstance(error, ssl.SSLError):
-        return "not-tls" if "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER" in str(error) else "other"
-    if isinstance(error, socket.gaierror):
+def _kind(failure: HttpFailure) -> str:
+    cause = failure.__cause__
+    if failure.kind == "silence" or isinstance(cause, (TimeoutError, socket.timeout)):
+        return "timeout"
+    if failure.kind == "tls":
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return "untrusted"
+        return "not-tls" if "WRONG_VERSION_NUMBER" in str(cause) or "RECORD_LAYER" in str(cause) else "other"
+    if failure.kind == "unreachable" and isinstance(cause, socket.gaierror):
         return "resolve"
-    if isinstance(error, ConnectionRefusedError):
-        return "refused"
-    return "timeout" if isinstance(error, (socket.timeout, TimeoutError)) else "other"
-
-
-def ask_url(url: str, context: ssl.SSLContext, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """GET a URL without following what it says.
-
-    Returns:
-        `url`, `seconds`, and either `status` with `challenge` (WWW-Authenticate), or `error`
-        (resolve, refused, timeout, untrusted, not-tls, other) with `detail`.
-    """
-    started = time.monotonic()
-    told: dict[str, Any] = {"url": url}
-    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
-    try:
-        request = urllib.request.Request(
-            url, headers={"User-Agent": "ironbinder-site-probe", **(headers or {})}
-        )
-        with opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
-            told["status"] = answer.status
-    except urllib.error.HTTPError as error:
-        told["status"], told["challenge"] = error.code, error.headers.get("WWW-Authenticate") or ""
-    except urllib.error.URLError as error:
-        reason = error.reason if isinstance(error.reason, BaseException) else error
-        told["error"], told["detail"] = _kind(reason), str(reason)
-    except (OSError, ValueError) as error:
-        told["error"], told["detail"] = _kind(error), str(error)
-    except (
-        Exception
-    ) as error:  # http.client's own, such as BadStatusLine from something that is no web server
-        told["error"], told["detail"] = "other", f"{type(error).__name__}: {error}"
-    told["seconds"] = round(time.monotonic() - started, 3)
-    return told
-
-
-def ask_registry_login(url: str, username: str, password: str, context: ssl.SSLContext) -> dict[str, Any]:
-    """Log in to the registry whose `/v2/` is `url`, by Basic or by token, as `docker login` does.
-
-    Source: https://distribution.github.io/distribution/spec/auth/token/
-    """
-    first = ask_url(url, context)
-    if first.get("status") != 401:
-        return first
-    pair = base64.b64encode(f"{username}:{password}".encode()).decode()
-    basic = {"Authorization": f"Basic {pair}"}
-    challenge = str(first.get("challenge") or "")
-    if challenge.lower().startswith("bearer"):
-        fields = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
-        query = {"service": fields.get("service", ""), "account": username}
-        realm = fields.get("realm", "")
-        # A password goes where the registry sends it, but never from TLS to plain HTTP.
-        if not realm.startswith("https://") and not url.startswith("http://"):
-            return {"url": url, "error": "other", "detail": "its token server does not speak TLS"}
-        answer = ask_url(f"{realm}?{urllib.parse.urlencode(query)}", context, basic)
-    else:
-        answer = ask_url(url, context, basic)
-    return {**answer, "url": url}
+    return (
+        "refused" if failure.kind == "unreachable" and isinstance(cause, ConnectionRefusedError) else "other"
+    )
 
 
 def package_versions(index: str, names: Sequence[str]) -> dict[str, list[str]]:
@@ -178,13 +116,105 @@ def package_versions(index: str, names: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
-def ask_packages(url: str, names: Sequence[str], context: ssl.SSLContext) -> dict[str, list[str]]:
-    """Read the list of packages at `url`, compressed by gzip; {} where it cannot be read, as apt may have a proxy."""
-    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
-    try:
-        request = urllib.request.Request(url, headers={"User-Agent": "ironbinder-site-probe"})
-        with opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
-            text = gzip.decompress(answer.read(INDEX_BYTES)).decode(errors="replace")
-    except (OSError, ValueError, EOFError, zlib.error, http.client.HTTPException):
-        return {}
-    return package_versions(text, names)
+class NetworkProbe:
+    """Asks servers, and changes nothing there.
+
+    Args:
+        transport: the connection to them.
+        clock: time.
+    """
+
+    def __init__(self, transport: HttpTransport, clock: Optional[Clock] = None) -> None:
+        self._transport = transport
+        self._clock = clock or SystemClock()
+
+    def url(
+        self, url: str, headers: Optional[Mapping[str, str]] = None, redirects: int = MOST_REDIRECTS
+    ) -> dict[str, Any]:
+        """GET a URL.
+
+        Returns:
+            `url`, `seconds`, and either `status` with `challenge` (WWW-Authenticate) and, where it is
+            3xx, `redirect` (where it leads, without query), or `error` (resolve, refused, timeout,
+            untrusted, not-tls, other) with `detail`.
+        """
+        started = self._clock.now()
+        told: dict[str, Any] = {"url": url}
+        try:
+            reply = self._transport.request(
+                "GET", url, {**AGENT, **(headers or {})}, TIMEOUT_SECONDS, redirects=redirects
+            )
+        except HttpFailure as failure:
+            told["error"], told["detail"] = _kind(failure), str(failure)
+        else:
+            told["status"] = reply.status
+            if reply.status >= 300:
+                told["challenge"] = reply.headers.get("www-authenticate", "")
+            if 300 <= reply.status < 400:
+                told["redirect"] = shown(reply.headers.get("location", ""), url)
+        told["seconds"] = round(self._clock.now() - started, 3)
+        return told
+
+    def registry(self, url: str) -> dict[str, Any]:
+        """GET a registry's `/v2/`, and do not follow where it redirects: no password may go there later."""
+        return self.url(url, redirects=0)
+
+    def registry_login(self, url: str, username: str, password: str) -> dict[str, Any]:
+        """Log in to the registry whose `/v2/` is `url`, by Basic or by token, as `docker login` does.
+
+        Returns:
+            As `url`, and `login`: the URL that was told the password, `` where none was.
+
+        Source: https://distribution.github.io/distribution/spec/auth/token/
+        """
+        first = self.registry(url)
+        if first.get("status") != 401:
+            return {**first, "login": ""}
+        pair = base64.b64encode(f"{username}:{password}".encode()).decode()
+        target, challenge = url, str(first.get("challenge") or "")
+        if challenge.lower().startswith("bearer"):
+            fields = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
+            query = urllib.parse.urlencode({"service": fields.get("service", ""), "account": username})
+            realm = fields.get("realm", "")
+            # A password goes where the registry sends it, but never from TLS to plain HTTP.
+            if not realm.startswith("https://") and not url.startswith("http://"):
+                detail = f"its token server {shown(realm)} does not speak TLS, so no password is sent there"
+                return {"url": url, "login": shown(realm), "error": "other", "detail": detail}
+            target = f"{realm}{'&' if '?' in realm else '?'}{query}"
+        answer = self.url(target, {"Authorization": f"Basic {pair}"}, redirects=0)
+        return {**answer, "url": url, "login": shown(target)}
+
+    def packages(self, index: Mapping[str, str], names: Sequence[str]) -> Optional[dict[str, list[str]]]:
+        """Read a repository's list of packages.
+
+        Args:
+            index: `list`, the URL of the list, compressed by gzip, and `release`, that of the signed
+                InRelease that makes apt trust it.
+            names: packages to look for.
+
+        Returns:
+            {name: versions}; None where apt may see something else, because there is no InRelease, or
+            because the list cannot be had or read: apt may have a proxy of its own.
+        """
+        try:
+            release = self._get(index["release"], 1)
+            reply = self._get(index["list"], INDEX_BYTES)
+            if release.status != 200 or reply.status != 200 or reply.truncated or not reply.body:
+                return None
+            unpacked = gzip.GzipFile(fileobj=io.BytesIO(reply.body)).read(UNPACKED_BYTES + 1)
+        except (HttpFailure, KeyError, OSError, EOFError, zlib.error):
+            return None
+        if len(unpacked) > UNPACKED_BYTES:
+            return None
+        return package_versions(unpacked.decode(errors="replace"), names)
+
+    def _get(self, url: str, limit_bytes: int) -> Any:
+        return self._transport.request(
+            "GET",
+            url,
+            AGENT,
+            TIMEOUT_SECONDS,
+            limit_bytes=limit_bytes,
+            deadline_seconds=LIST_SECONDS,
+            redirects=MOST_REDIRECTS,
+        )

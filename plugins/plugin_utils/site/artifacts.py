@@ -50,12 +50,15 @@ def artifact_urls(text: Callable[[str], str], machine: str) -> dict[str, str]:
     return {name: url for name, url in found.items() if url.startswith(("http://", "https://"))}
 
 
-def package_indexes(repositories: Iterable[Any], machine: str) -> list[str]:
-    """Give the URLs of the lists of packages of apt repositories.
+def package_indexes(repositories: Iterable[Any], machine: str) -> list[dict[str, str]]:
+    """Give the lists of packages of apt repositories, and the releases that vouch for them.
 
     Args:
         repositories: {uri, suite, components}, as in `site_apt_repositories`; others are passed over.
         machine: architecture, such as x86_64.
+
+    Returns:
+        For each list `list`, the URL of its Packages.gz, and `release`, that of the repository's InRelease.
 
     Source: https://wiki.debian.org/DebianRepository/Format.
     """
@@ -69,10 +72,15 @@ def package_indexes(repositories: Iterable[Any], machine: str) -> list[str]:
         if not uri.startswith(("http://", "https://")) or not suite:
             continue
         if suite.endswith("/"):
-            found.append(f"{uri}/{suite.lstrip('/')}Packages.gz")
+            place = f"{uri}/{suite.lstrip('/')}"
+            found.append({"list": f"{place}Packages.gz", "release": f"{place}InRelease"})
         elif architecture and isinstance(components, list):
+            place = f"{uri}/dists/{suite}"
             found += [
-                f"{uri}/dists/{suite}/{component}/binary-{architecture}/Packages.gz"
+                {
+                    "list": f"{place}/{component}/binary-{architecture}/Packages.gz",
+                    "release": f"{place}/InRelease",
+                }
                 for component in components
             ]
     return found

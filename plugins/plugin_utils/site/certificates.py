@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-import ssl
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.tls import trusting
 
 try:
     from cryptography import x509
@@ -21,6 +22,8 @@ except ImportError:  # the rule tls-library-missing reports it
 
 __all__ = ["HAS_CRYPTOGRAPHY", "describe_ca", "describe_pair"]
 
+# A bundle of all roots there are has a quarter of this.
+MOST_BYTES = 1_000_000
 # A chain of more certificates than this is a loop.
 LONGEST_CHAIN = 10
 
@@ -31,9 +34,19 @@ class _PemError(ValueError):
 
 def _read(path: str) -> bytes:
     try:
-        return Path(path).expanduser().read_bytes()
+        place = Path(path).expanduser()
+        # What never ends, such as a pipe, is not waited for.
+        if place.exists() and not place.is_file():
+            raise _PemError(f"{path} is no file")
+        with place.open("rb") as stream:
+            text = stream.read(MOST_BYTES + 1)
     except OSError as error:
         raise _PemError(f"{path}: {error.strerror or error}") from error
+    except (RuntimeError, ValueError) as error:  # a home that nobody has, a NUL in the path
+        raise _PemError(f"{path!r} is no path: {error}") from error
+    if len(text) > MOST_BYTES:
+        raise _PemError(f"{path} is too long to be PEM")
+    return text
 
 
 def _certificates(path: str) -> list[x509.Certificate]:
@@ -73,11 +86,13 @@ def _known_issuers(ca_files: Sequence[str]) -> list[x509.Certificate]:
             continue
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about serial numbers of old roots, which nobody here can change
-        for encoded in ssl.create_default_context().get_ca_certs(binary_form=True):
+        for encoded in trusting().get_ca_certs(binary_form=True):
             try:
-                found.append(x509.load_der_x509_certificate(encoded))
+                root = x509.load_der_x509_certificate(encoded)
+                _ = root.subject  # which is only read now
             except ValueError:  # an old root that this library is too strict for
                 continue
+            found.append(root)
     return found
 
 
@@ -117,6 +132,8 @@ def describe_pair(certificate_file: str, key_file: str, ca_files: Sequence[str])
             }
         except _PemError as error:
             told["certificate_error"] = str(error)
+        except (ValueError, OverflowError, UnsupportedAlgorithm):  # a date or a name that is none
+            told["certificate_error"] = f"{certificate_file} holds a certificate that cannot be understood"
     if key_file:
         try:
             key = load_pem_private_key(_read(key_file), password=None)
@@ -128,7 +145,7 @@ def describe_pair(certificate_file: str, key_file: str, ca_files: Sequence[str])
                 ].public_key().public_bytes(*encodings)
         except _PemError as error:
             told["key_error"] = str(error)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
+        except (ValueError, TypeError, OSError, AttributeError, UnsupportedAlgorithm):
             told["key_error"] = f"{key_file} holds no readable PEM key without a passphrase"
     return told
 
@@ -143,3 +160,5 @@ def describe_ca(path: str) -> dict[str, Any]:
         return {"not_after": min(entry.not_valid_after_utc.timestamp() for entry in _certificates(path))}
     except _PemError as error:
         return {"error": str(error).removeprefix(f"{path}: ")}
+    except (ValueError, OverflowError):
+        return {"error": "holds a certificate that cannot be understood"}

@@ -4,17 +4,22 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import platform
 import socket
-import ssl
 import tarfile
-import urllib.error
-import urllib.request
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import (
+    HttpFailure,
+    HttpTransport,
+    Reply,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.artifacts import artifact_urls
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.certificates import (
     HAS_CRYPTOGRAPHY,
@@ -35,14 +40,27 @@ try:
 except ImportError:  # Ansible itself brings it; only a target without Ansible lacks it
     yaml = None  # type: ignore[assignment]
 
-__all__ = ["Fetch", "Resolve", "fetch", "look", "read_chart", "read_index", "resolve"]
+__all__ = ["UNEXPECTED", "Fetch", "Resolve", "fetch", "look", "read_chart", "read_index", "resolve"]
 
 TIMEOUT_SECONDS = 5.0
+# Of an index over a slow line.
+WHOLE_SECONDS = 30.0
+# GitHub's pages and downloads lead elsewhere, as Helm and Ansible follow them. No password is ever sent here.
+MOST_REDIRECTS = 5
 # The official repository's index is larger than this; it is then only known to be there.
 INDEX_BYTES = 1_000_000
+# A chart has a tenth of this, unpacked. A larger one is only known to be there.
+CHART_BYTES = 20_000_000
+# Begins the error of an entry that nobody thought of. A bug of ours, and no reason to hide what else was seen.
+UNEXPECTED = "could not be looked at"
+# What Helm writes of versions, as YAML may understand it.
+SCALARS = (str, int, float)
+
+# What a certificate of the site is for.
+PURPOSES = ("proxy", "registry")
 
 Resolve = Callable[[str], Sequence[str]]
-Fetch = Callable[[str, Sequence[str]], bytes]
+Fetch = Callable[[str, Sequence[str]], Reply]
 
 
 def resolve(name: str) -> list[str]:
@@ -52,68 +70,96 @@ def resolve(name: str) -> list[str]:
     )
 
 
-def fetch(url: str, ca_files: Sequence[str]) -> bytes:
-    """Read a URL's first bytes, trusting the site's CAs too. Raises OSError or ValueError."""
-    context = ssl.create_default_context()
-    for path in ca_files:
-        context.load_verify_locations(Path(path).expanduser())
-    request = urllib.request.Request(url, headers={"User-Agent": "ironbinder-site-check"})
-    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
-    with opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
-        return bytes(answer.read(INDEX_BYTES + 1))
+def fetch(url: str, ca_files: Sequence[str]) -> Reply:
+    """Read a URL's first bytes, trusting the site's CAs too. Raises HttpFailure."""
+    return HttpTransport(ca_files, uses_proxies=True).request(
+        "GET",
+        url,
+        {"User-Agent": "ironbinder-site-check"},
+        TIMEOUT_SECONDS,
+        limit_bytes=INDEX_BYTES,
+        deadline_seconds=WHOLE_SECONDS,
+        redirects=MOST_REDIRECTS,
+    )
+
+
+def _yaml(text: bytes) -> Mapping[str, Any] | None:
+    """Read YAML that somebody else wrote; None where it is none."""
+    try:
+        return as_mapping(yaml.safe_load(text))
+    # A date of the 99th, brackets without end, a number of a million digits, an int as a key of a set.
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError, OverflowError):
+        return None
+
+
+def _version(value: Any) -> str:
+    # Not of a list: a few lines of YAML can name themselves in lists a billion times.
+    return str(value)[:100] if isinstance(value, SCALARS) else ""
 
 
 def read_index(text: bytes, chart: str) -> dict[str, Any]:
-    """Read a Helm repository's index: `versions` and the `kube_version` of the newest, or `error`."""
+    """Read a Helm repository's index: `versions` and the `kube_version` of each, or `error`."""
     if len(text) > INDEX_BYTES:
         return {}
-    try:
-        index = as_mapping(yaml.safe_load(text))
-    except (yaml.YAMLError, ValueError):
+    index = _yaml(text)
+    if index is None:
         return {"error": "its index.yaml is no YAML"}
-    entries = [as_mapping(entry) for entry in as_list(as_mapping(index.get("entries")).get(chart))]
     if "entries" not in index:
         return {"error": "its index.yaml has no entries, so this is no Helm repository"}
+    entries = [as_mapping(entry) for entry in as_list(as_mapping(index.get("entries")).get(chart))]
     if not entries:
         return {"error": f"it has no chart {chart}"}
     return {
-        "versions": [str(entry.get("version")) for entry in entries],
-        "kube_version": {str(entry.get("version")): as_text(entry.get("kubeVersion")) for entry in entries},
+        "versions": [_version(entry.get("version")) for entry in entries],
+        "kube_version": {
+            _version(entry.get("version")): as_text(entry.get("kubeVersion")) for entry in entries
+        },
     }
+
+
+def _in_folder(place: Path, chart: str) -> bytes | None:
+    files = [entry for entry in (place / "Chart.yaml", place / chart / "Chart.yaml") if entry.is_file()]
+    if not files:
+        return None
+    with files[0].open("rb") as stream:
+        return stream.read(INDEX_BYTES)
+
+
+def _in_archive(packed: bytes) -> bytes | None:
+    with gzip.GzipFile(fileobj=io.BytesIO(packed)) as stream:
+        unpacked = stream.read(CHART_BYTES + 1)
+    if len(unpacked) > CHART_BYTES:
+        raise OSError("it is larger than charts are")
+    with tarfile.open(fileobj=io.BytesIO(unpacked), mode="r:") as archive:
+        for entry in archive:
+            # The chart's own description is the one that lies one level deep. A link may lead to itself.
+            if entry.name.count("/") == 1 and entry.name.endswith("/Chart.yaml") and entry.isfile():
+                member = archive.extractfile(entry)
+                return member.read(INDEX_BYTES) if member else None
+    return None
 
 
 def read_chart(path: str, chart: str) -> dict[str, Any]:
     """Read a chart's folder or archive: its only `versions` and `kube_version`, or `error`."""
-    place = Path(path).expanduser()
     try:
+        place = Path(path).expanduser()
         if place.is_dir():
-            files = [
-                entry for entry in (place / "Chart.yaml", place / chart / "Chart.yaml") if entry.is_file()
-            ]
-            if not files:
-                return {"error": "the folder holds no Chart.yaml"}
-            text = files[0].read_bytes()
+            text, kind = _in_folder(place, chart), "folder"
+        elif place.exists() and not place.is_file():
+            raise OSError("it is neither a folder nor a file")
         else:
-            with tarfile.open(place) as archive:
-                # The chart's own description is the one that lies one level deep.
-                name = next(
-                    (
-                        entry
-                        for entry in archive.getnames()
-                        if entry.count("/") == 1 and entry.endswith("/Chart.yaml")
-                    ),
-                    "",
-                )
-                member = archive.extractfile(name) if name else None
-                if member is None:
-                    return {"error": "the archive holds no Chart.yaml"}
-                text = member.read()
-        about = as_mapping(yaml.safe_load(text))
-    except (OSError, tarfile.TarError, KeyError) as error:
+            with place.open("rb") as stream:
+                packed = stream.read(CHART_BYTES)
+            text, kind = _in_archive(packed), "archive"
+    # zlib and gzip have errors of their own for what is damaged or ends too early.
+    except (OSError, EOFError, zlib.error, tarfile.TarError, RuntimeError, ValueError) as error:
         return {"error": f"cannot be read: {error}"}
-    except (yaml.YAMLError, ValueError):
+    if text is None:
+        return {"error": f"the {kind} holds no Chart.yaml"}
+    about = _yaml(text)
+    if about is None:
         return {"error": "its Chart.yaml is no YAML"}
-    version = str(about.get("version"))
+    version = _version(about.get("version"))
     return {"versions": [version], "kube_version": {version: as_text(about.get("kubeVersion"))}}
 
 
@@ -133,11 +179,12 @@ def _chart(site: Site, ca_files: Sequence[str], get: Fetch) -> dict[str, Any]:
         if not parts or parts.scheme not in ("http", "https") or not parts.hostname:
             return {"error": "is no http or https URL and no path"}
         try:
-            told = read_index(get(f"{source.rstrip('/')}/index.yaml", ca_files), chart)
-        except urllib.error.HTTPError as error:
-            told = {"error": f"answers {error.code} to index.yaml"}
-        except (OSError, ValueError) as error:
-            told = {"error": f"cannot be reached: {getattr(error, 'reason', error)}"}
+            reply = get(f"{source.rstrip('/')}/index.yaml", ca_files)
+        except HttpFailure as error:
+            return {"error": f"cannot be reached: {error}"}
+        if reply.status != 200:
+            return {"error": f"answers {reply.status} to index.yaml"}
+        told = {} if reply.truncated else read_index(reply.body, chart)
     versions = as_mapping(told.get("kube_version"))
     if "kube_version" in told:
         told["kube_version"] = as_text(versions.get(site.text("site_binderhub_chart_version")))
@@ -147,7 +194,7 @@ def _chart(site: Site, ca_files: Sequence[str], get: Fetch) -> dict[str, Any]:
 def _name(name: str, ask: Resolve) -> dict[str, Any]:
     try:
         return {"addresses": list(ask(name))}
-    except (OSError, UnicodeError) as error:
+    except (OSError, ValueError) as error:  # no such name, or none that could be one
         return {"error": str(getattr(error, "strerror", None) or error)}
 
 
@@ -155,7 +202,7 @@ def _certificates(site: Site, ca_files: Sequence[str]) -> dict[str, Any]:
     if not HAS_CRYPTOGRAPHY:
         return {"library_missing": True}
     told = {}
-    for purpose in ("proxy", "registry"):
+    for purpose in PURPOSES:
         pair = [site.text(f"site_{purpose}_tls_{kind}_file") for kind in ("certificate", "key")]
         if any(pair):
             told[purpose] = describe_pair(pair[0], pair[1], ca_files)
@@ -164,8 +211,15 @@ def _certificates(site: Site, ca_files: Sequence[str]) -> dict[str, Any]:
 
 def _manifest(site: Site) -> dict[str, Any]:
     text = site.text("site_pod_network_manifest")
-    missing = text and "://" not in text and not Path(text).expanduser().is_file()
-    return {"error": "there is no such file on the controller"} if missing else {}
+    if not text or "://" in text:
+        return {}
+    try:
+        there = Path(text).expanduser().is_file()
+    except (OSError, RuntimeError, ValueError) as error:
+        return {
+            "error": f"there is no such file on the controller: {getattr(error, 'strerror', None) or error}"
+        }
+    return {} if there else {"error": "there is no such file on the controller"}
 
 
 def _artifacts(site: Site, ca_files: Sequence[str], get: Fetch) -> dict[str, Any]:
@@ -175,22 +229,34 @@ def _artifacts(site: Site, ca_files: Sequence[str], get: Fetch) -> dict[str, Any
         return {}
     told: dict[str, Any] = {"url": url}
     try:
-        get(url, ca_files)
-        told["status"] = 200
-    except urllib.error.HTTPError as error:
-        told["status"] = error.code
-    except (OSError, ValueError) as error:
-        told["error"] = str(getattr(error, "reason", error))
+        told["status"] = get(url, ca_files).status
+    except HttpFailure as error:
+        told["error"] = str(error)
     return {"site_helm_version": told}
 
 
+def _safely(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+    """Do it; what goes wrong in a way that nobody thought of becomes the entry's error."""
+    try:
+        return work(*arguments)
+    except Exception as error:  # one broken look must not hide what the others saw
+        return {"error": f"{UNEXPECTED} ({type(error).__name__}: {error}); please report this"}
+
+
+def _by_name(told: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Give what went wrong as a whole to each of the entries that would be there."""
+    if set(told) != {"error"}:
+        return told
+    return {name: {**told, "certificate_error": told["error"]} for name in names}
+
+
 def look(site: Site, ask: Resolve = resolve, get: Fetch = fetch) -> dict[str, Any]:
-    """Look at everything outside of the inventory that the controller can see.
+    """Look at everything outside of the inventory that the controller can see. Never raises.
 
     Args:
         site: the site; its `controller` is not read.
-        ask: gives a name's addresses, or raises OSError.
-        get: gives a URL's first bytes, or raises OSError.
+        ask: gives a name's addresses, or raises OSError or ValueError.
+        get: gives the answer of a URL, or raises HttpFailure.
 
     Returns:
         `names` {name: {addresses | error}}, `ca_files` {path: {not_after | error}},
@@ -200,18 +266,18 @@ def look(site: Site, ask: Resolve = resolve, get: Fetch = fetch) -> dict[str, An
     parts = split_url(site.text("site_public_url"))
     name = (parts.hostname or "") if parts else ""
     paths = [entry for entry in as_list(site.values.get("site_ca_files")) if isinstance(entry, str)]
-    told_cas: Mapping[str, Mapping[str, Any]] = {path: describe_ca(path) for path in paths}
+    told_cas = {path: _safely(describe_ca, path) for path in paths}
     usable = [path for path in paths if "error" not in told_cas[path]]
     with ThreadPoolExecutor(max_workers=4) as pool:
-        named = pool.submit(_name, name, ask) if name and not parse_ip(name) else None
-        chart = pool.submit(_chart, site, usable, get)
-        certificates = pool.submit(_certificates, site, usable)
-        artifacts = pool.submit(_artifacts, site, usable, get)
+        named = pool.submit(_safely, _name, name, ask) if name and not parse_ip(name) else None
+        chart = pool.submit(_safely, _chart, site, usable, get)
+        certificates = pool.submit(_safely, _certificates, site, usable)
+        artifacts = pool.submit(_safely, _artifacts, site, usable, get)
         return {
             "names": {name: named.result()} if named else {},
             "ca_files": told_cas,
-            "tls": certificates.result(),
+            "tls": _by_name(certificates.result(), PURPOSES),
             "chart": chart.result(),
-            "manifest": _manifest(site),
-            "artifacts": artifacts.result(),
+            "manifest": _safely(_manifest, site),
+            "artifacts": _by_name(artifacts.result(), ("site_helm_version",)),
         }

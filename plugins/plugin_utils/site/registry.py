@@ -8,6 +8,8 @@ import ipaddress
 import re
 from typing import NamedTuple
 
+from ansible_collections.ironbinder.platform.plugins.module_utils._docker.hub import HUB_API, HUB_NAMES
+
 __all__ = [
     "HOST",
     "PREFIX",
@@ -17,6 +19,7 @@ __all__ = [
     "host_fault",
     "prefix_fault",
     "registry_address",
+    "registry_url",
 ]
 
 HOST = "site_registry_host"
@@ -82,6 +85,13 @@ def registry_address(text: str, plain_http: bool) -> tuple[str, int]:
 def base_url(host: str, plain_http: bool) -> str:
     """Give the URL of a registry without a path, from `host` or `host:port`."""
     return f"{'http' if plain_http else 'https'}://{host}"
+
+
+def registry_url(host: object, plain_http: bool = False) -> str:
+    """Give the URL of a registry's `/v2/`; empty where `host` is no host or host:port."""
+    if not isinstance(host, str) or not host or host_fault(host):
+        return ""
+    return f"{base_url(HUB_API if host in HUB_NAMES else host, plain_http)}/v2/"
 
 
 def host_fault(text: str) -> Fault | None:

@@ -103,6 +103,7 @@ class Mirror:
     def __init__(self) -> None:
         self.manifests: dict[str, tuple[int, dict[str, str], bytes]] = {}
         self.asked: list[tuple[str, str, str]] = []
+        self.cut_bytes = 0
         mirror = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -118,7 +119,7 @@ class Mirror:
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 if self.command == "GET":
-                    self.wfile.write(body)
+                    self.wfile.write(body[: len(body) - mirror.cut_bytes])
 
             do_GET = do_HEAD = handle_call
 

@@ -162,6 +162,19 @@ def cgroup_v1(site: Site) -> Iterator[Problem]:
             )
 
 
+@rule("cgroup-missing", ERROR, "A node has no control groups, so no container can run on it.")
+def cgroup_missing(site: Site) -> Iterator[Problem]:
+    for host in site.seen("head", "workers"):
+        version = as_mapping(host.probe.get("cgroup")).get("version")
+        if isinstance(version, int) and not isinstance(version, bool) and version == 0:
+            yield Problem(
+                "has nothing mounted on /sys/fs/cgroup",
+                "boot it with systemd, or mount cgroup2 on /sys/fs/cgroup",
+                "",
+                host.name,
+            )
+
+
 @rule(
     "cgroup-controllers-missing", ERROR, "A node's kernel lacks a cgroup controller that the kubelet needs."
 )

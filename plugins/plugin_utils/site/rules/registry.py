@@ -32,6 +32,8 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.registry 
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 
+REDIRECTS = (301, 302, 303, 307, 308)
+
 
 def _host(site: Site, *kinds: str) -> Iterator[Problem]:
     yield from _problems(host_fault(site.text(HOST)), HOST, kinds)
@@ -106,10 +108,25 @@ def registry_is_none(site: Site) -> Iterator[Problem]:
         return
     for answer, where in seen_from_nodes(site, "registry"):
         status = as_int(answer.get("status"))
-        if not answer.get("error") and status not in (0, 200, 401):
+        if not answer.get("error") and status not in (0, 200, 401, *REDIRECTS):
             yield Problem(
                 f"{site.text(HOST)}/v2/ answers {status}, where a registry answers 200 or 401",
                 "correct host and port; the address of its web page is often another",
+                HOST,
+                where,
+            )
+
+
+@rule("registry-redirects", ERROR, "What answers at the registry's address leads elsewhere.")
+def registry_redirects(site: Site) -> Iterator[Problem]:
+    if not registry_runs(site):
+        return
+    for answer, where in seen_from_nodes(site, "registry"):
+        if as_int(answer.get("status")) in REDIRECTS:
+            yield Problem(
+                f"{site.text(HOST)}/v2/ redirects to {as_text(answer.get('redirect'))[:160] or 'nowhere'}, "
+                "and no password follows it there",
+                "give the registry's own host and port, where it answers itself",
                 HOST,
                 where,
             )
@@ -169,6 +186,28 @@ def registry_login_refused(site: Site) -> Iterator[Problem]:
                 "site_registry_password",
                 where,
             )
+
+
+@rule(
+    "registry-login-fails", ERROR, "Nobody can log in to the registry: what it sends people to does not work."
+)
+def registry_login_fails(site: Site) -> Iterator[Problem]:
+    if not registry_runs(site):
+        return
+    for answer, where in seen_from_nodes(site, "registry_login"):
+        server, status = as_text(answer.get("login")), as_int(answer.get("status"))
+        # Without `login` the registry itself failed, and other rules say so.
+        if not server or (not answer.get("error") and status in (0, 200, 401, 403)):
+            continue
+        said = detail(answer) or f"answers {status}"
+        if status in REDIRECTS:
+            said += f" and redirects to {as_text(answer.get('redirect'))[:160]}, where no password follows"
+        yield Problem(
+            f"it has people log in at {server[:160]}: {said}",
+            "correct the registry's token server (its auth realm), and open the way from the nodes to it",
+            HOST,
+            where,
+        )
 
 
 @rule("registry-wants-login", ERROR, "The registry asks for an account, and the site has none.")

@@ -144,6 +144,9 @@ def package_version_unknown(site: Site) -> Iterator[Problem]:
         lacking: dict[tuple[str, ...], list[str]] = {}
         # A node of the cluster has its packages already.
         for host in (host for host in site.seen("head", "workers") if not host.joined):
+            # A list that could not be read may have it: apt has the last word then.
+            if as_list(host.probe.get("unread_lists")):
+                continue
             told = as_list(as_mapping(host.probe.get("packages")).get(package))
             versions = tuple(str(entry) for entry in told)
             there = any(entry.startswith(f"{wanted}-") for entry in versions)

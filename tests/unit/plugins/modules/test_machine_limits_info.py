@@ -9,7 +9,7 @@ import json
 import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.ironbinder.platform.plugins.module_utils._machine.limits import MachineLimitsError
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.proc import MachineError
 from ansible_collections.ironbinder.platform.plugins.modules import machine_limits_info
 
 
@@ -30,7 +30,7 @@ def test_answer_is_as_documented(check_mode: bool, capsys: pytest.CaptureFixture
 
 def test_failure_is_one_message(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def fail() -> None:
-        raise MachineLimitsError("no control groups: mount cgroup2")
+        raise MachineError("no control groups: mount cgroup2")
 
     monkeypatch.setattr(machine_limits_info, "read_machine_limits", fail)
     with patch_module_args({}), pytest.raises(SystemExit) as stop:

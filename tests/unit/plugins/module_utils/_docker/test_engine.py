@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -35,6 +35,47 @@ def engine(daemon: DockerDaemon) -> DockerEngine:
 
 def test_info(engine: DockerEngine) -> None:
     assert engine.info() == EngineInfo("20.10.24+dfsg1", ("https://a.example", "http://b.example:5000"))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda engine: engine.info(),
+        lambda engine: engine.image_id(NAME),
+        lambda engine: engine.pull(NAME),
+        lambda engine: engine.remove(NAME),
+        lambda engine: engine.tag("sha256:1", "a/b", "c"),
+    ],
+    ids=["info", "image_id", "pull", "remove", "tag"],
+)
+@pytest.mark.parametrize("status", [500, 503, 403, 302])
+def test_another_status_is_an_error_in_the_daemons_words(
+    engine: DockerEngine,
+    daemon: DockerDaemon,
+    monkeypatch: pytest.MonkeyPatch,
+    call: Callable[[DockerEngine], object],
+    status: int,
+) -> None:
+    monkeypatch.setattr(daemon, "serve", lambda *call: (status, {"message": "layer store is busy"}))
+    with pytest.raises(DockerEngineError, match=rf"layer store is busy \(HTTP {status}\).*journalctl"):
+        call(engine)
+
+
+@pytest.mark.parametrize("answer", [{}, {"Id": ""}, {"Id": 5}, []])
+def test_an_image_without_an_id_is_not_no_image(
+    engine: DockerEngine, daemon: DockerDaemon, monkeypatch: pytest.MonkeyPatch, answer: object
+) -> None:
+    monkeypatch.setattr(daemon, "serve", lambda *call: (200, answer))
+    with pytest.raises(DockerEngineError, match="tells no id"):
+        engine.image_id(NAME)
+
+
+@pytest.mark.parametrize("answer", [{}, {"RegistryConfig": 5}, {"RegistryConfig": {"IndexConfigs": []}}, []])
+def test_info_of_something_else(
+    engine: DockerEngine, daemon: DockerDaemon, monkeypatch: pytest.MonkeyPatch, answer: object
+) -> None:
+    monkeypatch.setattr(daemon, "serve", lambda *call: (200, answer))
+    assert engine.info() == EngineInfo("", ())
 
 
 def test_no_mirrors(engine: DockerEngine, daemon: DockerDaemon) -> None:

@@ -4,10 +4,7 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
-import ipaddress
-import itertools
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +12,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.ironbinder.platform.plugins.module_utils._docker.engine import (
     DockerEngine,
+    DockerEngineError,
     EngineInfo,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._docker.mirror import (
@@ -25,7 +23,9 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._docker.mirror
     parse_image,
     prove_pulls,
 )
+from certificate_files import make_certificate
 from docker_daemon import DockerDaemon, Mirror
+from ticking import Ticking
 
 HELLO = Image("library/hello-world", "latest")
 PATH = "/v2/library/hello-world/manifests/latest"
@@ -115,6 +115,31 @@ def test_digest_from_the_bytes(mirror: Mirror) -> None:
     assert manifest_digest(mirror.url, HELLO) == f"sha256:{hashlib.sha256(body).hexdigest()}"
 
 
+def test_half_a_manifest_has_no_digest(mirror: Mirror) -> None:
+    mirror.manifests[PATH] = (200, {}, b'{"schemaVersion": 2}')
+    mirror.cut_bytes = 5
+    with pytest.raises(DockerMirrorError, match="closed 5 bytes before the end"):
+        manifest_digest(mirror.url, HELLO)
+
+
+def test_a_manifest_without_end(mirror: Mirror) -> None:
+    mirror.manifests[PATH] = (200, {}, b" " * (5 << 20))
+    with pytest.raises(DockerMirrorError, match="more than a manifest can be"):
+        manifest_digest(mirror.url, HELLO)
+
+
+def test_a_mirror_that_keeps_its_manifests_elsewhere(mirror: Mirror) -> None:
+    mirror.manifests[PATH] = (307, {"Location": "/elsewhere"}, b"")
+    mirror.manifests["/elsewhere"] = (200, {"Docker-Content-Digest": DIGEST}, b"{}")
+    assert manifest_digest(mirror.url, HELLO) == DIGEST
+
+
+@pytest.mark.parametrize("mirror_url", ["https://h:99999999", "http://[", "https://ä\x00"])
+def test_a_mirror_that_cannot_be_asked(mirror_url: str) -> None:
+    with pytest.raises(DockerMirrorError, match=r"mirror .* cannot be reached"):
+        manifest_digest(mirror_url, HELLO)
+
+
 @pytest.mark.parametrize(
     ("status", "message"),
     [(404, "does not serve library/hello-world:latest"), (401, "asks for an account"), (502, "502")],
@@ -132,38 +157,12 @@ def test_a_mirror_that_is_down(mirror: Mirror) -> None:
 
 
 def test_a_mirror_that_is_no_url() -> None:
-    with pytest.raises(DockerMirrorError, match="no http:// or https:// URL"):
+    with pytest.raises(DockerMirrorError, match="not an http:// or https:// URL"):
         manifest_digest("mirror.example.org", HELLO)
 
 
-def certificate(folder: Path) -> Path:
-    from cryptography import x509  # noqa: PLC0415
-    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mirror")])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    text = made.public_bytes(pem) + key.private_bytes(
-        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "both.pem").write_bytes(text)
-    (folder / "ca.pem").write_bytes(made.public_bytes(pem))
-    return folder / "ca.pem"
-
-
 def test_a_mirror_with_a_ca_of_its_own(mirror: Mirror, tmp_path: Path) -> None:
-    ca_file = certificate(tmp_path)
+    ca_file = make_certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "both.pem")
     mirror.server.socket = context.wrap_socket(mirror.server.socket, server_side=True)
@@ -177,13 +176,12 @@ def test_a_mirror_with_a_ca_of_its_own(mirror: Mirror, tmp_path: Path) -> None:
 def test_every_https_mirror_and_docker_hub_are_pulled_from(daemon: DockerDaemon) -> None:
     for registry in ("one.example", "two.example:5000", "docker.io"):
         daemon.remote[f"{registry}/library/hello-world:latest"] = ("sha256:1", DIGEST)
-    ticks = itertools.count(start=100.0, step=0.5)
     pulls = prove_pulls(
         DockerEngine(daemon.path, 5),
         HELLO,
         ["https://one.example", "https://two.example:5000", "http://three.example"],
         lambda mirror, image: DIGEST,
-        lambda: next(ticks),
+        Ticking(0.5),
     )
     assert [(pull.source, pull.image, pull.seconds) for pull in pulls] == [
         ("https://one.example", "one.example/library/hello-world:latest", 0.5),
@@ -198,6 +196,29 @@ def test_without_mirrors_docker_hub_is_pulled_from(daemon: DockerDaemon) -> None
     daemon.remote["docker.io/library/hello-world:latest"] = ("sha256:1", DIGEST)
     (pull,) = prove_pulls(DockerEngine(daemon.path, 5), HELLO, [], lambda mirror, image: OTHER)
     assert (pull.source, pull.digest) == ("docker.io", DIGEST)
+
+
+@pytest.mark.parametrize(("failing", "asked"), [(1, []), (2, ["POST /images/create"])])
+def test_a_daemon_that_stumbles_costs_nobody_an_image(
+    daemon: DockerDaemon, monkeypatch: pytest.MonkeyPatch, failing: int, asked: list[str]
+) -> None:
+    """A 500 to the question whether an image is there says neither yes nor no."""
+    name = "docker.io/library/hello-world:latest"
+    daemon.images[name], daemon.remote[name] = "sha256:mine", ("sha256:mine", DIGEST)
+    serve, looks = daemon.serve, []
+
+    def stumble(method: str, path: str, query: dict[str, str]) -> tuple[object, ...]:
+        if path.endswith("/json"):
+            looks.append(path)
+            if len(looks) == failing:
+                return 500, {"message": "layer store is busy"}
+        return serve(method, path, query)
+
+    monkeypatch.setattr(daemon, "serve", stumble)
+    with pytest.raises(DockerEngineError, match="layer store is busy"):
+        prove_pulls(DockerEngine(daemon.path, 5), HELLO, [], lambda mirror, image: DIGEST)
+    assert daemon.images == {name: "sha256:mine"}
+    assert [call for call in daemon.calls if not call.startswith("GET")] == asked
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.ironbinder.platform.plugins.module_utils._machine.limits import (
-    MachineLimitsError,
-    read_machine_limits,
-)
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.limits import read_machine_limits
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.proc import MachineError
 
 V2 = "sysfs /sys sysfs rw 0 0\ncgroup2 /sys/fs/cgroup cgroup2 rw,nosuid 0 0\n"
 V1 = "tmpfs /sys/fs/cgroup tmpfs ro 0 0\ncgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\n"
@@ -113,6 +111,27 @@ CASES = {
         {"proc/sys/net/bridge/bridge-nf-call-iptables": None, "sys/module/br_netfilter/initstate": "live"},
         {"missing_kernel_modules": []},
     ),
+    "br_netfilter is loaded around the container": (
+        {
+            "proc/sys/net/bridge/bridge-nf-call-iptables": None,
+            "proc/modules": "br_netfilter 32768 0 - Live 0x0\n",
+        },
+        {"missing_kernel_modules": []},
+    ),
+    "br_netfilter is built in and shows nowhere": (
+        {
+            "proc/sys/net/bridge/bridge-nf-call-iptables": None,
+            "lib/modules/6.1.0-test/modules.builtin": "kernel/net/bridge/br_netfilter.ko\n",
+        },
+        {"missing_kernel_modules": []},
+    ),
+    "br_netfilter can be loaded": (
+        {
+            "proc/sys/net/bridge/bridge-nf-call-iptables": None,
+            "lib/modules/6.1.0-test/modules.dep": "kernel/net/bridge/br-netfilter.ko.xz:\n",
+        },
+        {"missing_kernel_modules": ["br_netfilter"]},
+    ),
     "Docker mounts its own files": (
         {"proc/mounts": V2 + "/dev/vda /etc/hosts ext4 rw 0 0\n/dev/vda /etc/hostname ext4 rw 0 0\n"},
         {"mounted_files": ["/etc/hostname", "/etc/hosts"]},
@@ -122,7 +141,7 @@ CASES = {
 
 @pytest.mark.parametrize(("changes", "expected"), CASES.values(), ids=CASES.keys())
 def test_machine(tmp_path: Path, changes: dict[str, str | None], expected: dict[str, object]) -> None:
-    limits = read_machine_limits(make(tmp_path, **changes), is_writable=lambda path: True)
+    limits = read_machine_limits(make(tmp_path, **changes), lambda path: True, "6.1.0-test")
     assert {key: getattr(limits, key) for key in expected} == expected
 
 
@@ -138,7 +157,7 @@ def test_conntrack_is_refused_by_the_kernel(tmp_path: Path) -> None:
 
 
 def test_no_control_groups_is_an_error_with_a_remedy(tmp_path: Path) -> None:
-    with pytest.raises(MachineLimitsError, match=r"/sys/fs/cgroup.*mount cgroup2"):
+    with pytest.raises(MachineError, match=r"/sys/fs/cgroup.*mount cgroup2"):
         read_machine_limits(make(tmp_path, **{"proc/mounts": "sysfs /sys sysfs rw 0 0\n"}))
 
 
@@ -151,8 +170,20 @@ def test_environ_may_be_a_secret_even_to_root(tmp_path: Path) -> None:
 def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
     root = make(tmp_path, **{"proc/1/status": None})
     (root / "proc/1/status").mkdir()
-    with pytest.raises(MachineLimitsError, match="status cannot be read"):
+    with pytest.raises(MachineError, match="status cannot be read"):
         read_machine_limits(root)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("proc/swaps", SWAP_HEADER + "/a file many 0 -2\n", "proc/swaps has 'many' where a number belongs"),
+        ("proc/1/status", "CapBnd:\tzzz\n", "proc/1/status has 'zzz' where a number belongs"),
+    ],
+)
+def test_a_kernel_that_writes_something_else(tmp_path: Path, name: str, text: str, said: str) -> None:
+    with pytest.raises(MachineError, match=said):
+        read_machine_limits(make(tmp_path, **{name: text}))
 
 
 def test_this_machine_can_be_read() -> None:

@@ -6,16 +6,22 @@ import shutil
 import socket
 import ssl
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.ironbinder.platform.plugins.module_utils._net import http as _http
-from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, HttpTransport
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import (
+    HttpFailure,
+    HttpTransport,
+    Reply,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.errors import VerifyError
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.launch import Launch, LaunchRequest
 from binder_server import Answers, BinderServer, load_stream
+from ticking import Ticking
+from web_server import Answer, WebServer, raw_server, says
 
 
 @pytest.fixture(scope="module")
@@ -76,23 +82,47 @@ def test_a_ca_file_that_is_none(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "ca.pem"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(HttpFailure, match=r"ca\.pem cannot be used") as caught:
+    with pytest.raises(HttpFailure, match=r"ca\.pem holds no CA certificates that can be used") as caught:
         HttpTransport([str(path)])
     assert caught.value.kind == "request"
 
 
-def failure(url: str, timeout: float = 1.0) -> HttpFailure:
+# Long enough for a busy machine: only what is said to be silent takes its time.
+PATIENT = 60.0
+
+
+def failure(url: str, timeout: float = PATIENT, **options: Any) -> HttpFailure:
     with pytest.raises(HttpFailure) as caught:
-        HttpTransport().request("GET", url, {}, timeout)
+        HttpTransport().request("GET", url, {}, timeout, **options)
     return caught.value
 
 
 @pytest.mark.parametrize(
     "url",
-    ["ftp://h/", "h/binderhub/", "http:///x", "http://[::1/", "http://h:99999/", "http://127.0.0.1/a b"],
+    [
+        "ftp://h/",
+        "h/binderhub/",
+        "http:///x",
+        "http://[::1/",
+        "http://h:99999/",
+        "http://h:99999999/",
+        "http://h:x/",
+        "http://127.0.0.1/a b",
+        "http://127.0.0.1/\u2603",
+        f"http://{'x' * 70}.example/",
+        "http://a\0b/",
+    ],
 )
 def test_urls_that_are_none(url: str) -> None:
+    # Nobody listens where some of these lead.
     assert failure(url).kind in ("request", "unreachable")
+
+
+@pytest.mark.parametrize("path", ["/a b", "/\u2603", "/a\0b"])
+def test_paths_that_are_none(path: str) -> None:
+    with WebServer() as web:
+        assert failure(web.url + path).kind == "request"
+    assert web.asked == []
 
 
 def test_nobody_listens() -> None:
@@ -120,24 +150,95 @@ def test_no_connection_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (error.kind, str(error)) == ("unreachable", "no connection within 0 s")
 
 
-@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", b"gopher\r\n"])
-def test_half_an_answer(said: bytes) -> None:
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        (b"", "closed early"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", "5 bytes before the end"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf", "closed early"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", "closed early"),
+        (b"SSH-2.0-OpenSSH_9.2p1\r\n", "does not speak HTTP"),
+        (b"HTTP/9 200\r\n\r\n", "does not speak HTTP"),
+        (b"HTTP/1.1 OK\r\n\r\n", "does not speak HTTP"),
+        (b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200, "does not speak HTTP"),
+    ],
+)
+def test_half_an_answer_and_none(said: bytes, text: str) -> None:
+    with raw_server(says(said)) as port:
+        error = failure(f"http://127.0.0.1:{port}/")
+    assert error.kind == "closed"
+    assert text in str(error)
+
+
+def test_an_answer_that_ends_with_its_connection() -> None:
+    with raw_server(says(b"HTTP/1.0 200 OK\r\n\r\nall of it")) as port:
+        reply = HttpTransport().request("GET", f"http://127.0.0.1:{port}/", {}, PATIENT)
+    assert (reply.body, reply.truncated) == (b"all of it", False)
+
+
+def test_no_more_than_asked_for_is_read() -> None:
+    with WebServer({"/": Answer(body=b"x" * 300_000)}) as web:
+        reply = HttpTransport().request("GET", web.url + "/", {}, PATIENT, limit_bytes=1000)
+    assert (reply.body, reply.truncated) == (b"x" * 1000, True)
+
+
+def test_a_head_has_no_body() -> None:
+    with WebServer({"/": Answer(headers={"Content-Length": "9"})}) as web:
+        assert HttpTransport().request("HEAD", web.url + "/", {}, PATIENT).body == b""
+
+
+def test_json_that_is_none() -> None:
+    """Brackets without end are no reason to fall over."""
+    assert Reply(200, {}, b"[" * 100_000).json() is None
+    assert Reply(200, {}, b"\xff").json() is None
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [b"", b"HTTP/1.1 200 OK\r\na: ", b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n" * 5],
+    ids=["status line", "headers", "body", "continue"],
+)
+def test_a_server_that_never_ends(begin: bytes) -> None:
+    """A byte now and then keeps each read alive, but not the request."""
+
+    def drip(client: socket.socket) -> None:
+        client.recv(65536)
+        client.sendall(begin)
+        while True:
+            client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" if b"Continue" in begin else b"x")
+
+    # A few reads use the time up: before a line is longer than http.client takes one to be.
+    clock = Ticking(step=5.0)
+    with raw_server(drip) as port, pytest.raises(HttpFailure, match="no whole answer within 20 s") as caught:
+        HttpTransport(clock=clock).request(
+            "GET", f"http://127.0.0.1:{port}/", {}, PATIENT, deadline_seconds=20, limit_bytes=1 << 40
+        )
+    assert caught.value.kind == "silence"
+    assert clock.time < 200
+
+
+def test_a_stream_may_go_on_after_its_headers() -> None:
+    clock = Ticking()
+    with WebServer({"/": Answer(body=b"data: 1")}) as web:
+        stream = HttpTransport(clock=clock).open(web.url + "/", {}, PATIENT)
+        clock.time += 10_000
+        assert stream.read(PATIENT) == b"data: 1"
+        stream.close()
+
+
+def test_headers_of_a_stream_have_to_come() -> None:
+    def drip(client: socket.socket) -> None:
+        while True:
+            client.sendall(b"x")
+
+    with raw_server(drip) as port, pytest.raises(HttpFailure, match="no whole answer"):
+        HttpTransport(clock=Ticking(step=20.0)).open(f"http://127.0.0.1:{port}/", {}, PATIENT)
+
+
+def test_a_silent_server() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def answer() -> None:
-            client, _address = listener.accept()
-            client.recv(65536)
-            client.sendall(said)
-            client.close()
-
-        thread = threading.Thread(target=answer)
-        thread.start()
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        if b"half" in said:
-            assert HttpTransport().request("GET", url, {}, 1.0).json() is None
-        else:
-            assert failure(url).kind == "closed"
-        thread.join()
+        error = failure(f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout=0.1)
+    assert (error.kind, str(error)) == ("silence", "nothing arrived for 0 s")
 
 
 def test_tls_to_a_port_without() -> None:
@@ -145,7 +246,63 @@ def test_tls_to_a_port_without() -> None:
         assert failure(server.url.replace("http:", "https:")).kind == "tls"
 
 
-def test_the_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    with BinderServer(Answers()) as server:
-        assert HttpTransport().request("GET", server.url, {}, 2.0).status == 200
+SECRETS = {"Authorization": "Basic c2VjcmV0", "Cookie": "a=secret", "X-Api-Key": "secret", "Accept": "text/x"}
+
+
+def test_redirects_are_not_followed_unasked() -> None:
+    with WebServer({"/": Answer(302, {"Location": "/there"}), "/there": Answer()}) as web:
+        reply = HttpTransport().request("GET", web.url + "/", {}, PATIENT)
+    assert (reply.status, reply.headers["location"], len(web.asked)) == (302, "/there", 1)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_another_server_is_told_no_credential(status: int) -> None:
+    with WebServer({"/x": Answer(body=b"there")}) as other:
+        answers = {
+            "/": Answer(status, {"Location": "/on"}),
+            "/on": Answer(status, {"Location": f"{other.url}/x"}),
+        }
+        with WebServer(answers) as web:
+            reply = HttpTransport().request("GET", web.url + "/", SECRETS, PATIENT, redirects=2)
+    assert (reply.status, reply.body, reply.url) == (200, b"there", f"{other.url}/x")
+    assert [asked.headers["authorization"] for asked in web.asked] == [SECRETS["Authorization"]] * 2
+    (asked,) = other.asked
+    assert asked.headers["accept"] == "text/x"
+    assert not {"authorization", "cookie", "x-api-key"} & set(asked.headers)
+    assert "secret" not in str(asked)
+
+
+def test_too_many_redirects() -> None:
+    with WebServer({"/": Answer(302, {"Location": "/?token=secret"})}) as web:
+        web.answers["/?token=secret"] = web.answers["/"]
+        error = failure(web.url + "/", redirects=3)
+    assert (error.kind, len(web.asked)) == ("redirect", 4)
+    assert "more than 3 times" in str(error)
+    assert "secret" not in str(error)
+
+
+def test_a_post_is_never_repeated_elsewhere() -> None:
+    with pytest.raises(ValueError, match="POST"):
+        HttpTransport().request("POST", "http://127.0.0.1:1/", {}, PATIENT, redirects=1)
+
+
+def test_from_https_to_http_nobody_is_followed(secure: BinderServer, certificate: Path) -> None:
+    with WebServer({"/": Answer()}) as web:
+        secure.answers.status, secure.answers.headers = 302, {"Location": web.url + "/"}
+        secure.answers.pieces = []
+        with pytest.raises(HttpFailure, match="where nobody should follow") as caught:
+            HttpTransport([str(certificate)]).request(
+                "GET", f"{secure.url}build/gh/a/b/HEAD", {}, PATIENT, redirects=5
+            )
+    assert (caught.value.kind, web.asked) == ("redirect", [])
+
+
+def test_the_proxies_of_the_environment_are_used_only_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    with WebServer() as proxy, BinderServer(Answers()) as server:
+        proxy.answers[server.url] = Answer(299)
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.delenv("no_proxy", raising=False)
+        assert HttpTransport().request("GET", server.url, {}, PATIENT).status == 200
+        assert HttpTransport(uses_proxies=True).request("GET", server.url, {}, PATIENT).status == 299
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        assert HttpTransport(uses_proxies=True).request("GET", server.url, {}, PATIENT).status == 200

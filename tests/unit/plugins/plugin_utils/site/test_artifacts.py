@@ -10,6 +10,7 @@ import jinja2
 import pytest
 import yaml
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.artifacts import (
+    PACKAGES,
     artifact_urls,
     package_indexes,
 )
@@ -76,9 +77,20 @@ def test_lists_of_packages() -> None:
     """Flat repositories and those with components; whatever is no repository is passed over."""
     flat = {"uri": "https://m/pkgs.k8s.io/v1.36/deb/", "suite": "/", "components": []}
     docker = {"uri": "https://m/docker", "suite": "bookworm", "components": ["stable", "test"]}
+    place = "https://m/docker/dists/bookworm"
     assert package_indexes([flat, docker, 5, {}, {"uri": "cdrom:", "suite": "x"}], "aarch64") == [
-        "https://m/pkgs.k8s.io/v1.36/deb/Packages.gz",
-        "https://m/docker/dists/bookworm/stable/binary-arm64/Packages.gz",
-        "https://m/docker/dists/bookworm/test/binary-arm64/Packages.gz",
+        {
+            "list": "https://m/pkgs.k8s.io/v1.36/deb/Packages.gz",
+            "release": "https://m/pkgs.k8s.io/v1.36/deb/InRelease",
+        },
+        {"list": f"{place}/stable/binary-arm64/Packages.gz", "release": f"{place}/InRelease"},
+        {"list": f"{place}/test/binary-arm64/Packages.gz", "release": f"{place}/InRelease"},
     ]
     assert package_indexes([docker], "riscv64") == []
+
+
+def test_packages_are_those_of_the_contract() -> None:
+    """A variable that does not exist would never be judged."""
+    defaults = yaml.safe_load((ROLES / "site/defaults/main/contract.yml").read_text())
+    defaults |= yaml.safe_load((ROLES / "site/defaults/main/versions.yml").read_text())
+    assert set(PACKAGES) <= set(defaults)

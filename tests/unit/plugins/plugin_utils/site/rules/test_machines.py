@@ -27,6 +27,13 @@ CASES = [
     probe("swap", "worker1", "swaps", ["/dev/sda2"], ("swap-on", "", "worker1")),
     probe("cgroup v1", "worker1", "cgroup/version", 1, ("cgroup-v1", "", "worker1")),
     probe(
+        "no cgroups",
+        "worker1",
+        "cgroup",
+        {"version": 0, "controllers": []},
+        ("cgroup-missing", "", "worker1"),
+    ),
+    probe(
         "no memory controller",
         "worker1",
         "cgroup/controllers",

@@ -57,6 +57,24 @@ CASES = [
         running=True,
     ),
     case(
+        "registry behind a web server",
+        registry_answers(status=301, redirect="https://www.example.org/v2"),
+        ("registry-redirects", "site_registry_host", "worker1"),
+        running=True,
+    ),
+    case(
+        "token server redirects",
+        {OWN_LOGIN: {**ANSWER, "status": 307, "login": "https://auth/token", "redirect": "https://sso/"}},
+        ("registry-login-fails", "site_registry_host", "worker1"),
+        running=True,
+    ),
+    case(
+        "token server without TLS",
+        {OWN_LOGIN: {"url": "x", "error": "other", "detail": "does not speak TLS", "login": "http://auth/"}},
+        ("registry-login-fails", "site_registry_host", "worker1"),
+        running=True,
+    ),
+    case(
         "no registry there",
         registry_answers(status=404),
         ("registry-is-none", "site_registry_host", "worker1"),
