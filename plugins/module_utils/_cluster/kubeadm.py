@@ -80,13 +80,11 @@ def decide(state: str, found: Found, waited: bool = False) -> Action:
     """
     if found.other_role:
         return Action.REFUSE
-    if found.marker:
-        if not found.done:
-            return Action.WAIT
-        # What the marker should have said, the cluster says: write it again.
-        return Action.ADOPT if found.marker_problem else Action.NONE
-    if found.done and (found.finished or not found.attempt):
-        return Action.ADOPT
+    if found.marker and not found.done:
+        return Action.WAIT
+    if found.done and (found.marker or found.finished or not found.attempt):
+        # Where the marker cannot be read, it is written again: the cluster says what it should have said.
+        return Action.NONE if found.marker and not found.marker_problem else Action.ADOPT
     if state == "init" and found.answers:
         # Somebody's cluster, complete but for a node of this name, is not ours to add phases to.
         return Action.REFUSE if found.configured and not found.attempt else Action.RESUME
@@ -209,16 +207,17 @@ class Kubeadm:
 
     def _busy(self, busy: LockBusy) -> str:
         """Tell a person who else is at work on the machine, and what to do."""
-        waited = f"was waited for {busy.seconds:.0f} s. Nothing was changed."
+        where, waited = f"another run is at work on {self.node_name}", f"waited {busy.seconds:.0f} s for it"
         holder = busy.holder
         if holder and holder.alive:
+            pid = holder.pid
             return (
-                f"another run is at work on {self.node_name}: process {holder.pid} (`{holder.what}`) has {busy.path} and {waited} "
-                f"Look at it by `ps -o pid,etime,args -p {holder.pid}`, let it end or end it by `kill {holder.pid}`, and start again."
+                f"{where}: process {pid} (`{holder.what}`) has {busy.path}; {waited}. Nothing was changed. "
+                f"Look at it by `ps -o pid,etime,args -p {pid}`, let it end or end it by `kill {pid}`, and start again."
             )
-        began = f" by process {holder.pid} (`{holder.what}`), which is gone," if holder else ""
+        began = f" by process {holder.pid} (`{holder.what}`), which is gone" if holder else ""
         return (
-            f"another run is at work on {self.node_name}: {busy.path} was taken{began} and {waited} "
+            f"{where}: {busy.path} was taken{began}; {waited}. Nothing was changed. "
             f"`fuser -v {busy.path}` names the process that still has it: let it end or end it, and start again."
         )
 
@@ -241,7 +240,8 @@ class Kubeadm:
         if action is Action.WAIT:
             raise KubeadmError(
                 f"{self.node_name} has worked in its cluster, but now, given up to {self.recovery_seconds:.0f} s: "
-                f"{'; '.join(filter(None, (found.observed, found.marker_problem)))}. " + _remedy(self.state, found)
+                f"{'; '.join(filter(None, (found.observed, found.marker_problem)))}. "
+                + _remedy(self.state, found)
             )
 
     def _wait(self) -> Found:

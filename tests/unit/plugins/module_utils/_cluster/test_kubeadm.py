@@ -66,9 +66,7 @@ class FakeHost:
     def _up(self) -> bool:
         return self.answers or (self.comes_up_after is not None and self.clock >= self.comes_up_after)
 
-    def run(
-        self, argv: Sequence[str], timeout_seconds: float, lock: LockFile | None = None
-    ) -> CommandResult:
+    def run(self, argv: Sequence[str], timeout_seconds: float, lock: LockFile | None = None) -> CommandResult:
         self.clock += 0.1
         if argv[0] == "kubeadm":
             # What outlives this run has to keep the next one away.
@@ -528,7 +526,7 @@ def test_another_kubeadm_that_does_not_end_is_named(tmp_path: Path, check_mode: 
     first.tell(1, "kubeadm init")
     host = FakeHost([INIT_ATTEMPT, *HALF])
     before = dict(host.files)
-    with pytest.raises(KubeadmError, match=r"process 1 \(`kubeadm init`\).*was waited for 90 s.*`kill 1`"):
+    with pytest.raises(KubeadmError, match=r"process 1 \(`kubeadm init`\).*waited 90 s for it.*`kill 1`"):
         kubeadm_of(host, LockFile(first.path), "init", timeout_seconds=90).bring_about(check_mode)
     assert (host.commands, host.files) == ([], before)
     assert 90 <= host.clock < 95
@@ -545,7 +543,9 @@ def test_files_that_cannot_be_used_are_an_error_with_a_remedy(tmp_path: Path) ->
         def write(self, path: str, data: Mapping[str, Any]) -> None:
             raise OSError(28, "No space left on device", path)
 
-    with pytest.raises(KubeadmError, match=r"kubeadm-init.begun.json on head1: No space left on device.*root"):
+    with pytest.raises(
+        KubeadmError, match=r"kubeadm-init.begun.json on head1: No space left on device.*root"
+    ):
         kubeadm_of(Full(), LockFile(tmp_path / "kubeadm.lock"), "init").bring_about()
     (tmp_path / "folder.lock").mkdir()
     with pytest.raises(KubeadmError, match=r"folder.lock on head1: Is a directory"):
