@@ -98,11 +98,12 @@ class LockFile:
         return True
 
     def tell(self, pid: int, what: str) -> None:
-        """Write down who has the lock, for whoever waits for it."""
+        """Write down who has the lock, for whoever waits for it; nothing where there is nothing to say."""
         if self._handle is not None:
             # In place: a renamed file would be another lock.
             os.ftruncate(self._handle, 0)
-            os.pwrite(self._handle, json.dumps({"pid": pid, "what": what}).encode(), 0)
+            if what:
+                os.pwrite(self._handle, json.dumps({"pid": pid, "what": what}).encode(), 0)
 
     def holder(self) -> Optional[Holder]:
         """Read who has the lock; None where that was not written, or only half."""
@@ -117,7 +118,7 @@ class LockFile:
         return () if self._handle is None else (self._handle,)
 
     def release(self) -> None:
-        """Let go. A child that inherited the descriptor still has the lock."""
+        """Let go. A child that inherited the descriptor still has the lock, and what was told of it stays."""
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
@@ -140,7 +141,7 @@ def held(
         what: what it is taken for, for those who will wait.
         clock: time.
         timeout_seconds: how long to wait for it.
-        create: see `LockFile.try_take`.
+        create: see `LockFile.try_take`. Who must not change anything does not write down its name either.
         waiting: told once who has the lock, before it is waited for.
 
     Raises:
@@ -160,7 +161,11 @@ def held(
     if not waited.done:
         raise LockBusy(lock.path, lock.holder(), waited.seconds)
     try:
-        lock.tell(os.getpid(), what)
+        if create:
+            lock.tell(os.getpid(), what)
         yield lock
+        if create:
+            # An error may have left a child behind; an end like this has not.
+            lock.tell(0, "")
     finally:
         lock.release()

@@ -116,6 +116,23 @@ def test_a_lock_without_a_file_is_free_for_who_only_looks(tmp_path: Path) -> Non
     with held(lock, "a look", clock=Clock(), timeout_seconds=0, create=False):
         assert lock.handles() == ()
     assert list(tmp_path.iterdir()) == []
+    # One that is there is taken, and not written to.
+    lock = LockFile(tmp_path / "lock")
+    (tmp_path / "lock").write_text("as it was")
+    with held(lock, "a look", clock=Clock(), timeout_seconds=0, create=False):
+        assert not LockFile(lock.path).try_take()
+    assert (tmp_path / "lock").read_text() == "as it was"
+
+
+def test_an_end_that_leaves_nobody_behind_leaves_no_name(tmp_path: Path) -> None:
+    """A name that stayed would be told of whoever has the lock next."""
+    lock = LockFile(tmp_path / "lock")
+    with held(lock, "me", clock=Clock(), timeout_seconds=0):
+        assert LockFile(lock.path).holder() == Holder(os.getpid(), "me")
+    assert lock.holder() is None
+    with pytest.raises(ZeroDivisionError), held(lock, "me", clock=Clock(), timeout_seconds=0):
+        raise ZeroDivisionError
+    assert lock.holder() == Holder(os.getpid(), "me")
 
 
 def test_a_file_that_was_removed_and_made_anew_is_another_lock(
