@@ -12,9 +12,9 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import whose
+from lab import whose
 
 MEMORY_GB = 6
 DISK_GB = 12
