@@ -21,31 +21,31 @@ help: ## list every verb
 	@echo "  ansible-playbook -i inventories/<site> site.yml      the same on real machines"
 
 .PHONY: setup
-setup: $(VENV)/done ## install what the controller needs into a virtual environment in the cache
+setup: ## install what the controller needs into a virtual environment in the cache
 # Its name has the digest of requirements.txt, whose time of change is that of the clone.
-$(VENV)/done:
-	@tests/tools/apt_install python3-venv openssh-client
-	@rm -rf "$(IRONBINDER_CACHE)"/venv-????????????
-	@$(PYTHON) -m venv "$(VENV)"
-	@"$(BIN)/pip" install --quiet --disable-pip-version-check --requirement requirements.txt
-	@touch $@
+	@tests/tools/venv "$(PYTHON)" "$(VENV)"
 
 # helm and kubectl as the lab builds them.
 export IRONBINDER_HELM ?= $(IRONBINDER_CACHE)/bin/helm
 
 .PHONY: artifacts
 artifacts: setup ## build from source what the lab's mirror serves
-	@tests/tools/apt_install mmdebstrap apt-utils gpg gpg-agent gcc libc6-dev binutils git iproute2
-	@ansible-playbook lab/docker.yml
 	@mkdir -p "$(LAB_STATE)" && chmod 0700 "$(LAB_STATE)"
-	@"$(BIN)/python" lab/artifacts/build.py --cache-dir "$(IRONBINDER_CACHE)" --go "$(BIN)/go" --output "$(LAB_STATE)/artifacts.json"
+	@"$(BIN)/python" lab/artifacts/build.py --cache-dir "$(IRONBINDER_CACHE)" --go "$(BIN)/go" --output "$(LAB_STATE)/artifacts.json" \
+	  --progress "$(LAB_STATE)/progress.json" --machines $(or $(LAB_MACHINES),0)
+
+# Another checkout's lab is found before half an hour was spent on building for this one. TAKE_OVER=yes removes it.
+.PHONY: whose
+whose: setup
+	@"$(BIN)/python" lab/whose.py refuse --state-dir "$(LAB_STATE)" --take-over "$(TAKE_OVER)"
 
 .PHONY: machines
-machines: artifacts ## start the lab's five machines, with nothing on them
-	@ansible-playbook -i $(LAB) lab/up.yml
+machines: LAB_MACHINES = 5
+machines: whose artifacts ## start the lab's five machines, with nothing on them (TAKE_OVER=yes)
+	@TAKE_OVER="$(TAKE_OVER)" ansible-playbook -i $(LAB) lab/up.yml -e "@$(LAB_STATE)/progress.json"
 
 .PHONY: lab
-lab: machines ## bare machines to a verified launch, on this computer
+lab: machines ## bare machines to a verified launch, on this computer (TAKE_OVER=yes)
 	@ansible-playbook -i $(LAB) site.yml
 
 .PHONY: verify
@@ -54,7 +54,7 @@ verify: setup ## one more launch, timed (SITE=lab)
 
 .PHONY: down
 down: setup ## remove everything the lab made
-	@ansible-playbook lab/down.yml
+	@TAKE_OVER="$(TAKE_OVER)" ansible-playbook lab/down.yml
 
 .PHONY: site
 site: setup ## make inventories/NAME: `make site NAME=stfc`

@@ -1,4 +1,4 @@
-"""Say what on this computer would stop the lab: too little room, or names and addresses that are taken."""
+"""Say what on this computer would stop the lab: another checkout's lab, too little room, names and addresses that are taken."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lab import whose
+
 MEMORY_GB = 6
 DISK_GB = 12
-LABEL = "ironbinder.lab"
+LABEL = whose.LABEL
 BRIDGE = "ironbinder0"
 
 
@@ -72,24 +76,29 @@ def _output(*argv: str) -> str:
 
 def _inspect(listing: list[str], inspect: list[str]) -> list[dict[str, Any]]:
     ids = _output(*listing).split()
-    return json.loads(_output(*inspect, *ids)) if ids else []
+    found: list[dict[str, Any]] = json.loads(_output(*inspect, *ids)) if ids else []
+    return found
 
 
 def main() -> int:
     """Print every problem; 1 when there is one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--network", required=True, help="the lab's network, as a CIDR")
+    parser.add_argument("--state-dir", type=Path, required=True, help="inventories/lab/.lab of this checkout")
+    parser.add_argument(
+        "--take-over", default="", help="`yes` allows to remove another checkout's running lab"
+    )
     parser.add_argument("machines", nargs="+", help="names of the lab's machines")
     options = parser.parse_args()
+    us = whose.read_us(options.state_dir, whose.ROOT)
+    problems = whose.refusals(whose.look(whose.run_docker), us, whose.is_yes(options.take_over))
     folder = _output("docker", "info", "--format", "{{.DockerRootDir}}").strip()
     meminfo = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
     # Containers of a lab that runs already hold memory and disk that they do not need twice.
     running = _output("docker", "ps", "--quiet", "--filter", f"label={LABEL}").split()
-    problems = (
-        []
-        if running
-        else short_of_room(int(meminfo["MemTotal"].split()[0]) * 1024, shutil.disk_usage(folder).free, folder)
-    )
+    if not running:
+        memory = int(meminfo["MemTotal"].split()[0]) * 1024
+        problems += short_of_room(memory, shutil.disk_usage(folder).free, folder)
     networks = _inspect(["docker", "network", "ls", "--quiet"], ["docker", "network", "inspect"])
     problems += taken_network(options.network, networks, json.loads(_output("ip", "-4", "-json", "route")))
     problems += taken_names(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -17,212 +16,139 @@ from pathlib import Path
 
 import yaml
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path[:0] = [str(HERE), str(ROOT)]
 
 import debs
 import images
-import mirror
-from golang import component_version, go_steps
-from rootfs import make_rootfs
-from steps import BuildError, Step, hash_of, run, run_steps
+from locked import alone
+from plan import Plan, machine_images
+from progress import Part, Progress, Speed, clock_text, needed
+from steps import BuildError, Step, part_of, run
 
-HERE = Path(__file__).resolve().parent
-LAB = HERE.parent
+from lab.images.build import Builder
 
-
-class Plan:
-    """Names every step; each method adds those of one kind."""
-
-    def __init__(self, cache: Path, go: Path) -> None:
-        """Read the recipes beside this file."""
-        self.cache = cache
-        self.components = yaml.safe_load((HERE / "components.yml").read_text())
-        self.packages = yaml.safe_load((HERE / "packages.yml").read_text())
-        self.recipes = yaml.safe_load((HERE / "images.yml").read_text())
-        self.versions = {
-            name: component_version(HERE / name, entry["module"]) for name, entry in self.components.items()
-        }
-        self.go = go_steps(go, HERE, self.components, cache)
-        self.machine = self._machine()
-        self.debs = self._debs()
-
-    def log(self, name: str) -> Path:
-        """Return the log file of a step."""
-        return self.cache / "logs" / f"{name}.log"
-
-    def _machine(self) -> Step:
-        """The machines' root file system, and the distribution's packages that it does not hold yet."""
-        wanted = self.packages["distribution"] + self.packages["mirror"]
-        release = self.packages["release"]
-
-        def build(out: Path) -> None:
-            include = self.packages["machine"]
-            make_rootfs(
-                out, self.log("machine"), release=release, include=include, download=sorted(set(wanted))
-            )
-            # mirror1 has only what it runs: the closure of its own list.
-            (out / "mirror-debs").mkdir()
-            for deb in _closure(out / "debs", self.packages["mirror"]):
-                os.link(deb, out / "mirror-debs" / deb.name)
-
-        key = hash_of(release, json.dumps([self.packages["machine"], wanted]), HERE / "rootfs.py")
-        return Step("rootfs", "machine", key, 40, build)
-
-    def _debs(self) -> Step:
-        built = self.packages["built"]
-
-        def build(out: Path) -> None:
-            for name, recipe in built.items():
-                component = recipe["component"]
-                sources = [self.go[component].path(self.cache), HERE]
-                version = self.versions[component]
-                debs.build_deb(name, recipe, version=version, sources=sources, out=out, log=self.log("debs"))
-
-        needed = [self.go[recipe["component"]].key for recipe in built.values()]
-        key = hash_of(json.dumps(built), *needed, HERE / "debian", HERE / "debs.py")
-        return Step("debs", "built", key, 15, build)
-
-    def image_steps(self) -> dict[str, Step]:
-        """One step for each image of Kubernetes and MetalLB, by image name."""
-        steps = {}
-        for recipe in self.recipes:
-            name = recipe["name"].format(**self.versions)
-            component = self.go[recipe["component"]]
-
-            def build(
-                out: Path, name: str = name, recipe: dict = recipe, component: Step = component
-            ) -> None:
-                short = name.rsplit("/", 1)[-1].split(":", maxsplit=1)[0]
-                images.build_image(
-                    name,
-                    recipe,
-                    binaries=component.path(self.cache),
-                    out=out,
-                    log=self.log(f"image-{short}"),
-                    release=self.packages["release"],
-                )
-
-            key = hash_of(json.dumps(recipe), name, component.key, HERE / "images.py")
-            seconds = 25 if recipe.get("packages") else 5
-            steps[name] = Step("image", name.split(":")[0].replace("/", "_"), key, seconds, build)
-        return steps
-
-    def www(self) -> Step:
-        """Everything mirror1 serves as files."""
-        keys = self.cache / "keys"
-        fingerprint = debs.signing_key(keys)
-        chart, repositories = LAB / "chart", LAB / "repositories"
-
-        def build(out: Path) -> None:
-            log = self.log("www")
-            built = self.debs.path(self.cache)
-            packages = {
-                group: [next(built.glob(f"{name}_*.deb")) for name in names]
-                for group, names in self.packages["repositories"].items()
-            }
-            packages["distribution"] = sorted((self.machine.path(self.cache) / "debs").glob("*.deb"))
-            minor = ".".join(self.versions["kubernetes"].split(".")[:2])
-            www = out / "www"
-            release = self.packages["release"]
-            mirror.add_apt(www, packages, keys=keys, minor=minor, release=release, log=log)
-            helm = self.go["helm"].path(self.cache) / "helm"
-            mirror.add_helm(www, helm, self.versions["helm"])
-            mirror.add_chart(www, chart, helm, log)
-            manifest = (
-                f"raw.githubusercontent.com/metallb/metallb/v{self.versions['metallb']}/config/manifests"
-            )
-            name = "metallb-native.yaml"
-            mirror.link_file(self.go["metallb"].path(self.cache) / name, www / manifest / name)
-            mirror.add_repositories(out / "git", repositories, log)
-
-        inputs = [self.debs.key, self.machine.key, self.go["helm"].key, self.go["metallb"].key, fingerprint]
-        key = hash_of(*inputs, chart, repositories, HERE / "mirror.py", HERE / "debs.py")
-        return Step("mirror", "files", key, 10, build)
+# Weights of what `lab/up.yml` does afterwards: a machine is started; they all answer.
+MACHINE_SECONDS = 2.0
+ANSWER_SECONDS = 8.0
+PUSH_SECONDS = 5.0
 
 
-def _closure(folder: Path, wanted: list[str]) -> list[Path]:
-    """Return the packages of `folder` that the packages `wanted` need, themselves included."""
-    fields = ["Package", "Pre-Depends", "Depends", "Recommends"]
-    table = {}
-    for deb in folder.glob("*.deb"):
-        show = [
-            "dpkg-deb",
-            "--showformat=" + "\\n".join(f"${{{name}}}" for name in fields),
-            "--show",
-            str(deb),
-        ]
-        rows = subprocess.run(show, check=True, capture_output=True, text=True).stdout.split("\n")
-        needs = [
-            word.split()[0].split(":")[0]
-            for word in ",".join(rows[1:3]).replace("|", ",").split(",")
-            if word.strip()
-        ]
-        table[rows[0]] = (deb, needs)
-    todo, found = list(wanted), {}
-    while todo:
-        name = todo.pop()
-        if name in table and name not in found:
-            found[name] = table[name][0]
-            todo += table[name][1]
-    return sorted(found.values())
+def preparations(cache: Path) -> list[Part]:
+    """What this computer itself needs: its packages, and a Docker engine."""
+    packages = yaml.safe_load((HERE / "packages.yml").read_text())["computer"]
+    ask = ["dpkg-query", "--show", "--showformat=${db:Status-Status}\\n", *packages]
+    log = cache / "logs" / "computer.log"
+
+    def lacks_packages() -> bool:
+        result = subprocess.run(ask, capture_output=True, text=True, check=False)
+        return result.stdout.split() != ["installed"] * len(packages)
+
+    def install() -> str:
+        run([ROOT / "tests" / "tools" / "apt_install", *packages], log)
+        return ""
+
+    def start_engine() -> str:
+        run(["ansible-playbook", ROOT / "lab" / "docker.yml"], log, cwd=ROOT)
+        return ""
+
+    return [
+        Part("packages of this computer", 15, lacks_packages, install),
+        Part("Docker engine", 20, lambda: not has_engine(), start_engine),
+    ]
 
 
-def binder_images(cache: Path) -> list[str]:
-    """Build the images of the Binder stack, see ../images, and return their names."""
-    folder = LAB / "images"
-    subprocess.run([sys.executable, folder / "build.py", "--cache-dir", cache / "binder-images"], check=True)
-    return [entry["name"] for entry in yaml.safe_load((folder / "images.yml").read_text())["images"]]
+def has_engine() -> bool:
+    """Whether a Docker engine answers."""
+    try:
+        return subprocess.run(["docker", "version"], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
 
 
-def machine_images(plan: Plan) -> dict[str, Step]:
-    """The images that lab machines run: a bare machine, and the mirror."""
-    machine, keys = plan.machine, plan.cache / "keys"
-    node_key = hash_of(machine.key, LAB / "node", debs.signing_key(keys))
+def go_rest(plan: Plan) -> Part:
+    """Go's own caches, which are ten times the size of what they made."""
+    folders = [plan.cache / "go" / "build", plan.cache / "go" / "mod"]
 
-    def build_node(out: Path) -> None:
-        context = out / "context"
-        shutil.copytree(LAB / "node", context)
-        os.link(machine.path(plan.cache) / "rootfs.tar", context / "rootfs.tar")
-        env = {**os.environ, "GNUPGHOME": str(keys)}
-        run(
-            ["gpg", "--batch", "--armor", "--output", context / "archive.asc", "--export"],
-            plan.log("node"),
-            env=env,
+    def is_needed() -> bool:
+        return any(folder.exists() for folder in folders) or any(
+            not step.path(plan.cache).is_dir() for step in plan.go.values()
         )
-        _docker_build(context, "ironbinder-lab/node", out, plan.log("node"))
 
-    def build_mirror(out: Path) -> None:
-        context = out / "context"
-        shutil.copytree(LAB / "mirror", context)
-        shutil.copytree(machine.path(plan.cache) / "mirror-debs", context / "debs", copy_function=os.link)
-        arguments = ["--build-arg", "NODE_IMAGE=ironbinder-lab/node"]
-        _docker_build(context, "ironbinder-lab/mirror", out, plan.log("mirror"), arguments)
+    def remove() -> str:
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+        return ""
 
-    node = Step("image", "node", node_key, 30, build_node)
-    return {
-        "ironbinder-lab/node": node,
-        "ironbinder-lab/mirror": Step("image", "mirror", hash_of(node_key, LAB / "mirror"), 30, build_mirror),
-    }
+    return Part("go caches removed", 3, is_needed, remove)
 
 
-def _docker_build(context: Path, tag: str, out: Path, log: Path, arguments: list[str] | None = None) -> None:
-    # The classic builder: BuildKit's client part is no package of its own on Debian 12.
-    env = {**os.environ, "DOCKER_BUILDKIT": "0"}
-    label = ["--label", images.LABEL, "--network", "none"]
-    run(["docker", "build", *label, *(arguments or []), "--tag", tag, context], log, env=env)
-    (out / "id").write_text(images.docker_output("image", "inspect", "--format", "{{.Id}}", tag))
-    shutil.rmtree(context)
+def registry(plan: Plan, names: list[str], making: list[Part]) -> Part:
+    """The store of mirror1's registry: images that are made anew have to be pushed, and those that it lacks."""
+    store = plan.cache / "mirror" / "registry"
+    stamps = store.parent / "pushed.json"
+    try:
+        pushed = dict(json.loads(stamps.read_text())) if store.is_dir() else {}
+    except (OSError, ValueError, TypeError):
+        # Never written, or cut by a kill: everything is pushed again, which costs little where it is there.
+        pushed = {}
+    fresh = sum(part.label.startswith("image ") for part in making)
+
+    def is_needed() -> bool:
+        if fresh or any(name not in pushed for name in names):
+            return True
+        show = ["docker", "image", "inspect", "--format", "{{.Id}}", *names]
+        ids = subprocess.run(show, capture_output=True, text=True, check=False).stdout.split()
+        return ids != [pushed[name] for name in names]
+
+    def fill() -> str:
+        if not pushed:
+            stamps.unlink(missing_ok=True)
+        images.fill_registry(names, store, "ironbinder-lab/mirror", plan.log("registry"))
+        return ""
+
+    lacking = sum(name not in pushed for name in names)
+    weight = PUSH_SECONDS * min(max(fresh, lacking, 1), len(names))
+    return Part(f"registry with {len(names)} images", weight, is_needed, fill)
 
 
-def check_room(steps: list[Step], cache: Path) -> None:
+def the_rest(plan: Plan, builder: Builder) -> list[Part]:
+    """Everything that has to be made when this computer is prepared, in order."""
+    containers = {**machine_images(plan), **plan.image_steps()}
+    if has_engine():
+        forget_lost_images(containers, plan.cache)
+    steps = [*plan.go.values(), plan.machine, plan.debs]
+    files: list[Step] = [*containers.values(), plan.www()]
+    parts = [
+        *needed(part_of(step, plan.cache) for step in steps),
+        *needed([go_rest(plan)]),
+        *needed(part_of(step, plan.cache) for step in files),
+        *(needed(builder.parts()) if has_engine() else builder.parts()),
+    ]
+    return [*parts, *needed([registry(plan, image_names(plan, builder), parts)])]
+
+
+def image_names(plan: Plan, builder: Builder) -> list[str]:
+    """Name all images that mirror1's registry serves."""
+    return [*plan.image_steps(), *(image.name for image in builder.images)]
+
+
+def signing_fingerprint(cache: Path, *, make: bool) -> str:
+    """Give the fingerprint of the key that signs the repositories. What it signs is unknown as long as there is none."""
+    keys = cache / "keys"
+    return debs.signing_key(keys) if make or (keys.is_dir() and shutil.which("gpg")) else "none yet"
+
+
+def check_room(plan: Plan) -> None:
     """Refuse to begin what the disk cannot hold: Go's own caches need most, and only while they are used."""
-    missing = [step for step in steps if not step.path(cache).is_dir()]
-    needed = 12 if len(missing) == len(steps) else 6 if missing else 2
-    cache.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(cache).free / 1e9
-    if free < needed:
+    steps = [*plan.go.values(), plan.machine, plan.debs]
+    missing = [step for step in steps if not step.path(plan.cache).is_dir()]
+    needed_gb = 12 if len(missing) == len(steps) else 6 if missing else 2
+    free = shutil.disk_usage(plan.cache).free / 1e9
+    if free < needed_gb:
         raise BuildError(
-            f"{cache} has {free:.1f} GB left, the build needs {needed} GB for a while: free some, or set "
+            f"{plan.cache} has {free:.1f} GB left, the build needs {needed_gb} GB for a while: free some, or set "
             "IRONBINDER_CACHE to a folder on a larger disk"
         )
 
@@ -248,46 +174,79 @@ def forget_lost_images(steps: dict[str, Step], cache: Path) -> None:
                 shutil.rmtree(step.path(cache))
 
 
+def build(cache: Path, go: Path, progress: Progress) -> tuple[Plan, list[str]]:
+    """Make everything that is missing; give the plan and the names of the images.
+
+    Raises:
+        BuildError: a part failed, or the disk is too small.
+    """
+    builder = Builder(cache / "binder-images")
+    first = needed(preparations(cache))
+    plan = Plan(cache, go, signing_fingerprint(cache, make=not first))
+    check_room(plan)
+    rest = the_rest(plan, builder)
+    progress.expect([*first, *rest])
+    if not progress.ahead:
+        print(f"lab: everything that is built is in {cache}", flush=True)
+        return plan, image_names(plan, builder)
+    print(f"lab: {progress.total} parts, about {clock_text(progress.left)}", flush=True)
+    if first:
+        progress.work(first)
+        plan = Plan(cache, go, signing_fingerprint(cache, make=True))
+        rest = the_rest(plan, builder)
+        progress.expect(rest)
+    builder.tidy()
+    try:
+        progress.work(rest)
+    finally:
+        builder.tidy()
+    # What an earlier recipe made has lost its name; only the lab's own are looked at.
+    images.docker_output("image", "prune", "--force", "--filter", f"label={images.LABEL}")
+    return plan, image_names(plan, builder)
+
+
 def main() -> int:
-    """Build what is missing; print where everything is as JSON with --print."""
+    """Build what is missing, and write where everything is."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache-dir", type=Path, required=True, help="where results are kept")
     parser.add_argument("--go", type=Path, required=True, help="the go command")
     parser.add_argument("--output", type=Path, help="file that receives the places of the results, as JSON")
+    parser.add_argument("--machines", type=int, default=0, help="how many machines are started afterwards")
+    parser.add_argument(
+        "--progress", type=Path, help="file that tells those who start them how far the work is"
+    )
     options = parser.parse_args()
     cache = options.cache_dir.resolve()
-    begun = time.monotonic()
+    begun = time.time()
+    later = [*[MACHINE_SECONDS] * options.machines, ANSWER_SECONDS] if options.machines else []
     try:
-        plan = Plan(cache, options.go)
-        check_room([*plan.go.values(), plan.machine, plan.debs], cache)
-        run_steps([*plan.go.values(), plan.machine, plan.debs], cache)
-        # Go's own caches are ten times the size of what they made.
-        shutil.rmtree(cache / "go" / "build", ignore_errors=True)
-        shutil.rmtree(cache / "go" / "mod", ignore_errors=True)
-        containers = {**machine_images(plan), **plan.image_steps()}
-        forget_lost_images(containers, cache)
-        run_steps([*containers.values(), plan.www()], cache)
-        names = [*plan.image_steps(), *binder_images(cache)]
-        store = cache / "mirror" / "registry"
-        images.fill_registry(names, store, "ironbinder-lab/mirror", plan.log("registry"))
-        # What an earlier recipe made has lost its name; only the lab's own are looked at.
-        images.docker_output("image", "prune", "--force", "--filter", f"label={images.LABEL}")
+        cache.mkdir(parents=True, exist_ok=True)
+        with alone(cache, "lab"):
+            progress = Progress(Speed(cache / "speed.json"), later=later)
+            plan, names = build(cache, options.go, progress)
     except BuildError as error:
-        print(f"artifacts: {error}", file=sys.stderr)
+        print(f"lab: {error}", file=sys.stderr)
         return 1
     helm = plan.go["helm"].path(cache) / "helm"
     kubectl = plan.go["kubernetes"].path(cache) / "kubectl"
     link_commands(cache, {"helm": helm, "kubectl": kubectl})
     places = {
         "files": str(plan.www().path(cache)),
-        "registry": str(store),
+        "registry": str(cache / "mirror" / "registry"),
         "helm": str(helm),
         "kubectl": str(kubectl),
         "images": names,
     }
     if options.output:
         options.output.write_text(json.dumps(places, indent=1) + "\n")
-    print(f"artifacts: ready after {time.monotonic() - begun:.0f} s", flush=True)
+    if options.progress:
+        weights = [round(weight * progress.speed.factor, 1) for weight in later]
+        told = {"begun": begun, "done": progress.done, "total": progress.total, "seconds": weights}
+        options.progress.write_text(json.dumps({"lab_progress": told}) + "\n")
+    print(
+        f"lab: artefacts ready after {clock_text(progress.elapsed)}, about {clock_text(progress.left)} left",
+        flush=True,
+    )
     return 0
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["BuildError", "Step", "hash_of", "run", "run_steps"]
+from progress import Part
+
+__all__ = ["BuildError", "Step", "hash_of", "part_of", "run"]
 
 
 class BuildError(RuntimeError):
@@ -23,13 +23,13 @@ class Step:
     """One artefact.
 
     `build` fills the empty folder that it is given. The result is kept as <kind>/<name>-<key>, where
-    `key` hashes the inputs, so a changed pin builds this step again and nothing else.
+    `key` hashes the inputs, so a changed pin builds this step again and nothing else. `seconds` is its weight, see `Part`.
     """
 
     kind: str
     name: str
     key: str
-    seconds: int
+    seconds: float
     build: Callable[[Path], None] = field(compare=False)
 
     def path(self, cache: Path) -> Path:
@@ -84,36 +84,20 @@ def run(
         raise BuildError(f"{argv[0]} ended with {result.returncode}; the end of {log}:\n{tail}")
 
 
-def _clock(seconds: float) -> str:
-    return f"{int(seconds) // 60}m{int(seconds) % 60:02d}s"
+def part_of(step: Step, cache: Path) -> Part:
+    """Give a step as a part of the work. A build that was killed leaves nothing that looks done."""
 
-
-def run_steps(steps: Sequence[Step], cache: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
-    """Build what is missing, in order, and say where it is, how long it took and how much is left."""
-    missing = [step for step in steps if not step.path(cache).is_dir()]
-    if not missing:
-        print(f"artifacts: all {len(steps)} are in {cache}", flush=True)
-        return
-    left = sum(step.seconds for step in missing)
-    print(f"artifacts: {len(missing)} of {len(steps)} to build, about {_clock(left)} on 2 cores", flush=True)
-    begun = clock()
-    for number, step in enumerate(missing, 1):
-        print(f"  [{number:2}/{len(missing)}] {step.kind} {step.name} ... ", end="", flush=True)
+    def make() -> str:
         target = step.path(cache)
         partial = target.with_name(target.name + ".partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        started = clock()
-        try:
-            step.build(partial)
-        except BaseException:
-            print("failed", flush=True)
-            raise
+        step.build(partial)
         partial.rename(target)
         _drop_older(step, cache)
-        left -= step.seconds
-        print(f"{_clock(clock() - started)}, about {_clock(max(left, 0))} left", flush=True)
-    print(f"artifacts: done in {_clock(clock() - begun)}", file=sys.stdout, flush=True)
+        return ""
+
+    return Part(f"{step.kind} {step.name}", step.seconds, lambda: not step.path(cache).is_dir(), make)
 
 
 def _drop_older(step: Step, cache: Path) -> None:

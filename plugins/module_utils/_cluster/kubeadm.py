@@ -3,31 +3,41 @@
 """Bring a machine into a cluster with kubeadm, from whatever state it is in.
 
 The rules, in one place (`decide`): what works is left alone; what never worked is cleared away and
-begun again; what once worked and is silent is waited for, and never reset.
+begun again; what once worked and is silent is waited for, and never reset. And a machine is judged
+only while no other kubeadm works on it: one that outlived the run that began it is waited for first.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.lock import LockBusy, LockFile, held
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.waiting import wait_until
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm_host import (
     CommandResult,
     Host,
+    KubeadmError,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm_output import (
     error_lines,
     phase_seconds,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm_probe import (
+    Asks,
     Found,
     attempt_file,
     marker_file,
     probe,
 )
 
-__all__ = ["Action", "Kubeadm", "KubeadmError", "KubeadmResult", "decide"]
+__all__ = ["LOCK_FILE", "Action", "Kubeadm", "KubeadmError", "KubeadmResult", "decide"]
+
+# Outside of what `kubeadm reset` empties.
+LOCK_FILE = "/var/lib/ironbinder/kubeadm.lock"
 
 # What init has behind it when the API answers. The rest only adds what is missing.
 _PHASES_BEFORE_API = ("preflight", "certs", "kubeconfig", "etcd", "control-plane", "kubelet-start")
@@ -45,15 +55,6 @@ class Action(Enum):
     RESET_AND_RUN = "reset_and_run"  # half made, never worked
     WAIT = "wait"  # it has worked and is silent
     REFUSE = "refuse"  # it has another role in a cluster
-
-
-class KubeadmError(Exception):
-    """What could not be done. `lines` are kubeadm's own words, redacted."""
-
-    def __init__(self, message: str, lines: Sequence[str] = ()) -> None:
-        """Keep the words beside the message and in it."""
-        super().__init__("\n".join([message, *lines]))
-        self.lines = list(lines)
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,11 @@ def decide(state: str, found: Found, waited: bool = False) -> Action:
     """
     if found.other_role:
         return Action.REFUSE
-    if found.marker:
-        return Action.NONE if found.done else Action.WAIT
-    if found.done and (found.finished or not found.attempt):
-        return Action.ADOPT
+    if found.marker and not found.done:
+        return Action.WAIT
+    if found.done and (found.marker or found.finished or not found.attempt):
+        # Where the marker cannot be read, it is written again: the cluster says what it should have said.
+        return Action.NONE if found.marker and not found.marker_problem else Action.ADOPT
     if state == "init" and found.answers:
         # Somebody's cluster, complete but for a node of this name, is not ours to add phases to.
         return Action.REFUSE if found.configured and not found.attempt else Action.RESUME
@@ -117,6 +119,9 @@ class Kubeadm:
     def __init__(
         self,
         host: Host,
+        asks: Asks,
+        clock: Clock,
+        lock: LockFile,
         *,
         state: str,
         config: str,
@@ -126,8 +131,11 @@ class Kubeadm:
         timeout_seconds: float = 600,
         recovery_seconds: float = 120,
     ) -> None:
-        """Take what to bring about; see the module `kubeadm` for each value."""
+        """Take the machine, and what to bring about; see the module `kubeadm` for each value."""
         self.host = host
+        self.asks = asks
+        self.clock = clock
+        self.lock = lock
         self.state = state
         self.config = config
         self.node_name = node_name
@@ -140,13 +148,34 @@ class Kubeadm:
         """Do what the machine needs, or only say it.
 
         Raises:
-            KubeadmError: kubeadm failed; what once worked stays silent; the machine has another role.
+            KubeadmError: kubeadm failed; another one does not end; what once worked stays silent; the machine has
+                another role; a file cannot be read or written.
         """
-        started = self.host.monotonic()
-        found = probe(self.host, self.state, self.node_name)
+        started = self.clock.now()
+        try:
+            # A check makes no file; but where one is, it waits too: a machine half made is not to be judged.
+            with held(
+                self.lock,
+                f"a run that looks at {self.node_name}",
+                clock=self.clock,
+                timeout_seconds=self.timeout_seconds,
+                create=not check_mode,
+            ):
+                return self._bring_about(check_mode, started)
+        except LockBusy as busy:
+            raise KubeadmError(self._busy(busy)) from busy
+        except OSError as error:
+            raise KubeadmError(
+                f"{error.filename or 'a file'} on {self.node_name}: {error.strerror or error}. "
+                "This needs root (become: true), a disk with room and one that can be written."
+            ) from error
+
+    def _bring_about(self, check_mode: bool, started: float) -> KubeadmResult:
+        """Judge and act, undisturbed by another kubeadm."""
+        found = self._probe()
         action = decide(self.state, found)
         if action is Action.WAIT:
-            found = self._wait(found)
+            found = self._wait()
             action = decide(self.state, found, waited=True)
         first = found
         self._refuse(action, found)
@@ -164,7 +193,7 @@ class Kubeadm:
                 seconds["reset"] = round(self._run(reset, _RESET_SECONDS).seconds, 1)
             done = self._run(self._argv(action), self.timeout_seconds)
             seconds.update(phase_seconds(done.lines, done.seconds))
-            found = self._wait(probe(self.host, self.state, self.node_name))
+            found = self._wait()
             if not found.done:
                 raise KubeadmError(
                     f"kubeadm {self.state} ended well on {self.node_name}, but after {self.recovery_seconds:.0f} s more: "
@@ -172,11 +201,28 @@ class Kubeadm:
                 )
         self.host.write(marker_file(self.state), {"node_name": self.node_name, "action": action.value})
         self.host.remove(attempt_file(self.state))
-        seconds["total"] = round(self.host.monotonic() - started, 1)
-        # The reason is what was found first; the taints are what is there now.
-        return KubeadmResult(
-            changed=True, action=action, found=replace(first, taints=found.taints), seconds=seconds
+        seconds["total"] = round(self.clock.now() - started, 1)
+        # The reason is what was found first.
+        return KubeadmResult(changed=True, action=action, found=first, seconds=seconds)
+
+    def _busy(self, busy: LockBusy) -> str:
+        """Tell a person who else is at work on the machine, and what to do."""
+        where, waited = f"another run is at work on {self.node_name}", f"waited {busy.seconds:.0f} s for it"
+        holder = busy.holder
+        if holder and holder.alive:
+            pid = holder.pid
+            return (
+                f"{where}: process {pid} (`{holder.what}`) has {busy.path}; {waited}. Nothing was changed. "
+                f"Look at it by `ps -o pid,etime,args -p {pid}`, let it end or end it by `kill {pid}`, and start again."
+            )
+        began = f" by process {holder.pid} (`{holder.what}`), which is gone" if holder else ""
+        return (
+            f"{where}: {busy.path} was taken{began}; {waited}. Nothing was changed. "
+            f"`fuser -v {busy.path}` names the process that still has it: let it end or end it, and start again."
         )
+
+    def _probe(self) -> Found:
+        return probe(self.host, self.asks, self.state, self.node_name)
 
     def _refuse(self, action: Action, found: Found) -> None:
         """Stop where nothing may be done."""
@@ -194,16 +240,19 @@ class Kubeadm:
         if action is Action.WAIT:
             raise KubeadmError(
                 f"{self.node_name} has worked in its cluster, but now, given up to {self.recovery_seconds:.0f} s: "
-                f"{found.observed}. " + _remedy(self.state, found)
+                f"{'; '.join(filter(None, (found.observed, found.marker_problem)))}. "
+                + _remedy(self.state, found)
             )
 
-    def _wait(self, found: Found) -> Found:
-        """Ask until everything answers or the time is over; give the last answer."""
-        deadline = self.host.monotonic() + self.recovery_seconds
-        while not found.done and found.leftovers and self.host.monotonic() < deadline:
-            self.host.sleep(_WAIT_STEP_SECONDS)
-            found = probe(self.host, self.state, self.node_name)
-        return found
+    def _wait(self) -> Found:
+        """Ask until everything answers, nothing of kubeadm is there, or the time is over; give the last answer."""
+        return wait_until(
+            lambda _seconds: self._probe(),
+            lambda found: found.done or not found.leftovers,
+            clock=self.clock,
+            timeout_seconds=self.recovery_seconds,
+            step_seconds=_WAIT_STEP_SECONDS,
+        ).seen
 
     def _argv(self, action: Action) -> list[str]:
         """Give the command. Tokens are in the configuration file, never here."""
@@ -218,7 +267,8 @@ class Kubeadm:
 
     def _run(self, argv: Sequence[str], timeout_seconds: float) -> CommandResult:
         """Run kubeadm; raise with its own words where it fails."""
-        result = self.host.run(argv, timeout_seconds)
+        result = self.host.run(argv, timeout_seconds, self.lock)
+        self.lock.tell(os.getpid(), f"a run that waits for {self.node_name}")
         if result.rc == 127:
             raise KubeadmError(f"{argv[0]} is not installed on {self.node_name}: run the stage `nodes` first")
         if result.rc != 0:

@@ -1,6 +1,6 @@
 # Copyright: Ironbinder maintainers
 # BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
-"""The machine as `_kubeadm` sees it: commands, files, addresses, time."""
+"""The machine as `kubeadm` sees it: commands and files."""
 
 from __future__ import annotations
 
@@ -9,17 +9,27 @@ import os
 import signal
 import subprocess
 import threading
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, Optional, Protocol
 
-__all__ = ["CommandResult", "Host", "LocalHost"]
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock, SystemClock
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.files import write_atomically
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.lock import LockFile
+
+__all__ = ["CommandResult", "Host", "KubeadmError", "LocalHost"]
 
 _CHUNK_BYTES = 1 << 20
+
+
+class KubeadmError(Exception):
+    """What could not be done. `lines` are kubeadm's own words, redacted."""
+
+    def __init__(self, message: str, lines: Sequence[str] = ()) -> None:
+        """Keep the words beside the message and in it."""
+        super().__init__("\n".join([message, *lines]))
+        self.lines = list(lines)
 
 
 @dataclass(frozen=True)
@@ -39,10 +49,15 @@ class CommandResult:
 
 
 class Host(Protocol):
-    """What the work needs of a machine."""
+    """What the work needs of a machine. Every method may raise OSError."""
 
-    def run(self, argv: Sequence[str], timeout_seconds: float) -> CommandResult:
-        """Run a command; rc 127 where it is not installed, 124 where it took too long."""
+    def run(
+        self, argv: Sequence[str], timeout_seconds: float, lock: Optional[LockFile] = None
+    ) -> CommandResult:
+        """Run a command; rc 127 where it is not installed, 124 where it took too long.
+
+        `lock` is inherited by the command, which then holds it as long as it lives.
+        """
 
     def matches(self, pattern: str) -> list[str]:
         """Name the existing paths that match a glob pattern."""
@@ -50,8 +65,8 @@ class Host(Protocol):
     def contains(self, pattern: str, needle: bytes) -> bool:
         """Say whether a file that matches the pattern holds these bytes."""
 
-    def get(self, url: str, timeout_seconds: float) -> tuple[int, str]:
-        """Get a URL: status (0 where nothing answers) and body or reason."""
+    def read(self, path: str) -> Optional[str]:
+        """Read a text file; None where there is none."""
 
     def write(self, path: str, data: Mapping[str, Any]) -> None:
         """Write a JSON file of mode 0600, whole or not at all."""
@@ -59,19 +74,24 @@ class Host(Protocol):
     def remove(self, path: str) -> None:
         """Remove a file that may be missing."""
 
-    def monotonic(self) -> float:
-        """Tell the seconds of a clock that never steps."""
-
-    def sleep(self, seconds: float) -> None:
-        """Let time pass."""
-
 
 class LocalHost:
     """The machine this runs on."""
 
-    def run(self, argv: Sequence[str], timeout_seconds: float) -> CommandResult:
-        """Run a command without a terminal, in a process group that a timeout ends as a whole."""
-        started = time.monotonic()
+    def __init__(self, root: Path = Path("/"), clock: Optional[Clock] = None) -> None:
+        """Take the folder that files are looked for in, and time."""
+        self.root = root
+        self.clock = clock or SystemClock()
+
+    def run(
+        self, argv: Sequence[str], timeout_seconds: float, lock: Optional[LockFile] = None
+    ) -> CommandResult:
+        """Run a command without a terminal, in a process group that a timeout ends as a whole.
+
+        A command that is given the lock hands it on to what it starts. kubeadm starts nothing that stays: the kubelet
+        is started by systemd, which systemctl only asks.
+        """
+        started = self.clock.now()
         environment = {**os.environ, "LC_ALL": "C"}
         environment.pop("KUBECONFIG", None)
         try:
@@ -84,16 +104,19 @@ class LocalHost:
                 text=True,
                 errors="replace",
                 start_new_session=True,
+                pass_fds=lock.handles() if lock else (),
             )
         except OSError as error:
             return CommandResult(rc=127, stdout="", stderr=f"{argv[0]}: {error.strerror}")
+        if lock:
+            lock.tell(process.pid, " ".join(argv[:2]))
         streams: dict[str, list[str]] = {"stdout": [], "stderr": []}
         lines: list[tuple[float, str]] = []
 
         def collect(name: str, stream: IO[str]) -> None:
             for line in stream:
                 streams[name].append(line)
-                lines.append((time.monotonic() - started, line.rstrip("\n")))
+                lines.append((self.clock.now() - started, line.rstrip("\n")))
 
         if not (process.stdout and process.stderr):
             raise AssertionError("Popen was asked for both pipes")
@@ -118,17 +141,22 @@ class LocalHost:
             stdout="".join(streams["stdout"]),
             stderr="".join(streams["stderr"]),
             lines=tuple(lines),
-            seconds=time.monotonic() - started,
+            seconds=self.clock.now() - started,
         )
 
     def matches(self, pattern: str) -> list[str]:
         """Name the existing paths that match a glob pattern, sorted."""
-        return sorted(str(path) for path in Path("/").glob(pattern.lstrip("/")))
+        found = self.root.glob(pattern.lstrip("/"))
+        return sorted(f"/{path.relative_to(self.root)}" for path in found)
 
     def contains(self, pattern: str, needle: bytes) -> bool:
         """Read the files in pieces, with an overlap, so that a large database costs no memory."""
         for name in self.matches(pattern):
-            with Path(name).open("rb") as stream:
+            try:
+                stream = self._path(name).open("rb")
+            except FileNotFoundError:
+                continue  # etcd removes its old logs while it runs
+            with stream:
                 tail = b""
                 while chunk := stream.read(_CHUNK_BYTES):
                     tail += chunk
@@ -137,37 +165,22 @@ class LocalHost:
                     tail = tail[-len(needle) :]
         return False
 
-    def get(self, url: str, timeout_seconds: float) -> tuple[int, str]:
-        """Get a URL of this machine, past any proxy in the environment."""
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    def read(self, path: str) -> Optional[str]:
+        """Read a text file, broken bytes replaced; None where there is none."""
         try:
-            with opener.open(url, timeout=timeout_seconds) as answer:
-                return answer.status, answer.read(4096).decode(errors="replace")
-        except urllib.error.HTTPError as error:
-            return error.code, error.read(4096).decode(errors="replace")
-        except (OSError, urllib.error.URLError) as error:
-            return 0, str(getattr(error, "reason", error))
+            return self._path(path).read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return None
 
     def write(self, path: str, data: Mapping[str, Any]) -> None:
-        """Write beside the file and rename, so that a kill leaves the old one or the new one."""
-        target = Path(path)
+        """Write whole or not at all, so that a kill leaves the old file or the new one."""
+        target = self._path(path)
         target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        beside = target.with_name(target.name + ".new")
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
-            json.dump(data, stream, indent=2, sort_keys=True)
-            stream.write("\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        beside.replace(target)
+        write_atomically(target, json.dumps(data, indent=2, sort_keys=True) + "\n")
 
     def remove(self, path: str) -> None:
         """Remove a file that may be missing."""
-        Path(path).unlink(missing_ok=True)
+        self._path(path).unlink(missing_ok=True)
 
-    def monotonic(self) -> float:
-        """Tell the seconds of the monotonic clock."""
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        """Let time pass."""
-        time.sleep(seconds)
+    def _path(self, name: str) -> Path:
+        return self.root / name.lstrip("/")

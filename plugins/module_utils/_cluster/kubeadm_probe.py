@@ -12,12 +12,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm_host import Host
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm_host import (
+    Host,
+    KubeadmError,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm_output import redact
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, Reply
 
-__all__ = ["Found", "attempt_file", "marker_file", "probe"]
+__all__ = ["Asks", "Found", "attempt_file", "marker_file", "probe"]
 
 _STATE_DIR = "/var/lib/ironbinder"
 _ADMIN_CONF = "/etc/kubernetes/admin.conf"
@@ -58,6 +62,7 @@ class Found:
     """The machine, as far as kubeadm is concerned."""
 
     marker: bool  # it has worked once, and we saw it
+    marker_problem: str  # why the file that says so cannot be read, or ""
     attempt: bool  # we began, and have not seen it work
     leftovers: tuple[str, ...]  # what kubeadm wrote
     answers: bool  # init: the API says that it is ready; join: the kubelet says that it is healthy
@@ -66,13 +71,19 @@ class Found:
     finished: bool  # init: what kubeadm's last phase makes is there; join: same as node_registered
     once_worked: bool  # the disk says that a cluster was made or joined, whoever did it
     other_role: str  # why this machine must not take this role, or ""
-    taints: tuple[str, ...]  # keys of the node's taints
     observed: str  # what the first question without a good answer was answered
 
     @property
     def done(self) -> bool:
         """Whether everything that was to be made answers."""
         return self.answers and self.node_registered and self.configured
+
+
+class Asks(Protocol):
+    """What is needed of a network, see `HttpTransport`."""
+
+    def request(self, method: str, url: str, headers: Mapping[str, str], timeout_seconds: float) -> Reply:
+        """Send a request and return the whole answer. Raises HttpFailure."""
 
 
 def marker_file(state: str) -> str:
@@ -93,15 +104,49 @@ def _ask(host: Host, kubeconfig: str, *words: str) -> tuple[bool, str]:
     )
     if result.rc == 0:
         return True, result.stdout
+    if result.rc == 127:
+        # Without it nothing can be told apart, and a cluster that works would look like one that never did.
+        raise KubeadmError(
+            f"kubectl cannot be run on this machine ({result.stderr.strip()}), so its cluster cannot be asked: "
+            "run the stage `nodes` first. Nothing was changed."
+        )
     lines = [line for line in result.stderr.splitlines() if line.strip()]
     return False, redact(lines[-1].strip()) if lines else f"kubectl ended with {result.rc}"
 
 
 def _objects(answer: str) -> dict[str, Mapping[str, Any]]:
     """Index kubectl's JSON (a list, one object, or nothing) by "Kind/name"."""
-    data = json.loads(answer) if answer.strip() else {}
-    items = data.get("items", [data]) if data else []
-    return {f"{item['kind']}/{item['metadata']['name']}": item for item in items}
+    try:
+        data = json.loads(answer) if answer.strip() else {}
+        items = data.get("items", [data]) if data else []
+        return {f"{item['kind']}/{item['metadata']['name']}": item for item in items}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise KubeadmError(
+            f"kubectl ended well and said what is not a list of objects: {redact(answer.strip())[:200]!r}. "
+            "Look for a wrapper or a plugin of that name: `command -v kubectl`. Nothing was changed."
+        ) from error
+
+
+def _healthy(asks: Asks) -> tuple[bool, str]:
+    """Ask the kubelet: whether it is healthy, and what it said."""
+    try:
+        reply = asks.request("GET", _KUBELET_HEALTH, {}, _QUESTION_SECONDS)
+    except HttpFailure as failure:
+        return False, f"the kubelet at {_KUBELET_HEALTH} said nothing: {failure}"
+    said = reply.body[:200].decode(errors="replace")
+    return reply.status == 200, f"the kubelet at {_KUBELET_HEALTH} said {reply.status}: {said}"
+
+
+def _marker_problem(host: Host, path: str) -> str:
+    """Say what is wrong with a marker that is there: its content names the node, and is whole or not ours."""
+    text = host.read(path)
+    try:
+        data = json.loads(text or "")
+    except ValueError:
+        return f"{path} is {'empty' if not text else 'not JSON'}"
+    if not isinstance(data, dict) or not isinstance(data.get("node_name"), str):
+        return f"{path} names no node"
+    return ""
 
 
 def _other_role(host: Host, state: str, attempt: bool) -> str:
@@ -118,13 +163,18 @@ def _other_role(host: Host, state: str, attempt: bool) -> str:
     return _KUBELET_CONF if joined and not host.matches(_ADMIN_CONF) else ""
 
 
-def probe(host: Host, state: str, node_name: str) -> Found:
+def probe(host: Host, asks: Asks, state: str, node_name: str) -> Found:
     """Find out how far the machine is, changing nothing.
 
     Args:
         host: the machine.
+        asks: its network.
         state: `init` or `join`.
         node_name: name of this machine's node object.
+
+    Raises:
+        KubeadmError: the cluster cannot be asked at all.
+        OSError: a file cannot be read.
     """
     attempt = bool(host.matches(attempt_file(state)))
     patterns = _LEFTOVERS[state] + (_OWN_LEFTOVERS[state] if attempt else ())
@@ -136,9 +186,7 @@ def probe(host: Host, state: str, node_name: str) -> Found:
         if state == "init":
             answers, observed = _ask(host, kubeconfig, "get", "--raw", "/readyz")
         else:
-            status, body = host.get(_KUBELET_HEALTH, _QUESTION_SECONDS)
-            answers = status == 200
-            observed = f"the kubelet at {_KUBELET_HEALTH} said {status or 'nothing'}: {body[:200]}"
+            answers, observed = _healthy(asks)
     if answers:
         names = [f"node/{node_name}"]
         if state == "init":
@@ -158,6 +206,7 @@ def probe(host: Host, state: str, node_name: str) -> Found:
         observed = "the cluster has no ConfigMap kube-system/kubeadm-config"
     return Found(
         marker=marker,
+        marker_problem=_marker_problem(host, marker_file(state)) if marker else "",
         attempt=attempt,
         leftovers=leftovers,
         answers=answers,
@@ -166,7 +215,6 @@ def probe(host: Host, state: str, node_name: str) -> Found:
         finished="DaemonSet/kube-proxy" in objects if state == "init" else node is not None,
         once_worked=marker or configured or _once_worked(host, state),
         other_role=_other_role(host, state, attempt),
-        taints=tuple(taint["key"] for taint in (node or {}).get("spec", {}).get("taints") or []),
         observed=observed,
     )
 

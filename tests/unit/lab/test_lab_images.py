@@ -113,4 +113,25 @@ def test_a_recipe_that_cannot_be_built_is_refused(tmp_path, image, said):
 
 def test_an_unknown_name_is_refused_before_anything_is_built(tmp_path):
     with pytest.raises(build.ImageError, match="no recipe for x:1"):
-        builder(tmp_path).build_all(["x:1"])
+        builder(tmp_path).parts(["x:1"])
+
+
+def needed_of(made, only=()):
+    return [part.label.removeprefix("image ") for part in made.parts(only) if part.is_needed()]
+
+
+def test_bases_are_built_for_images_that_need_them(tmp_path, monkeypatch):
+    """A base whose images are all there may be lost; one of an image that is not there is built before it."""
+    hub, base = "quay.io/jupyterhub/k8s-hub:5.5.4", "ironbinder-lab/python:bookworm"
+    made = builder(tmp_path)
+    everything = {item.name for item in [*made.bases.values(), *made.images]}
+    there = set(everything)
+    monkeypatch.setattr(made, "is_built", lambda item: item.name in there)
+    assert needed_of(made) == []
+    there.discard(base)
+    assert needed_of(made) == []
+    there.discard(hub)
+    assert needed_of(made) == [base, hub]
+    there.clear()
+    assert set(needed_of(made)) == everything
+    assert needed_of(made, [hub]) == [base, hub]

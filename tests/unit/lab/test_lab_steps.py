@@ -7,7 +7,15 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "lab" / "artifacts"))
 
-from steps import BuildError, Step, hash_of, run, run_steps
+from progress import Progress, Speed, needed
+from steps import BuildError, Step, hash_of, part_of, run
+
+
+def run_steps(steps: "list[Step]", cache: Path) -> None:
+    parts = needed(part_of(step, cache) for step in steps)
+    progress = Progress(Speed())
+    progress.expect(parts)
+    progress.work(parts)
 
 
 def make_step(name: str, key: str, log: list, fail: bool = False) -> Step:

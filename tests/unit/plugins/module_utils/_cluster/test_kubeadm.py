@@ -5,15 +5,18 @@ from __future__ import annotations
 import fnmatch
 import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.lock import LockFile
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm import (
     Action,
     Kubeadm,
     KubeadmError,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm_host import CommandResult
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, Reply
 
 INIT_MARKER = "/var/lib/ironbinder/kubeadm-init.json"
 INIT_ATTEMPT = "/var/lib/ironbinder/kubeadm-init.begun.json"
@@ -30,7 +33,7 @@ KEY = "/registry/configmaps/kube-system/kubeadm-config"
 
 
 class FakeHost:
-    """A machine: files, a cluster that answers or not, and what kubeadm makes of both."""
+    """A machine with its network and its time: files, a cluster that answers or not, and what kubeadm makes of both."""
 
     def __init__(
         self,
@@ -41,18 +44,21 @@ class FakeHost:
         forbidden: bool = False,
         comes_up_after: float | None = None,
         kubeadm: CommandResult | None = None,
-        taints: Sequence[str] = (),
+        kubectl: CommandResult | None = None,
     ) -> None:
         self.files: dict[str, str] = (
             dict.fromkeys(files, "") if not isinstance(files, Mapping) else dict(files)
         )
+        for marker in (INIT_MARKER, JOIN_MARKER):
+            if self.files.get(marker) == "":
+                self.files[marker] = '{"node_name": "head1", "action": "run"}'
         self.files[CONFIG] = "kind: InitConfiguration"
         self.answers = answers
         self.knows = list(knows)
         self.forbidden = forbidden
         self.comes_up_after = comes_up_after
         self.kubeadm = kubeadm
-        self.taints = taints
+        self.kubectl = kubectl
         self.clock = 0.0
         self.commands: list[list[str]] = []
         self.at_kubeadm: list[set[str]] = []
@@ -60,10 +66,16 @@ class FakeHost:
     def _up(self) -> bool:
         return self.answers or (self.comes_up_after is not None and self.clock >= self.comes_up_after)
 
-    def run(self, argv: Sequence[str], timeout_seconds: float) -> CommandResult:
+    def run(self, argv: Sequence[str], timeout_seconds: float, lock: LockFile | None = None) -> CommandResult:
         self.clock += 0.1
         if argv[0] == "kubeadm":
+            # What outlives this run has to keep the next one away.
+            assert lock is not None and lock.handles()
             return self._kubeadm(list(argv))
+        # A question that is asked while another run waits must not outlive this one with the lock.
+        assert lock is None
+        if self.kubectl is not None:
+            return self.kubectl
         if not self._up():
             return CommandResult(
                 1, "", "noise\nThe connection to the server was refused - right host or port?\n"
@@ -78,8 +90,7 @@ class FakeHost:
             if name in self.knows:
                 kind, _, short = name.partition("/")
                 kinds = {"node": "Node", "configmap": "ConfigMap", "daemonset": "DaemonSet"}
-                spec = {"taints": [{"key": key} for key in self.taints]} if kind == "node" else {}
-                items.append({"kind": kinds[kind], "metadata": {"name": short}, "spec": spec})
+                items.append({"kind": kinds[kind], "metadata": {"name": short}})
         if not items:
             return CommandResult(0, "", "")
         # kubectl gives one object alone where one was asked for, a list otherwise.
@@ -115,9 +126,14 @@ class FakeHost:
     def contains(self, pattern: str, needle: bytes) -> bool:
         return any(needle in self.files[name].encode() for name in self.matches(pattern))
 
-    def get(self, url: str, timeout_seconds: float) -> tuple[int, str]:
-        assert url == "http://127.0.0.1:10248/healthz"
-        return (200, "ok") if self._up() else (0, "Connection refused")
+    def request(self, method: str, url: str, headers: Mapping[str, str], timeout_seconds: float) -> Reply:
+        assert (method, url) == ("GET", "http://127.0.0.1:10248/healthz")
+        if not self._up():
+            raise HttpFailure("unreachable", "Connection refused")
+        return Reply(200, {}, b"ok")
+
+    def read(self, path: str) -> str | None:
+        return self.files.get(path)
 
     def write(self, path: str, data: Mapping[str, Any]) -> None:
         self.files[path] = json.dumps(data)
@@ -125,17 +141,28 @@ class FakeHost:
     def remove(self, path: str) -> None:
         self.files.pop(path, None)
 
-    def monotonic(self) -> float:
+    def now(self) -> float:
         return self.clock
 
     def sleep(self, seconds: float) -> None:
         self.clock += seconds
 
 
-def made(host: FakeHost, state: str = "init", **more: Any) -> Kubeadm:
+@pytest.fixture
+def made(tmp_path: Path) -> Callable[..., Kubeadm]:
+    def make(host: FakeHost, state: str = "init", **more: Any) -> Kubeadm:
+        return kubeadm_of(host, LockFile(tmp_path / "kubeadm.lock"), state, **more)
+
+    return make
+
+
+def kubeadm_of(host: FakeHost, lock: LockFile, state: str, **more: Any) -> Kubeadm:
     name = "head1" if state == "init" else "worker1"
     return Kubeadm(
         host,
+        host,
+        host,
+        lock,
         state=state,
         config=CONFIG,
         node_name=name,
@@ -234,6 +261,22 @@ CASES: dict[str, tuple[str, Callable[[], FakeHost], Action, list[str]]] = {
         Action.ADOPT,
         [],
     ),
+    "works, and the file that says so is empty": (
+        "init",
+        lambda: FakeHost({**dict.fromkeys(HALF, ""), INIT_MARKER: " "}, answers=True, knows=COMPLETE),
+        Action.ADOPT,
+        [],
+    ),
+    "joined, and the file that says so is cut": (
+        "join",
+        lambda: FakeHost(
+            {KUBELET: "", CERTIFICATE: "", JOIN_MARKER: '{"node_name": '},
+            answers=True,
+            knows=["node/worker1"],
+        ),
+        Action.ADOPT,
+        [],
+    ),
     "works, is booting": (
         "init",
         lambda: FakeHost([INIT_MARKER, *HALF], comes_up_after=20, knows=COMPLETE),
@@ -284,7 +327,11 @@ CASES: dict[str, tuple[str, Callable[[], FakeHost], Action, list[str]]] = {
 
 @pytest.mark.parametrize(("state", "host", "action", "commands"), CASES.values(), ids=CASES.keys())
 def test_every_state_converges(
-    state: str, host: Callable[[], FakeHost], action: Action, commands: list[str]
+    made: Callable[..., Kubeadm],
+    state: str,
+    host: Callable[[], FakeHost],
+    action: Action,
+    commands: list[str],
 ) -> None:
     """Check mode says it, doing it does it, and the second run finds nothing to do."""
     machine = host()
@@ -313,6 +360,26 @@ REFUSALS = {
         FakeHost([INIT_MARKER, *HALF], answers=True, knows=COMPLETE[1:]),
         "no node named head1",
     ),
+    "once worked, API down, and the file that says so names no node": (
+        "init",
+        FakeHost({**dict.fromkeys(HALF, ""), INIT_MARKER: "[]"}),
+        "refused.*kubeadm-init.json names no node.*Nothing was reset",
+    ),
+    "kubectl is gone": (
+        "init",
+        FakeHost([INIT_ATTEMPT, *HALF], kubectl=CommandResult(127, "", "kubectl: No such file or directory")),
+        "kubectl cannot be run on this machine .*run the stage `nodes` first",
+    ),
+    "kubectl says what is not JSON": (
+        "init",
+        FakeHost([INIT_ATTEMPT, *HALF], kubectl=CommandResult(0, "Welcome to head1!", "")),
+        "said what is not a list of objects: 'Welcome to head1!'",
+    ),
+    "kubectl says another JSON": (
+        "init",
+        FakeHost([INIT_ATTEMPT, *HALF], kubectl=CommandResult(0, '{"items": 3}', "")),
+        "said what is not a list of objects",
+    ),
     "once worked, disk gone": ("init", FakeHost([INIT_MARKER]), "disk is not mounted"),
     "made by others, API down": ("init", FakeHost(ONCE_WORKED), "Nothing was reset"),
     "made by others, other node name": (
@@ -339,7 +406,9 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize(("state", "host", "words"), REFUSALS.values(), ids=REFUSALS.keys())
-def test_what_worked_is_never_touched(state: str, host: FakeHost, words: str) -> None:
+def test_what_worked_is_never_touched(
+    made: Callable[..., Kubeadm], state: str, host: FakeHost, words: str
+) -> None:
     """No command of kubeadm runs, no file changes, and the message says what to do."""
     before = dict(host.files)
     with pytest.raises(KubeadmError, match=words):
@@ -349,7 +418,7 @@ def test_what_worked_is_never_touched(state: str, host: FakeHost, words: str) ->
     assert host.clock <= 125
 
 
-def test_arguments() -> None:
+def test_arguments(made: Callable[..., Kubeadm]) -> None:
     """Config by file, checks by name, nothing secret printed, only the missing phases on resume."""
     host = FakeHost([INIT_ATTEMPT, *HALF], answers=True, knows=COMPLETE[:2])
     made(host, ignore_preflight_errors=["SystemVerification", "Swap"]).bring_about()
@@ -375,7 +444,7 @@ def test_arguments() -> None:
     ]
 
 
-def test_the_attempt_is_on_disk_before_kubeadm_runs() -> None:
+def test_the_attempt_is_on_disk_before_kubeadm_runs(made: Callable[..., Kubeadm]) -> None:
     """Otherwise a kill could not be told from somebody else's half-made cluster."""
     host = FakeHost(["/etc/kubernetes/admin.conf"])
     made(host).bring_about()
@@ -383,9 +452,9 @@ def test_the_attempt_is_on_disk_before_kubeadm_runs() -> None:
     assert not any(INIT_MARKER in files for files in host.at_kubeadm)
 
 
-def test_seconds_and_found_say_what_was() -> None:
-    """Phases by name; taints as they are afterwards, all else as it was before."""
-    host = FakeHost(HALF, taints=["node-role.kubernetes.io/control-plane"])
+def test_seconds_and_found_say_what_was(made: Callable[..., Kubeadm]) -> None:
+    """Phases by name; what was found is what was there before."""
+    host = FakeHost(HALF)
     result = made(host).bring_about()
     assert result.seconds["reset"] == 2.0
     assert result.seconds["preflight"] == 1.0
@@ -393,10 +462,9 @@ def test_seconds_and_found_say_what_was() -> None:
     assert result.seconds["total"] > 0
     assert result.found.leftovers == (ADMIN, KUBELET, APISERVER, ETCD)
     assert not result.found.answers
-    assert result.found.taints == ("node-role.kubernetes.io/control-plane",)
 
 
-def test_failure_carries_kubeadms_words_and_can_be_tried_again() -> None:
+def test_failure_carries_kubeadms_words_and_can_be_tried_again(made: Callable[..., Kubeadm]) -> None:
     """The attempt stays on disk, so that the next run clears away what this one left."""
     said = (
         (0.1, "[preflight] Running"),
@@ -411,7 +479,7 @@ def test_failure_carries_kubeadms_words_and_can_be_tried_again() -> None:
     assert INIT_MARKER not in host.files
 
 
-def test_missing_kubeadm_and_missing_config() -> None:
+def test_missing_kubeadm_and_missing_config(made: Callable[..., Kubeadm]) -> None:
     """Each says which step was left out."""
     host = FakeHost(kubeadm=CommandResult(127, "", "kubeadm: No such file or directory"))
     with pytest.raises(KubeadmError, match="run the stage `nodes` first"):
@@ -423,9 +491,68 @@ def test_missing_kubeadm_and_missing_config() -> None:
     assert host.commands == []
 
 
-def test_kubeadm_that_ends_well_without_a_cluster_is_not_believed() -> None:
+def test_kubeadm_that_ends_well_without_a_cluster_is_not_believed(made: Callable[..., Kubeadm]) -> None:
     """Success is what answers, not what exits with 0."""
     host = FakeHost(kubeadm=CommandResult(0, "", "", seconds=1.0))
     with pytest.raises(KubeadmError, match="ended well on head1, but after 120 s more"):
         made(host).bring_about()
     assert INIT_MARKER not in host.files
+
+
+def test_another_kubeadm_is_waited_for_and_the_machine_judged_after_it(tmp_path: Path) -> None:
+    """What the first one made while it was waited for is there: nothing is reset."""
+    first = LockFile(tmp_path / "kubeadm.lock")
+    assert first.try_take()
+
+    class Finishing(FakeHost):
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            if self.clock >= 40:
+                self.files.update(dict.fromkeys(HALF, ""))
+                self.answers, self.knows = True, list(COMPLETE)
+                first.release()
+
+    host = Finishing([INIT_ATTEMPT, ADMIN])
+    done = kubeadm_of(host, LockFile(first.path), "init").bring_about()
+    assert (done.action, host.commands) == (Action.ADOPT, [])
+    assert 40 <= host.clock < 50
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_another_kubeadm_that_does_not_end_is_named(tmp_path: Path, check_mode: bool) -> None:
+    """After timeout_seconds, with its number and what to do, and with nothing asked or changed."""
+    first = LockFile(tmp_path / "kubeadm.lock")
+    assert first.try_take()
+    first.tell(1, "kubeadm init")
+    host = FakeHost([INIT_ATTEMPT, *HALF])
+    before = dict(host.files)
+    with pytest.raises(KubeadmError, match=r"process 1 \(`kubeadm init`\).*waited 90 s for it.*`kill 1`"):
+        kubeadm_of(host, LockFile(first.path), "init", timeout_seconds=90).bring_about(check_mode)
+    assert (host.commands, host.files) == ([], before)
+    assert 90 <= host.clock < 95
+    # A child of the one that took it has it still.
+    first.tell(2**22 + 1, "kubeadm init")
+    with pytest.raises(KubeadmError, match=r"which is gone.*`fuser -v .*kubeadm.lock`"):
+        kubeadm_of(host, LockFile(first.path), "init", timeout_seconds=1).bring_about(check_mode)
+
+
+def test_files_that_cannot_be_used_are_an_error_with_a_remedy(tmp_path: Path) -> None:
+    """A full disk, a read-only one, a folder in the place of a file: no traceback."""
+
+    class Full(FakeHost):
+        def write(self, path: str, data: Mapping[str, Any]) -> None:
+            raise OSError(28, "No space left on device", path)
+
+    with pytest.raises(
+        KubeadmError, match=r"kubeadm-init.begun.json on head1: No space left on device.*root"
+    ):
+        kubeadm_of(Full(), LockFile(tmp_path / "kubeadm.lock"), "init").bring_about()
+    (tmp_path / "folder.lock").mkdir()
+    with pytest.raises(KubeadmError, match=r"folder.lock on head1: Is a directory"):
+        kubeadm_of(FakeHost(), LockFile(tmp_path / "folder.lock"), "init").bring_about()
+
+
+def test_a_check_makes_no_lock(tmp_path: Path) -> None:
+    """A machine that was only looked at has nothing new on it."""
+    kubeadm_of(FakeHost(), LockFile(tmp_path / "new" / "kubeadm.lock"), "init").bring_about(check_mode=True)
+    assert list(tmp_path.iterdir()) == []

@@ -70,8 +70,15 @@ def test_matches(tmp_path: Path) -> None:
     assert LocalHost().matches(f"{tmp_path}/b*") == []
 
 
-def test_get_says_why_nothing_answers() -> None:
-    """Status 0 and a reason, no exception."""
-    status, reason = LocalHost().get("http://127.0.0.1:9/healthz", 2)
-    assert status == 0
-    assert "refused" in reason
+def test_read_and_a_file_that_vanishes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None where there is no file; etcd may remove a log between the listing and the reading."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "one").write_bytes(b"half \xff")
+    host = LocalHost(tmp_path)
+    assert host.read("/etc/one") == "half \ufffd"
+    assert host.read("/etc/two") is None
+    assert host.matches("/etc/*") == ["/etc/one"]
+    monkeypatch.setattr(host, "matches", lambda _pattern: ["/etc/gone", "/etc/one"])
+    assert host.contains("/etc/*", b"half")
+    with pytest.raises(IsADirectoryError):
+        host.read("/etc")

@@ -1,0 +1,201 @@
+"""What mirror1 serves and the machines need: every step of it, from the recipes beside this file."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import debs
+import images
+import mirror
+import yaml
+from golang import component_version, go_steps
+from rootfs import make_rootfs
+from steps import Step, hash_of, run
+
+__all__ = ["Plan", "machine_images"]
+
+HERE = Path(__file__).resolve().parent
+LAB = HERE.parent
+
+
+class Plan:
+    """Names every step; each method adds those of one kind."""
+
+    def __init__(self, cache: Path, go: Path, fingerprint: str) -> None:
+        """Read the recipes beside this file; `fingerprint` is that of the key that signs the repositories."""
+        self.cache = cache
+        self.fingerprint = fingerprint
+        self.components = yaml.safe_load((HERE / "components.yml").read_text())
+        self.packages = yaml.safe_load((HERE / "packages.yml").read_text())
+        self.recipes = yaml.safe_load((HERE / "images.yml").read_text())
+        self.versions = {
+            name: component_version(HERE / name, entry["module"]) for name, entry in self.components.items()
+        }
+        self.go = go_steps(go, HERE, self.components, cache)
+        self.machine = self._machine()
+        self.debs = self._debs()
+
+    def log(self, name: str) -> Path:
+        """Return the log file of a step."""
+        return self.cache / "logs" / f"{name}.log"
+
+    def _machine(self) -> Step:
+        """The machines' root file system, and the distribution's packages that it does not hold yet."""
+        wanted = self.packages["distribution"] + self.packages["mirror"]
+        release = self.packages["release"]
+
+        def build(out: Path) -> None:
+            include = self.packages["machine"]
+            make_rootfs(
+                out, self.log("machine"), release=release, include=include, download=sorted(set(wanted))
+            )
+            # mirror1 has only what it runs: the closure of its own list.
+            (out / "mirror-debs").mkdir()
+            for deb in _closure(out / "debs", self.packages["mirror"]):
+                os.link(deb, out / "mirror-debs" / deb.name)
+
+        key = hash_of(release, json.dumps([self.packages["machine"], wanted]), HERE / "rootfs.py")
+        return Step("rootfs", "machine", key, 24, build)
+
+    def _debs(self) -> Step:
+        built = self.packages["built"]
+
+        def build(out: Path) -> None:
+            for name, recipe in built.items():
+                component = recipe["component"]
+                sources = [self.go[component].path(self.cache), HERE]
+                version = self.versions[component]
+                debs.build_deb(name, recipe, version=version, sources=sources, out=out, log=self.log("debs"))
+
+        needed = [self.go[recipe["component"]].key for recipe in built.values()]
+        key = hash_of(json.dumps(built), *needed, HERE / "debian", HERE / "debs.py")
+        return Step("debs", "built", key, 4, build)
+
+    def image_steps(self) -> dict[str, Step]:
+        """One step for each image of Kubernetes and MetalLB, by image name."""
+        steps = {}
+        for recipe in self.recipes:
+            name = recipe["name"].format(**self.versions)
+            component = self.go[recipe["component"]]
+
+            def build(
+                out: Path, name: str = name, recipe: dict[str, Any] = recipe, component: Step = component
+            ) -> None:
+                short = name.rsplit("/", 1)[-1].split(":", maxsplit=1)[0]
+                images.build_image(
+                    name,
+                    recipe,
+                    binaries=component.path(self.cache),
+                    out=out,
+                    log=self.log(f"image-{short}"),
+                    release=self.packages["release"],
+                )
+
+            key = hash_of(json.dumps(recipe), name, component.key, HERE / "images.py")
+            seconds = 16 if recipe.get("packages") else 1
+            steps[name] = Step("image", name.split(":")[0].replace("/", "_"), key, seconds, build)
+        return steps
+
+    def www(self) -> Step:
+        """Everything mirror1 serves as files."""
+        keys = self.cache / "keys"
+        chart, repositories = LAB / "chart", LAB / "repositories"
+
+        def build(out: Path) -> None:
+            log = self.log("www")
+            built = self.debs.path(self.cache)
+            packages = {
+                group: [next(built.glob(f"{name}_*.deb")) for name in names]
+                for group, names in self.packages["repositories"].items()
+            }
+            packages["distribution"] = sorted((self.machine.path(self.cache) / "debs").glob("*.deb"))
+            minor = ".".join(self.versions["kubernetes"].split(".")[:2])
+            www = out / "www"
+            release = self.packages["release"]
+            mirror.add_apt(www, packages, keys=keys, minor=minor, release=release, log=log)
+            helm = self.go["helm"].path(self.cache) / "helm"
+            mirror.add_helm(www, helm, self.versions["helm"])
+            mirror.add_chart(www, chart, helm, log)
+            manifest = (
+                f"raw.githubusercontent.com/metallb/metallb/v{self.versions['metallb']}/config/manifests"
+            )
+            name = "metallb-native.yaml"
+            mirror.link_file(self.go["metallb"].path(self.cache) / name, www / manifest / name)
+            mirror.add_repositories(out / "git", repositories, log)
+
+        inputs = [self.debs.key, self.machine.key, self.go["helm"].key, self.go["metallb"].key]
+        inputs.append(self.fingerprint)
+        key = hash_of(*inputs, chart, repositories, HERE / "mirror.py", HERE / "debs.py")
+        return Step("mirror", "files", key, 2, build)
+
+
+def _closure(folder: Path, wanted: list[str]) -> list[Path]:
+    """Return the packages of `folder` that the packages `wanted` need, themselves included."""
+    fields = ["Package", "Pre-Depends", "Depends", "Recommends"]
+    table = {}
+    for deb in folder.glob("*.deb"):
+        show = [
+            "dpkg-deb",
+            "--showformat=" + "\\n".join(f"${{{name}}}" for name in fields),
+            "--show",
+            str(deb),
+        ]
+        rows = subprocess.run(show, check=True, capture_output=True, text=True).stdout.split("\n")
+        needs = [
+            word.split()[0].split(":")[0]
+            for word in ",".join(rows[1:3]).replace("|", ",").split(",")
+            if word.strip()
+        ]
+        table[rows[0]] = (deb, needs)
+    todo, found = list(wanted), {}
+    while todo:
+        name = todo.pop()
+        if name in table and name not in found:
+            found[name] = table[name][0]
+            todo += table[name][1]
+    return sorted(found.values())
+
+
+def machine_images(plan: Plan) -> dict[str, Step]:
+    """The images that lab machines run: a bare machine, and the mirror."""
+    machine, keys = plan.machine, plan.cache / "keys"
+    node_key = hash_of(machine.key, LAB / "node", plan.fingerprint)
+
+    def build_node(out: Path) -> None:
+        context = out / "context"
+        shutil.copytree(LAB / "node", context)
+        os.link(machine.path(plan.cache) / "rootfs.tar", context / "rootfs.tar")
+        env = {**os.environ, "GNUPGHOME": str(keys)}
+        run(
+            ["gpg", "--batch", "--armor", "--output", context / "archive.asc", "--export"],
+            plan.log("node"),
+            env=env,
+        )
+        _docker_build(context, "ironbinder-lab/node", out, plan.log("node"))
+
+    def build_mirror(out: Path) -> None:
+        context = out / "context"
+        shutil.copytree(LAB / "mirror", context)
+        shutil.copytree(machine.path(plan.cache) / "mirror-debs", context / "debs", copy_function=os.link)
+        arguments = ["--build-arg", "NODE_IMAGE=ironbinder-lab/node"]
+        _docker_build(context, "ironbinder-lab/mirror", out, plan.log("mirror"), arguments)
+
+    node = Step("image", "node", node_key, 5, build_node)
+    return {
+        "ironbinder-lab/node": node,
+        "ironbinder-lab/mirror": Step("image", "mirror", hash_of(node_key, LAB / "mirror"), 6, build_mirror),
+    }
+
+
+def _docker_build(context: Path, tag: str, out: Path, log: Path, arguments: list[str] | None = None) -> None:
+    # The classic builder: BuildKit's client part is no package of its own on Debian 12.
+    env = {**os.environ, "DOCKER_BUILDKIT": "0"}
+    label = ["--label", images.LABEL, "--network", "none"]
+    run(["docker", "build", *label, *(arguments or []), "--tag", tag, context], log, env=env)
+    (out / "id").write_text(images.docker_output("image", "inspect", "--format", "{{.Id}}", tag))
+    shutil.rmtree(context)

@@ -1,0 +1,249 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Debian packages in one version that nothing moves by the way.
+
+One question to dpkg says whether there is anything to do. apt is asked only then, and its lists are fetched again only where
+they do not know what is wanted, or lead to what is no longer there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.waiting import wait_until
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.package_lists import (
+    Offer,
+    State,
+    error_lines,
+    is_version,
+    parse_policy,
+    parse_states,
+)
+
+__all__ = ["HeldPackages", "Outcome", "PackagesError", "Run", "Wanted"]
+
+# Takes an argv list; gives the exit code, standard output and standard error, untranslated.
+Run = Callable[[Sequence[str]], tuple[int, str, str]]
+
+_STATES = [
+    "dpkg-query",
+    "--show",
+    "--showformat=${db:Status-Want} ${db:Status-Status} ${Package} ${Version}\\n",
+]
+# Configuration files that an admin changed stay as they are.
+_INSTALL = [
+    *("apt-get", "install", "--yes", "--quiet", "--no-install-recommends"),
+    *("-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"),
+]
+_LOCKED = "Could not get lock"
+_LOCK_STEP_SECONDS = 5
+# How apt says that an earlier one was killed in the middle.
+_INTERRUPTED = "dpkg --configure -a"
+
+
+class PackagesError(Exception):
+    """What could not be had. The text says what was asked for, what is there and what to do."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Packages, see the module `held_packages` for each field."""
+
+    names: Sequence[str]
+    version: str = ""
+    also: Sequence[str] = ()
+    hold: bool = True
+    allow_change: bool = False
+    allow_removal: bool = False
+    update_cache: str = "when_unknown"
+    refusal_hint: str = ""
+    proof_argv: Sequence[str] = ()
+    proof_stdout: str = ""
+    lock_seconds: float = 300
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was there, what is there now, and whether a check only says so."""
+
+    changed: bool
+    present: bool
+    before: Mapping[str, State]
+    after: Mapping[str, State]
+
+
+class HeldPackages:
+    """Brings packages into the wanted state on one machine."""
+
+    def __init__(self, run: Run, clock: Clock, wanted: Wanted) -> None:
+        """Take the machine's commands, time, and what is wanted."""
+        self.run = run
+        self.clock = clock
+        self.wanted = wanted
+        self.everything = [*wanted.names, *wanted.also]
+        self.is_fresh = False
+
+    def bring_about(self, check_mode: bool = False) -> Outcome:
+        """Install and hold what is missing, or only say it.
+
+        Raises:
+            PackagesError: another version is there and may not be moved; no repository has what is wanted; apt failed;
+                what was installed does not run.
+        """
+        before = self._states()
+        others = [
+            name for name in self.wanted.names if before[name].version and not self._is_right(before[name])
+        ]
+        if others and not self.wanted.allow_change:
+            raise PackagesError(self._refusal({name: before[name] for name in others}))
+        missing = [name for name in self.everything if not self._is_right(before[name])]
+        unheld = [name for name in self.wanted.names if self.wanted.hold and not before[name].held]
+        after, present = before, True
+        if missing:
+            targets = self._targets(missing, check_mode)
+            present = not check_mode
+            after = {**before, **{name: State(name, targets[name], before[name].held) for name in missing}}
+            if not check_mode:
+                self._install(missing, targets, before)
+                # apt takes the hold from what it was told to move.
+                unheld = [name for name in self.everything if before[name].held or name in unheld]
+        if unheld:
+            after = {**after, **{name: State(name, after[name].version, True) for name in unheld}}
+            if not check_mode:
+                self._must(["apt-mark", "hold", *unheld])
+        if not check_mode and (missing or unheld):
+            after = self._states()
+            wrong = [name for name in self.everything if not self._is_right(after[name])]
+            if wrong:
+                raise PackagesError(
+                    f"apt ended well, but {', '.join(wrong)} is not there as asked for: see `dpkg -l {' '.join(wrong)}`"
+                )
+        if present:
+            self._prove()
+        return Outcome(bool(missing or unheld), present, before, after)
+
+    def _is_right(self, state: State) -> bool:
+        """Say whether a package is there, in its version where one is asked for."""
+        wanted = self._version_of(state.name)
+        return is_version(state.version, wanted) if wanted else bool(state.version)
+
+    def _version_of(self, name: str) -> str:
+        return self.wanted.version if name in self.wanted.names else ""
+
+    def _refusal(self, others: Mapping[str, State]) -> str:
+        there = ", ".join(f"{name} {state.version}" for name, state in others.items())
+        hint = (
+            self.wanted.refusal_hint
+            or "Allow the change (allow_change), or ask for the version that is there."
+        )
+        return f"this machine has {there}, and {self.wanted.version} was asked for. {hint}"
+
+    def _states(self) -> dict[str, State]:
+        """Ask dpkg about every package."""
+        rc, out, err = self.run([*_STATES, *self.everything])
+        # 1: some were never heard of.
+        if rc not in (0, 1):
+            raise PackagesError(f"dpkg-query ended with {rc}: {error_lines(out, err)}")
+        found = parse_states(out)
+        return {name: found.get(name, State(name, "", False)) for name in self.everything}
+
+    def _targets(self, missing: Sequence[str], check_mode: bool) -> dict[str, str]:
+        """Find the whole version of each package in apt's lists; fetch them where they do not know it."""
+        if self.wanted.update_cache == "always" and not check_mode:
+            self._update()
+        targets, unknown, offers = self._offered(missing)
+        if unknown and self._may_update() and not check_mode:
+            self._update()
+            targets, unknown, offers = self._offered(missing)
+        if not unknown:
+            return targets
+        if check_mode and self._may_update():
+            # A check cannot read the lists that a real run would fetch: it foretells what is asked for.
+            return {**targets, **{name: self._version_of(name) or "latest" for name in unknown}}
+        said = "; ".join(self._unknown(name, offers.get(name)) for name in unknown)
+        raise PackagesError(
+            f"{said}. Look at `apt-cache policy {' '.join(unknown)}` and at the repositories in /etc/apt/sources.list.d"
+        )
+
+    def _offered(self, missing: Sequence[str]) -> tuple[dict[str, str], list[str], dict[str, Offer]]:
+        """Give {package: version}, the packages without one, and what apt said."""
+        rc, out, err = self.run(["apt-cache", "policy", *missing])
+        if rc != 0:
+            raise PackagesError(f"apt-cache ended with {rc}: {error_lines(out, err)}")
+        offers = parse_policy(out)
+        targets = {}
+        for name in missing:
+            offer = offers.get(name, Offer("", ()))
+            wanted = self._version_of(name)
+            found = [version for version in offer.versions if is_version(version, wanted)]
+            targets[name] = next(iter(found), "") if wanted else offer.candidate
+        unknown = [name for name, version in targets.items() if not version]
+        return {name: version for name, version in targets.items() if version}, unknown, offers
+
+    def _unknown(self, name: str, offer: Offer | None) -> str:
+        if offer is None or not offer.versions:
+            return f"no apt repository of this machine has {name}"
+        return f"no apt repository of this machine has {name} {self.wanted.version}, but {', '.join(offer.versions[:5])}"
+
+    def _may_update(self) -> bool:
+        return self.wanted.update_cache != "never" and not self.is_fresh
+
+    def _update(self) -> None:
+        self._must(["apt-get", "update", "--quiet"])
+        self.is_fresh = True
+
+    def _install(
+        self, missing: Sequence[str], targets: Mapping[str, str], before: Mapping[str, State]
+    ) -> None:
+        """Install; once more where an earlier apt was killed, and with lists of today where these lead nowhere."""
+        argv = [*_INSTALL]
+        if not self.wanted.allow_removal:
+            argv.append("--no-remove")
+        if self.wanted.allow_change:
+            argv.append("--allow-downgrades")
+        # What is held and has another version was refused above, or may be moved.
+        if any(before[name].held for name in missing):
+            argv.append("--allow-change-held-packages")
+        rc, out, err = self._when_free([*argv, *(f"{name}={version}" for name, version in targets.items())])
+        if rc and _INTERRUPTED in err:
+            self._must(["dpkg", "--force-confdef", "--force-confold", "--configure", "--pending"])
+            rc, out, err = self._when_free(
+                [*argv, *(f"{name}={version}" for name, version in targets.items())]
+            )
+        if rc and self._may_update():
+            self._update()
+            fresh = self._targets(missing, check_mode=False)
+            rc, out, err = self._when_free([*argv, *(f"{name}={version}" for name, version in fresh.items())])
+        if rc:
+            raise PackagesError(
+                f"apt-get could not install {', '.join(missing)} and ended with {rc}: {error_lines(out, err)}"
+            )
+
+    def _when_free(self, argv: Sequence[str]) -> tuple[int, str, str]:
+        """Run a command; again while another program (unattended-upgrades, after a start) has the lock."""
+        return wait_until(
+            lambda _seconds: self.run(argv),
+            lambda ended: not ended[0] or _LOCKED not in ended[2],
+            clock=self.clock,
+            timeout_seconds=self.wanted.lock_seconds,
+            step_seconds=_LOCK_STEP_SECONDS,
+        ).seen
+
+    def _must(self, argv: Sequence[str]) -> None:
+        rc, out, err = self._when_free(argv)
+        if rc:
+            raise PackagesError(f"`{' '.join(argv[:2])}` ended with {rc}: {error_lines(out, err)}")
+
+    def _prove(self) -> None:
+        """Run what was installed: a file of another architecture, or half a one, is found here."""
+        if not self.wanted.proof_argv:
+            return
+        rc, out, err = self.run(self.wanted.proof_argv)
+        if rc or out.strip() != self.wanted.proof_stdout:
+            raise PackagesError(
+                f"`{' '.join(self.wanted.proof_argv)}` should say {self.wanted.proof_stdout!r}, but ended with {rc} and said "
+                f"{(out.strip() or err.strip())[:200]!r}: another program of that name comes first, or the package is "
+                f"broken: try `apt-get install --reinstall {' '.join(self.wanted.names)}`"
+            )

@@ -1,0 +1,230 @@
+"""Packages are installed, held, refused and moved by the real apt, on a root of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import apt_root
+import pytest
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.package_lists import State
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.packages import (
+    HeldPackages,
+    Outcome,
+    PackagesError,
+    Wanted,
+)
+
+pytestmark = pytest.mark.skipif(not apt_root.USABLE, reason="needs root, apt and dpkg")
+
+KUBE = ["kubelet", "kubeadm"]
+UPDATE, INSTALL, HOLD = "apt-get update", "apt-get install", "apt-mark hold"
+ASK, LOOK = "dpkg-query", "apt-cache policy"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def now(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> apt_root.AptRoot:
+    machine = apt_root.AptRoot(tmp_path)
+    for version in ("1.36.2-1.1", "1.36.3-1.1", "1.36.3-1.2", "1.36.30-1.1"):
+        for name in KUBE:
+            machine.offer(name, version)
+    machine.offer("conntrack", "1:1.4.7-1")
+    return machine
+
+
+def have(machine: apt_root.AptRoot, check_mode: bool = False, **wanted: Any) -> Outcome:
+    given = {"names": KUBE, "version": "1.36.3", **wanted}
+    return HeldPackages(machine.run, Clock(), Wanted(**given)).bring_about(check_mode)
+
+
+def versions(states: Any) -> dict[str, tuple[str, bool]]:
+    return {name: (state.version, state.held) for name, state in states.items()}
+
+
+def test_a_bare_machine_and_the_run_after_it(machine: apt_root.AptRoot) -> None:
+    """The lists are fetched because they know nothing; the second run costs one process; nothing else is held."""
+    made = have(machine, also=["conntrack"])
+    assert machine.tools() == [ASK, LOOK, UPDATE, LOOK, INSTALL, HOLD, ASK]
+    assert (made.changed, made.present) == (True, True)
+    assert versions(made.before) == dict.fromkeys([*KUBE, "conntrack"], ("", False))
+    wanted = {**dict.fromkeys(KUBE, ("1.36.3-1.2", True)), "conntrack": ("1:1.4.7-1", False)}
+    assert versions(made.after) == wanted
+    again = have(machine, also=["conntrack"])
+    assert (again.changed, again.present, versions(again.before), again.after) == (
+        *(False, True, wanted),
+        again.before,
+    )
+    assert machine.tools() == [ASK]
+
+
+def test_a_check_changes_nothing_and_foretells(machine: apt_root.AptRoot) -> None:
+    """Without lists it foretells the version that was asked for, with them the whole version."""
+    told = have(machine, check_mode=True, also=["conntrack"])
+    assert (told.changed, told.present) == (True, False)
+    assert versions(told.after) == {**dict.fromkeys(KUBE, ("1.36.3", True)), "conntrack": ("latest", False)}
+    assert machine.tools() == [ASK, LOOK]
+    machine.run(["apt-get", "update"])
+    told = have(machine, check_mode=True)
+    assert versions(told.after) == dict.fromkeys(KUBE, ("1.36.3-1.2", True))
+    assert versions(have(machine).after) == versions(told.after)
+
+
+def test_a_hold_that_is_missing_is_all_that_is_mended(machine: apt_root.AptRoot) -> None:
+    """A check says so, without asking apt."""
+    have(machine)
+    machine.run(["apt-mark", "unhold", "kubeadm"])
+    machine.tools()
+    told = have(machine, check_mode=True)
+    assert (told.changed, told.present, told.after["kubeadm"]) == (
+        *(True, True),
+        State("kubeadm", "1.36.3-1.2", True),
+    )
+    done = have(machine)
+    assert (done.changed, versions(done.after)) == (True, versions(told.after))
+    assert machine.tools() == [ASK, ASK, HOLD, ASK]
+    assert not have(machine, hold=False).changed
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_another_version_is_refused_with_both_named(machine: apt_root.AptRoot, check_mode: bool) -> None:
+    """And with the words of whoever knows what to do; nothing is installed beside it."""
+    have(machine, version="1.36.2")
+    machine.tools()
+    with pytest.raises(
+        PackagesError, match=r"kubelet 1\.36\.2-1\.1, .*1\.36\.3 was asked for\. Upgrade first\.$"
+    ):
+        have(machine, check_mode, also=["conntrack"], refusal_hint="Upgrade first.")
+    assert machine.tools() == [ASK]
+
+
+@pytest.mark.parametrize("target", ["1.36.2", "1.36.30"])
+def test_another_version_where_that_is_allowed(machine: apt_root.AptRoot, target: str) -> None:
+    """Up and down, although it is held."""
+    have(machine)
+    told = have(machine, check_mode=True, version=target, allow_change=True)
+    done = have(machine, version=target, allow_change=True)
+    assert versions(done.after) == versions(told.after) == dict.fromkeys(KUBE, (f"{target}-1.1", True))
+
+
+def test_a_hold_that_an_admin_set_survives_a_move(machine: apt_root.AptRoot) -> None:
+    """apt takes it away from what it moves, also where nobody asked for a hold."""
+    have(machine)
+    done = have(machine, version="1.36.2", allow_change=True, hold=False)
+    assert versions(done.after) == dict.fromkeys(KUBE, ("1.36.2-1.1", True))
+
+
+def test_a_version_that_nobody_has(machine: apt_root.AptRoot) -> None:
+    """The message names what there is; a check leaves it open, since a real run fetches the lists first."""
+    with pytest.raises(
+        PackagesError, match=r"has kubelet 1\.37\.0, but 1\.36\.30-1\.1, 1\.36\.3-1\.2.*apt-cache policy"
+    ):
+        have(machine, version="1.37.0")
+    assert machine.tools().count(UPDATE) == 1
+    with pytest.raises(PackagesError, match=r"no apt repository of this machine has nosuch\. Look"):
+        have(machine, names=["nosuch"], update_cache="never", check_mode=True)
+    assert have(machine, check_mode=True, version="1.37.0").after["kubelet"].version == "1.37.0"
+
+
+def test_lists_are_fetched_as_asked(machine: apt_root.AptRoot) -> None:
+    """Never, where they know nothing; always, where they do."""
+    with pytest.raises(PackagesError, match="no apt repository"):
+        have(machine, update_cache="never")
+    assert UPDATE not in machine.tools()
+    machine.run(["apt-get", "update"])
+    machine.tools()
+    have(machine, update_cache="always")
+    assert machine.tools() == [ASK, UPDATE, LOOK, INSTALL, HOLD, ASK]
+
+
+def test_lists_that_lead_to_nothing_are_fetched_again(machine: apt_root.AptRoot) -> None:
+    """A repository that has moved on, as when a machine was off for months."""
+    machine.run(["apt-get", "update"])
+    for deb in machine.repository.glob("*1.36.3-1.2*"):
+        deb.unlink()
+    machine.index()
+    machine.tools()
+    assert versions(have(machine).after) == dict.fromkeys(KUBE, ("1.36.3-1.1", True))
+    assert machine.tools() == [ASK, LOOK, INSTALL, UPDATE, LOOK, INSTALL, HOLD, ASK]
+
+
+def test_any_version_will_do(machine: apt_root.AptRoot) -> None:
+    """What is there stays; what is not comes as apt chooses."""
+    have(machine, names=["kubelet"], version="1.36.2", hold=False)
+    done = have(machine, version="", hold=False)
+    assert versions(done.after) == {"kubelet": ("1.36.2-1.1", False), "kubeadm": ("1.36.30-1.1", False)}
+
+
+def test_nothing_is_removed_by_the_way(machine: apt_root.AptRoot) -> None:
+    """A conflict is an error, unless removal is allowed."""
+    machine.offer("containerd.io", "2.1.4-1", Conflicts="conntrack")
+    have(machine, names=["conntrack"], version="", hold=False)
+    with pytest.raises(PackagesError, match=r"could not install containerd\.io .*remove"):
+        have(machine, names=["containerd.io"], version="2.1.4")
+    done = have(machine, names=["containerd.io"], version="2.1.4", allow_removal=True)
+    assert versions(done.after) == {"containerd.io": ("2.1.4-1", True)}
+
+
+def test_an_apt_that_was_killed_is_finished(machine: apt_root.AptRoot) -> None:
+    """dpkg leaves its journal behind, and every apt refuses to work until somebody has put that right."""
+    have(machine, names=["kubelet"])
+    journal = machine.root / "var/lib/dpkg/updates/0000"
+    status = (machine.root / "var/lib/dpkg/status").read_text()
+    journal.write_text(re.sub("hold ok installed", "hold ok half-configured", status))
+    rc, _out, err = machine.run(["apt-get", "install", "--yes", "kubeadm"])
+    assert rc and "dpkg --configure -a" in err
+    machine.tools()
+    assert versions(have(machine).after) == dict.fromkeys(KUBE, ("1.36.3-1.2", True))
+    assert "dpkg" in machine.tools()
+
+
+def test_another_apt_is_waited_for(machine: apt_root.AptRoot) -> None:
+    """As unattended-upgrades is, in the first minutes of a machine's life; a limit ends it."""
+    locked = (100, "", "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 123 (apt-get)\n")
+
+    def busy(times: float) -> Any:
+        def run(argv: Sequence[str]) -> tuple[int, str, str]:
+            nonlocal times
+            if list(argv[:2]) == ["apt-get", "update"] and times > 0:
+                times -= 1
+                return locked
+            return machine.run(argv)
+
+        return run
+
+    clock = Clock()
+    HeldPackages(busy(3), clock, Wanted(names=KUBE, version="1.36.3")).bring_about()
+    assert clock.seconds == 15
+    (machine.root / "var/lib/dpkg/status").write_text("")
+    with pytest.raises(PackagesError, match=r"`apt-get update` ended with 100: .*held by process 123"):
+        HeldPackages(
+            busy(float("inf")),
+            clock,
+            Wanted(names=KUBE, version="1.36.3", update_cache="always", lock_seconds=60),
+        ).bring_about()
+    assert clock.seconds == 75
+
+
+def test_what_is_installed_has_to_run(machine: apt_root.AptRoot) -> None:
+    """Asked in every run, but not by a check of a machine that has nothing yet."""
+    proof = {"proof_argv": ["echo", "Kubernetes v1.36.3"]}
+    have(machine, check_mode=True, **proof, proof_stdout="not asked")
+    have(machine, **proof, proof_stdout="Kubernetes v1.36.3")
+    with pytest.raises(
+        PackagesError, match=r"should say 'v2', but ended with 0 and said 'Kubernetes v1\.36\.3'"
+    ):
+        have(machine, check_mode=True, **proof, proof_stdout="v2")
+    with pytest.raises(PackagesError, match=r"ended with 1 and said ''.*--reinstall kubelet kubeadm"):
+        have(machine, proof_argv=["false"])
