@@ -278,11 +278,6 @@ def test_addresses_are_listened_on_as_the_machine_has_them(rendered: dict[str, s
     assert "server [2001:db8::1]:30585 " in rendered["root"]
 
 
-def test_a_rotated_certificate_changes_the_text(rendered: dict[str, str]) -> None:
-    assert re.search(r"^# Certificate [0-9a-f]{64}$", rendered["tls"], re.MULTILINE)
-    assert re.search(r"^# Certificate none$", rendered["plain"], re.MULTILINE)
-
-
 @needs_nginx
 def test_paths_lead_to_their_hubs(start: Callable[..., Machine]) -> None:
     machine = start("plain")
