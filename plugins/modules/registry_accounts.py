@@ -21,7 +21,7 @@ options:
     type: path
     required: true
   accounts:
-    description: Passwords by name, of at most 72 bytes each, as bcrypt reads no more. Empty removes the file.
+    description: Passwords by name, of which bcrypt reads the first 72 bytes. Empty removes the file.
     type: dict
     required: true
   owner:

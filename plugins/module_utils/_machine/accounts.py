@@ -10,8 +10,8 @@ from typing import Optional, Protocol
 
 __all__ = ["AccountsError", "Bcrypt", "Hasher", "Plan", "plan"]
 
-# bcrypt reads no more of a password, and some libraries pass over the rest in silence.
-LONGEST_PASSWORD_BYTES = 72
+# bcrypt reads no more of a password, neither here nor in the registry. Newer libraries want to be spared the rest.
+PASSWORD_BYTES = 72
 # 2^10 rounds: what servers compute for each single request, some 50 ms.
 ROUNDS = 10
 
@@ -30,24 +30,28 @@ class Hasher(Protocol):
         """Return a new hash."""
 
 
+def _read(password: str) -> bytes:
+    return password.encode()[:PASSWORD_BYTES]
+
+
 class Bcrypt:
     """The scheme that docker-registry reads, and no other. Raises ImportError without the library bcrypt."""
 
     def __init__(self) -> None:
-        import bcrypt  # noqa: PLC0415 a machine in a check may not have it yet
+        import bcrypt  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415 a bare machine in a check has none
 
         self._bcrypt = bcrypt
 
     def matches(self, password: str, hashed: str) -> bool:
         """Whether `hashed` was made of `password`; what is no hash of this scheme was not."""
         try:
-            return bool(self._bcrypt.checkpw(password.encode(), hashed.encode()))
+            return bool(self._bcrypt.checkpw(_read(password), hashed.encode()))
         except ValueError:
             return False
 
     def make(self, password: str) -> str:
         """Return a new hash."""
-        made: bytes = self._bcrypt.hashpw(password.encode(), self._bcrypt.gensalt(ROUNDS))
+        made: bytes = self._bcrypt.hashpw(_read(password), self._bcrypt.gensalt(ROUNDS))
         return made.decode()
 
 
@@ -66,10 +70,9 @@ def _refuse(name: str, password: str) -> None:
         raise AccountsError(
             f"{name!r} is no account's name: leave out colons, spaces, and a # at the beginning"
         )
-    size = len(password.encode())
-    if not password or size > LONGEST_PASSWORD_BYTES or "\0" in password:
+    if not password or "\0" in password:
         raise AccountsError(
-            f"the password of {name} has {size} bytes: bcrypt takes 1 to {LONGEST_PASSWORD_BYTES}, none of them zero"
+            f"the password of {name} is empty, or holds a zero byte, which no hash is made of"
         )
 
 
