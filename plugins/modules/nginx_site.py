@@ -107,7 +107,8 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._machine.nginx
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpTransport
 
 # Who has NGINX's logs on Debian and Ubuntu.
-LOG_USER, LOG_GROUP = "www-data", "adm"
+LOG_USER = "www-data"
+LOG_GROUP = "adm"
 
 
 def machine_here() -> Machine:
