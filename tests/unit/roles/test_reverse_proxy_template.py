@@ -9,7 +9,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -23,12 +22,11 @@ import pytest
 ROOT = Path(__file__).parents[3]
 sys.path.insert(0, str(ROOT / "tests/infra"))
 
+from nginx_machine import NGINX, free_port, needs_nginx, start_nginx
 from web import Client
 
 ROLE = ROOT / "roles/reverse_proxy"
 STAND_IN = ROOT / "molecule/proxy/files/stand_in.py"
-NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-needs_nginx = pytest.mark.skipif(NGINX is None, reason="no nginx on this machine")
 
 HUBS: dict[str, dict[str, Any]] = {
     "binder": {
@@ -171,13 +169,6 @@ def rendered(tmp_path_factory: pytest.TempPathFactory, certificate: Path) -> dic
     return {name: (folder / f"{name}.conf").read_text() for name in CASES}
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Machine:
     """One NGINX in a folder of its own, on ports of its own, with stand-ins behind it."""
 
@@ -243,18 +234,8 @@ def start(tmp_path: Path, rendered: dict[str, str], certificate: Path) -> Iterat
         assert stand_in.stdout is not None
         assert stand_in.stdout.readline().startswith("serving")
         assert machine.test() == ""
-        running.append(subprocess.Popen([NGINX, "-g", "daemon off;", "-c", machine.main], text=True))
-        for _ in range(100):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", next(iter(machine.ports.values())))) == 0:
-                    return machine
-            running[-1].poll()
-            assert running[-1].returncode is None, (tmp_path / "error.log").read_text()
-            try:
-                running[-1].wait(0.05)
-            except subprocess.TimeoutExpired:
-                continue
-        raise AssertionError("nginx does not listen")
+        running.append(start_nginx(machine.main, next(iter(machine.ports.values())), tmp_path / "error.log"))
+        return machine
 
     yield run
     for process in reversed(running):
