@@ -2,7 +2,7 @@
 # BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
 """Tests of a live site: `pytest tests/infra --ansible-inventory=inventories/<site>`.
 
-They ask running things and leave them as they are, but for an image pulled and a build that fails.
+They ask running things and leave them as they are, but for an image pulled, a build that fails, and what is killed on request.
 """
 
 from __future__ import annotations
@@ -36,6 +36,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE",
         type=Path,
         help="what the callback change_log wrote of a check and of the run after it, both of the whole site",
+    )
+    parser.addoption(
+        "--interrupt-services",
+        action="store_true",
+        help="kill services that have to come back, which interrupts people for some seconds",
     )
 
 

@@ -97,6 +97,29 @@ def test_paths_without_their_slash_are_redirected(site: Site, client: Client) ->
                 )
 
 
+def test_metrics_are_for_those_who_may_only(host: Any, site: Site, client: Client) -> None:
+    node = next(iter(site.contract["site_node_addresses"].values()))
+    for hub in site.hubs.values():
+        # BinderHub itself tells everyone, so what keeps strangers out is the proxy.
+        own = f"http://{node}:{hub['node_port']}{hub['binder_base_url']}metrics"
+        assert host.check_output("python3 -c %s %s", ASK, own) == "200"
+        for base in (hub["binder_url"], f"{hub['hub_url']}hub/"):
+            for spelled in (
+                "metrics",
+                "metrics/",
+                "/metrics",
+                "METRICS",
+                "%6detrics",
+                "x/../metrics",
+                "./metrics?a=b",
+            ):
+                answer = client.get(f"{base}{spelled}")
+                # NGINX's own page: the request went no further.
+                assert (answer.status, b"<center>nginx</center>" in answer.body) == (404, True), (
+                    base + spelled
+                )
+
+
 def test_requests_are_logged_by_path_and_without_tokens(host: Any, site: Site, client: Client) -> None:
     for hub in site.hubs.values():
         mark = uuid.uuid4().hex

@@ -93,6 +93,49 @@ def test_unknown_paths_and_the_version_stay_closed(authority: str) -> None:
     assert Client().get(f"http://{authority}/.ironbinder/generation").body == b""
 
 
+@pytest.mark.parametrize(
+    "path", ["/binderhub/", "/private/binderhub/", "/jupyterhub/hub/", "/private/jupyterhub/hub/"]
+)
+@pytest.mark.parametrize(
+    "spelled", ["metrics", "metrics/", "/metrics", "METRICS", "%6detrics", "x/../metrics"]
+)
+def test_metrics_stay_closed(authority: str, path: str, spelled: str) -> None:
+    assert Client().get(f"http://{authority}{path}{spelled}").status == 404
+    assert Client().get(f"http://{authority}{path}{spelled}x").status == 200
+
+
+def nginx_state(host: Any) -> dict[str, str]:
+    """Return what systemd says of NGINX."""
+    told = host.check_output("systemctl show --property MainPID,ActiveState nginx")
+    return dict(line.split("=", 1) for line in told.splitlines())
+
+
+@pytest.mark.parametrize("signal", ["KILL", "TERM", "SEGV"])
+def test_nginx_comes_back_however_it_ends(
+    host: Any, authority: str, eventually: Callable[..., Any], signal: str
+) -> None:
+    ended = nginx_state(host)["MainPID"]
+    assert ended != "0"
+    host.run_expect([0], "kill -%s %s", signal, ended)
+
+    def lacking() -> dict[str, str]:
+        now = nginx_state(host)
+        return {} if now["ActiveState"] == "active" and now["MainPID"] not in ("0", ended) else now
+
+    assert eventually(lacking, seconds=10, pause=0.5) == {}
+    assert Client().get(f"http://{authority}/binderhub/").status == 200
+
+
+def test_an_nginx_that_was_stopped_stays_stopped(host: Any, eventually: Callable[..., Any]) -> None:
+    host.run_expect([0], "systemctl stop nginx")
+    try:
+        # Longer than a restart takes.
+        still = eventually(lambda: nginx_state(host)["ActiveState"] == "inactive", seconds=6, pause=1)
+        assert still, nginx_state(host)
+    finally:
+        host.run_expect([0], "systemctl start nginx")
+
+
 def test_logs_are_kept_by_path_without_tokens(authority: str, log: Callable[[str, str], str]) -> None:
     marks = {path: uuid.uuid4().hex for path in PATHS}
     for path, mark in marks.items():

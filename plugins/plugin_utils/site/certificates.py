@@ -20,7 +20,7 @@ try:
 except ImportError:  # the rule tls-library-missing reports it
     HAS_CRYPTOGRAPHY = False
 
-__all__ = ["HAS_CRYPTOGRAPHY", "describe_ca", "describe_pair"]
+__all__ = ["HAS_CRYPTOGRAPHY", "describe_ca", "describe_pair", "pair_problem"]
 
 # A bundle of all roots there are has a quarter of this.
 MOST_BYTES = 1_000_000
@@ -139,15 +139,50 @@ def describe_pair(certificate_file: str, key_file: str, ca_files: Sequence[str])
             key = load_pem_private_key(_read(key_file), password=None)
             told["key_mode"] = Path(key_file).expanduser().stat().st_mode & 0o777
             if chain:
-                encodings = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-                told["key_matches"] = key.public_key().public_bytes(*encodings) == chain[
-                    0
-                ].public_key().public_bytes(*encodings)
+                told["key_matches"] = _belongs(key, chain[0])
         except _PemError as error:
             told["key_error"] = str(error)
         except (ValueError, TypeError, OSError, AttributeError, UnsupportedAlgorithm):
             told["key_error"] = f"{key_file} holds no readable PEM key without a passphrase"
     return told
+
+
+def _belongs(key: Any, certificate: x509.Certificate) -> bool:
+    encodings = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    public: bytes = key.public_key().public_bytes(*encodings)
+    return public == certificate.public_key().public_bytes(*encodings)
+
+
+def pair_problem(certificate: str, key: str, now: float) -> str:
+    """Say why a server could not use this certificate with this key.
+
+    Args:
+        certificate: PEM text with the certificate and its chain, leaf first.
+        key: PEM text of the key.
+        now: seconds since 1970.
+
+    Returns:
+        One sentence without a full stop, or `` where all is well.
+
+    Raises:
+        ImportError: the library cryptography is missing.
+    """
+    if not HAS_CRYPTOGRAPHY:
+        raise ImportError("the Python library cryptography is missing on the controller")
+    try:
+        leaf = x509.load_pem_x509_certificates(certificate.encode())[0]
+    except ValueError:
+        return "the certificate file holds no readable PEM certificate"
+    try:
+        matches = _belongs(load_pem_private_key(key.encode(), password=None), leaf)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return "the key file holds no readable PEM key without a passphrase"
+    known = f"the certificate (for {', '.join(_names(leaf)) or 'no name'}"
+    if not matches:
+        return f"{known}) belongs to another key; the leaf certificate has to be the first of its file"
+    if now >= leaf.not_valid_after_utc.timestamp():
+        return f"{known}) was valid until {leaf.not_valid_after_utc:%Y-%m-%d %H:%M} UTC: renew it"
+    return ""
 
 
 def describe_ca(path: str) -> dict[str, Any]:

@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -22,12 +22,11 @@ import pytest
 ROOT = Path(__file__).parents[3]
 sys.path.insert(0, str(ROOT / "tests/infra"))
 
+from nginx_machine import NGINX, free_port, needs_nginx, start_nginx
 from web import Client
 
 ROLE = ROOT / "roles/reverse_proxy"
 STAND_IN = ROOT / "molecule/proxy/files/stand_in.py"
-NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-needs_nginx = pytest.mark.skipif(NGINX is None, reason="no nginx on this machine")
 
 HUBS: dict[str, dict[str, Any]] = {
     "binder": {
@@ -64,7 +63,46 @@ CASES: dict[str, dict[str, Any]] = {
         "reverse_proxy_extra_directives": ["location = /robots.txt { return 404; }"],
     },
     "ipv6": PLAIN,
+    "metrics": {**PLAIN, "reverse_proxy_metrics_allowed": ["127.0.0.0/8", "2001:db8::/32"]},
+    # 127.0.0.1 asks in every test; here it counts as a proxy in front, and its own word as the client's.
+    "metrics behind a proxy": {
+        **PLAIN,
+        "reverse_proxy_metrics_allowed": ["203.0.113.0/24"],
+        "reverse_proxy_trusted_proxies": ["127.0.0.1"],
+    },
+    "metrics at the root": {
+        **PLAIN,
+        "reverse_proxy_hubs": {
+            "binder": {**HUBS["binder"], "binder_base_url": "/", "hub_base_url": "/h.b/"},
+            "metrics": {**HUBS["private"], "binder_base_url": "/metrics/b/", "hub_base_url": "/metrics/h/"},
+        },
+    },
 }
+# Ways to write paths of metrics that NGINX takes for the same one, or somebody behind it might.
+SPELLINGS = [
+    "{}metrics",
+    "{}metrics/",
+    "{}metrics//",
+    "{}metrics?a=b",
+    "{}metrics#a",
+    "{}metrics%2f",
+    "/{}metrics",
+    "/.{}metrics",
+    "/x/..{}metrics",
+    "{}/metrics",
+    "{}./metrics",
+    "{}x/../metrics",
+    "{}%2e/metrics",
+    "{}x/%2E%2e/metrics",
+    "{}x/..%2fmetrics",
+    "{}metrics/x/..",
+    "{}metric%73",
+    "{}%6Det%72ics",
+    "{}METRICS",
+    "{}Metrics/",
+    "http://hub{}metrics",
+]
+PATHS = ["/binderhub/", "/private/binderhub/", "/jupyterhub/hub/", "/private/jupyterhub/hub/"]
 PLAY = [
     {
         "hosts": "all",
@@ -131,13 +169,6 @@ def rendered(tmp_path_factory: pytest.TempPathFactory, certificate: Path) -> dic
     return {name: (folder / f"{name}.conf").read_text() for name in CASES}
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Machine:
     """One NGINX in a folder of its own, on ports of its own, with stand-ins behind it."""
 
@@ -165,6 +196,21 @@ class Machine:
         )
         return run.stderr if run.returncode else ""
 
+    def answer(
+        self, target: str, headers: dict[str, str] | None = None, method: str = "GET"
+    ) -> tuple[int, bytes]:
+        """Ask for a target exactly as it is written; return the status, and what came back."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports[80], timeout=10)
+        try:
+            connection.putrequest(method, target)
+            for name, value in (headers or {}).items():
+                connection.putheader(name, value)
+            connection.endheaders()
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
     def client(self, port: int = 80) -> Client:
         """Return a client whose every URL leads here."""
         return Client(address=f"127.0.0.1:{self.ports[port]}", timeout=10)
@@ -188,18 +234,8 @@ def start(tmp_path: Path, rendered: dict[str, str], certificate: Path) -> Iterat
         assert stand_in.stdout is not None
         assert stand_in.stdout.readline().startswith("serving")
         assert machine.test() == ""
-        running.append(subprocess.Popen([NGINX, "-g", "daemon off;", "-c", machine.main], text=True))
-        for _ in range(100):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", next(iter(machine.ports.values())))) == 0:
-                    return machine
-            running[-1].poll()
-            assert running[-1].returncode is None, (tmp_path / "error.log").read_text()
-            try:
-                running[-1].wait(0.05)
-            except subprocess.TimeoutExpired:
-                continue
-        raise AssertionError("nginx does not listen")
+        running.append(start_nginx(machine.main, next(iter(machine.ports.values())), tmp_path / "error.log"))
+        return machine
 
     yield run
     for process in reversed(running):
@@ -221,11 +257,6 @@ def test_addresses_are_listened_on_as_the_machine_has_them(rendered: dict[str, s
     assert "listen [::]:80 default_server;" in rendered["ipv6"]
     assert "[::]" not in rendered["plain"]
     assert "server [2001:db8::1]:30585 " in rendered["root"]
-
-
-def test_a_rotated_certificate_changes_the_text(rendered: dict[str, str]) -> None:
-    assert re.search(r"^# Certificate [0-9a-f]{64}$", rendered["tls"], re.MULTILINE)
-    assert re.search(r"^# Certificate none$", rendered["plain"], re.MULTILINE)
 
 
 @needs_nginx
@@ -322,6 +353,82 @@ def test_logs_are_kept_by_path_and_without_tokens(start: Callable[..., Machine])
         time.sleep(0.02)
     assert (machine.folder / "binderhub.access.log").read_text() == ""
     assert "canary" not in "".join(file.read_text() for file in machine.folder.glob("*.log"))
+
+
+@needs_nginx
+def test_metrics_are_closed_however_they_are_spelled(start: Callable[..., Machine]) -> None:
+    machine = start("plain")
+    for path in PATHS:
+        found = {target: machine.answer(target)[0] for target in (text.format(path) for text in SPELLINGS)}
+        assert {target: status for target, status in found.items() if status != 404} == {}
+    # Nobody else is kept out.
+    for target in (
+        "/binderhub/",
+        "/binderhub/metrics.js",
+        "/jupyterhub/hub/api",
+        "/jupyterhub/user/a/metrics",
+    ):
+        assert machine.answer(target)[0] == 200
+    # NGINX decodes once. What still is encoded then reaches the hub as it came, where it is no metrics either.
+    assert json.loads(machine.answer("/binderhub/%256detrics")[1])["path"] == "/binderhub/%256detrics"
+
+
+@needs_nginx
+def test_metrics_are_closed_for_every_method_and_whatever_the_client_says(
+    start: Callable[..., Machine],
+) -> None:
+    machine = start("plain")
+    claims = dict.fromkeys(("X-Forwarded-For", "X-Real-IP"), "127.0.0.1")
+    assert machine.answer("/binderhub/metrics", claims)[0] == 404
+    for method in ("HEAD", "POST", "OPTIONS", "GETS"):
+        assert machine.answer("/binderhub/metrics", method=method)[0] == 404
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Key": "x",
+        "Sec-WebSocket-Version": "13",
+    }
+    assert machine.answer("/jupyterhub/hub/metrics", upgrade)[0] == 404
+
+
+@needs_nginx
+def test_metrics_of_hubs_at_the_root_are_closed_and_nothing_else(start: Callable[..., Machine]) -> None:
+    machine = start("metrics at the root")
+    closed = ["/metrics", "//metrics/", "/metrics/b/metrics", "/h.b/hub/metrics", "/metrics/h/hub/metrics"]
+    assert {target: machine.answer(target)[0] for target in closed} == dict.fromkeys(closed, 404)
+    port = {
+        path: json.loads(machine.answer(path)[1])["server"].rpartition(":")[2]
+        for path in ("/", "/metrics/b/x")
+    }
+    assert port == {"/": str(machine.upstreams["30585"]), "/metrics/b/x": str(machine.upstreams["30586"])}
+    # Another path, which the dot of the hub's must not match; it leads to the BinderHub at the root.
+    assert machine.answer("/h_b/hub/metrics")[0] == 200
+
+
+@needs_nginx
+def test_metrics_are_open_to_those_who_may(start: Callable[..., Machine]) -> None:
+    machine = start("metrics")
+    servers = {
+        path: json.loads(machine.answer(f"{path}metrics?a=b")[1])["server"].rpartition(":")[2]
+        for path in PATHS
+    }
+    assert list(servers.values()) == [str(machine.upstreams[name]) for name in ("30585", "30586", "80", "80")]
+    assert json.loads(machine.answer("/binderhub/metrics?a=b")[1])["path"] == "/binderhub/metrics?a=b"
+
+
+@needs_nginx
+def test_metrics_are_judged_by_the_client_behind_a_trusted_proxy(start: Callable[..., Machine]) -> None:
+    machine = start("metrics behind a proxy")
+    for client, status in {
+        "203.0.113.9": 200,
+        "198.51.100.9": 404,
+        # Only the last address is the trusted proxy's word; what is before it anybody may have written.
+        "203.0.113.9, 198.51.100.9": 404,
+        "198.51.100.9, 203.0.113.9": 200,
+    }.items():
+        for path in PATHS:
+            assert machine.answer(f"{path}metrics", {"X-Forwarded-For": client})[0] == status, client
+    assert machine.answer("/binderhub/metrics")[0] == 404
 
 
 @needs_nginx

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.certificates import (
     describe_ca,
     describe_pair,
+    pair_problem,
 )
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -119,3 +120,29 @@ def test_ca(tmp_path: Path, pki: dict[str, Authority]) -> None:
     (tmp_path / "ca.pem").write_bytes(pki["root"].pem() + Authority("old", days=-10).pem())
     assert describe_ca(str(tmp_path / "ca.pem"))["not_after"] < NOW.timestamp()
     assert describe_ca(str(tmp_path / "missing")) == {"error": "No such file or directory"}
+
+
+def test_a_pair_is_judged(pki: dict[str, Authority]) -> None:
+    now = NOW.timestamp()
+    own, other = pki["root"], Authority("other", names=("hub.example.org",), days=1)
+    certificate, key = other.pem().decode(), other.key_pem().decode()
+    chain = certificate + own.pem().decode()
+    assert pair_problem(chain, key, now) == ""
+    assert pair_problem(chain, own.key_pem().decode(), now) == (
+        "the certificate (for hub.example.org, 192.0.2.31) belongs to another key; "
+        "the leaf certificate has to be the first of its file"
+    )
+    assert "belongs to another key" in pair_problem(own.pem().decode() + certificate, key, now)
+    assert pair_problem(chain, key, now + 86_300) == ""
+    late = pair_problem(chain, key, now + 86_401)
+    assert late.startswith("the certificate (for hub.example.org, 192.0.2.31) was valid until ")
+    assert late.endswith(" UTC: renew it")
+    assert pair_problem(key, key, now) == "the certificate file holds no readable PEM certificate"
+    assert pair_problem("", "", now) == "the certificate file holds no readable PEM certificate"
+    locked = other.key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"passphrase"),
+    ).decode()
+    for text in ("", chain, locked):
+        assert pair_problem(chain, text, now) == "the key file holds no readable PEM key without a passphrase"

@@ -1,0 +1,255 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""One site of a machine's NGINX: tested together with all others before it takes its place, and then run."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.commands import Runner
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.files import write_atomically
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.waiting import wait_until
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, Transport
+
+__all__ = ["Change", "Machine", "NginxError", "NginxSite", "Site"]
+
+# Where the text tells which configuration it is.
+GENERATION = "@generation@"
+# Folders whose files NGINX reads one by one. The candidate is tested in folders that hold the same.
+FOLDERS = ("conf.d", "sites-enabled")
+COMMAND_SECONDS = 60.0
+ANSWER_SECONDS = 5.0
+# For a moment old and new processes answer, whichever is first.
+ANSWERS_IN_A_ROW = 2
+# What NGINX ends its attempts with, after the line that says which port it is.
+LAST_WORDS = "still could not bind()"
+
+# A user and a group, as numbers.
+Owner = tuple[int, int]
+
+
+class NginxError(RuntimeError):
+    """A site that cannot be put in place. The text says what NGINX said, and what to do."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """What is wanted.
+
+    `text` is the file in conf.d, with `@generation@` where it tells which configuration it is. `pem` is the
+    certificate with its key, empty for none. `logs` are names of files. `replaces` names files in sites-enabled.
+    `generation_url` is where the running NGINX answers with the generation.
+    """
+
+    name: str
+    text: str
+    generation_url: str
+    pem: str = ""
+    logs: Sequence[str] = ()
+    replaces: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where NGINX is on this machine, and who has its files."""
+
+    log_owner: Owner
+    owner: Owner = (0, 0)
+    config_dir: Path = Path("/etc/nginx")
+    log_dir: Path = Path("/var/log/nginx")
+    program: str = "/usr/sbin/nginx"
+    # Ends with 0 where NGINX runs.
+    ask_running: Sequence[str] = ("systemctl", "is-active", "--quiet", "nginx")
+    reload: Sequence[str] = ("systemctl", "reload", "nginx")
+
+
+@dataclass(frozen=True)
+class Change:
+    """One file that differs. `before` and `after` are for people; no secret is in them."""
+
+    path: Path
+    before: str
+    after: str
+    make: Callable[[], object]
+
+
+class NginxSite:
+    """Compares a site with a machine, and brings it about."""
+
+    def __init__(self, site: Site, machine: Machine, run: Runner, http: Transport, clock: Clock) -> None:
+        self._site, self._machine = site, machine
+        self._run, self._http, self._clock = run, http, clock
+        # A rotated certificate has the same path, so what it holds is part of the configuration.
+        self.generation = hashlib.sha256(f"{site.text}\0{site.pem}".encode()).hexdigest()[:16]
+        self._text = site.text.replace(GENERATION, self.generation)
+        self._file = machine.config_dir / "conf.d" / f"{site.name}.conf"
+        self._pem = machine.config_dir / f"{site.name}.pem"
+
+    @property
+    def installed(self) -> bool:
+        """Whether there is an NGINX at all."""
+        return os.access(self._machine.program, os.X_OK) and self._machine.config_dir.is_dir()
+
+    def changes(self) -> list[Change]:
+        """List every file that is not as it has to be, in the order in which to put that right.
+
+        A stop between any two leaves an NGINX that can start: nothing is named that is not there yet, and
+        what nobody names any more goes last.
+        """
+        found = [
+            self._content(self._machine.log_dir / name, None, 0o640, self._machine.log_owner)
+            for name in self._site.logs
+        ]
+        found += [
+            self._absent(self._machine.config_dir / "sites-enabled" / name) for name in self._site.replaces
+        ]
+        if self._site.pem:
+            found.append(self._content(self._pem, self._site.pem, 0o600, self._machine.owner, hidden=True))
+        found.append(self._content(self._file, self._text, 0o644, self._machine.owner))
+        if not self._site.pem:
+            found.append(self._absent(self._pem))
+        return [change for change in found if change is not None]
+
+    def put_in_place(self, changes: Sequence[Change]) -> None:
+        """Test the site, together with all others of the machine, and make the changes.
+
+        Raises:
+            NginxError: NGINX refuses the configuration. The files are as they were then, new logs aside.
+            OSError: a file cannot be written.
+        """
+        logs = [change for change in changes if change.path.parent == self._machine.log_dir]
+        # Before the test: NGINX makes missing logs itself, readable by everyone.
+        for change in logs:
+            change.make()
+        if changes[len(logs) :]:
+            self._test()
+        for change in changes[len(logs) :]:
+            change.make()
+
+    def runs(self) -> bool:
+        """Whether the NGINX that runs has this configuration. One that does not answer has not."""
+        try:
+            reply = self._http.request("GET", self._site.generation_url, {}, ANSWER_SECONDS)
+        except HttpFailure:
+            return False
+        return reply.status == 200 and reply.text == self.generation
+
+    @property
+    def active(self) -> bool:
+        """Whether an NGINX runs, with whatever configuration."""
+        return self._run(self._machine.ask_running, COMMAND_SECONDS).rc == 0
+
+    def make_run(self, timeout_seconds: float) -> None:
+        """Have the running NGINX read its configuration again, and wait until it answers with this one.
+
+        Raises:
+            NginxError: it cannot be told to, or goes on with the configuration before.
+        """
+        told = self._run(self._machine.reload, COMMAND_SECONDS)
+        if told.rc != 0:
+            raise NginxError(f"NGINX does not reload: {told.said}; see `journalctl --unit nginx`")
+        in_a_row = 0
+
+        def look(_: float) -> bool:
+            nonlocal in_a_row
+            in_a_row = in_a_row + 1 if self.runs() else 0
+            return in_a_row >= ANSWERS_IN_A_ROW
+
+        # A reload that cannot bind a port ends with success, and the old configuration goes on.
+        waited = wait_until(look, bool, clock=self._clock, timeout_seconds=timeout_seconds, step_seconds=0.2)
+        if not waited.done:
+            raise NginxError(
+                f"NGINX was told to reload, and after {timeout_seconds:.0f} s {self._site.generation_url} does not "
+                f"answer with the new configuration. {self._complaint()}"
+            )
+
+    def _complaint(self) -> str:
+        log = self._machine.log_dir / "error.log"
+        try:
+            text = log.read_text(errors="replace")
+            lines = [line for line in text.splitlines() if "[emerg]" in line and LAST_WORDS not in line]
+        except OSError:
+            lines = []
+        if not lines:
+            return f"{log} holds no reason: look at `journalctl --unit nginx`"
+        return f"The last reason in {log}: {lines[-1]}"
+
+    def _test(self) -> None:
+        with tempfile.TemporaryDirectory(prefix="ironbinder-nginx-") as name:
+            stage, config_dir = Path(name), self._machine.config_dir
+            # NGINX resolves relative names beside the main file, so everything has to be found there.
+            for entry in config_dir.iterdir():
+                if entry.name not in (*FOLDERS, "nginx.conf"):
+                    (stage / entry.name).symlink_to(entry)
+            replaced = {self._file, *(config_dir / "sites-enabled" / name for name in self._site.replaces)}
+            for folder in FOLDERS:
+                (stage / folder).mkdir()
+                present = (config_dir / folder).iterdir() if (config_dir / folder).is_dir() else ()
+                for entry in present:
+                    if entry not in replaced:
+                        (stage / folder / entry.name).symlink_to(entry)
+            candidate, pem = stage / "conf.d" / self._file.name, stage / f"candidate-{self._pem.name}"
+            write_atomically(candidate, self._text.replace(str(self._pem), str(pem)))
+            write_atomically(pem, self._site.pem)
+            main = (config_dir / "nginx.conf").read_bytes()
+            for folder in FOLDERS:
+                main = main.replace(f"{config_dir}/{folder}/".encode(), f"{stage}/{folder}/".encode())
+            write_atomically(stage / "nginx.conf", main)
+            # -T shows each file that was read, so that a candidate which nobody includes does not pass.
+            argv = [self._machine.program, "-T", "-q", "-c", str(stage / "nginx.conf")]
+            tested = self._run(argv, COMMAND_SECONDS)
+            if tested.rc != 0:
+                said = tested.said.replace(str(pem), str(self._pem)).replace(str(stage), str(config_dir))
+                raise NginxError(
+                    f"NGINX refuses the configuration, and the one before stays in place: {said}. "
+                    "Files of other sites were tested with it: the line names the file to correct"
+                )
+            if f"# configuration file {candidate}:" not in tested.stdout:
+                raise NginxError(
+                    f"{config_dir}/nginx.conf does not include {config_dir}/conf.d/*.conf: "
+                    "put that line back into its http block"
+                )
+
+    def _content(
+        self, path: Path, content: Optional[str], mode: int, owner: Owner, hidden: bool = False
+    ) -> Optional[Change]:
+        """Compare a file; content None is whatever it holds."""
+        wanted = _access(mode, owner)
+        try:
+            seen = path.stat()
+            old = None if content is None else path.read_bytes()
+            present: Optional[str] = _access(stat.S_IMODE(seen.st_mode), (seen.st_uid, seen.st_gid))
+        except FileNotFoundError:
+            old, present = None, None
+        new = None if content is None else content.encode()
+        if old == new and present is not None:
+            if present == wanted:
+                return None
+            return Change(path, present, wanted, lambda: _own(path, mode, owner))
+        before, after = (old or b"").decode(errors="replace"), content or wanted
+        if hidden:
+            before, after = "(not shown)\n" if old is not None else "", "(not shown, and different)\n"
+        return Change(path, before, after, lambda: write_atomically(path, new or b"", mode=mode, owner=owner))
+
+    @staticmethod
+    def _absent(path: Path) -> Optional[Change]:
+        if not path.is_symlink() and not path.exists():
+            return None
+        return Change(path, "(is there)\n", "", path.unlink)
+
+
+def _access(mode: int, owner: Owner) -> str:
+    return f"mode {mode:04o}, owner {owner[0]}:{owner[1]}\n"
+
+
+def _own(path: Path, mode: int, owner: Owner) -> None:
+    os.chown(path, *owner)
+    path.chmod(mode)

@@ -1,0 +1,261 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""A site is put into a real NGINX, and what NGINX refuses changes nothing."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock, SystemClock
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.commands import run_command
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.nginx_site import (
+    Machine,
+    NginxError,
+    NginxSite,
+    Site,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpTransport
+from nginx_machine import NGINX, debian_folder, free_port, needs_nginx, start_nginx
+
+pytestmark = needs_nginx
+ME = (os.geteuid(), os.getegid())
+
+
+class QuickClock:
+    """Twenty seconds for each that passes, so that a wait without end ends soon."""
+
+    def now(self) -> float:
+        """Return the seconds."""
+        return time.monotonic() * 20
+
+    def sleep(self, seconds: float) -> None:
+        """Let `seconds` pass."""
+        time.sleep(seconds / 20)
+
+
+@dataclass
+class Place:
+    """A machine with an NGINX that runs its default site."""
+
+    folder: Path
+    config_dir: Path
+    port: int
+    process: subprocess.Popen[str]
+
+    def site(self, body: str = "", **more: object) -> Site:
+        """Return a site that answers its generation, with more lines in its server block."""
+        text = (
+            f"server {{\n    listen 127.0.0.1:{self.port} default_server;\n"
+            f'    location = /g {{ return 200 "@generation@"; }}\n    {body}\n}}\n'
+        )
+        url = f"http://127.0.0.1:{self.port}/g"
+        return replace(Site("hello", text, url, replaces=("default",)), **more)  # type: ignore[arg-type]
+
+    def nginx(self, site: Site, clock: Clock | None = None) -> NginxSite:
+        """Return the site on this machine."""
+        assert NGINX is not None
+        machine = Machine(
+            log_owner=ME,
+            owner=ME,
+            config_dir=self.config_dir,
+            log_dir=self.folder / "log",
+            program=NGINX,
+            ask_running=("kill", "-0", str(self.process.pid)),
+            reload=(NGINX, "-c", str(self.config_dir / "nginx.conf"), "-s", "reload"),
+        )
+        return NginxSite(site, machine, run_command, HttpTransport(), clock or SystemClock())
+
+    def bring_about(self, site: Site) -> list[str]:
+        """Do what the module does; return the names of the files that were changed."""
+        nginx = self.nginx(site)
+        changes = nginx.changes()
+        nginx.put_in_place(changes)
+        if not nginx.runs():
+            nginx.make_run(20)
+        assert nginx.runs()
+        return [change.path.name for change in changes]
+
+    def files(self) -> dict[str, tuple[int, bytes]]:
+        """Return mode and content of everything below the configuration's folder."""
+        return {
+            str(path.relative_to(self.config_dir)): (path.stat().st_mode, path.read_bytes())
+            for path in sorted(self.config_dir.rglob("*"))
+            if path.is_file()
+        }
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    """Run an NGINX as the package leaves it."""
+    port = free_port()
+    config_dir = debian_folder(tmp_path, port)
+    process = start_nginx(config_dir / "nginx.conf", port, tmp_path / "log/error.log")
+    yield Place(tmp_path, config_dir, port, process)
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def pem(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], str]:
+    """Return a function that makes a certificate with its key, another one each time."""
+    folder = tmp_path_factory.mktemp("tls")
+
+    def make() -> str:
+        command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=a -keyout k -out c"
+        subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
+        return (folder / "c").read_text() + (folder / "k").read_text()
+
+    return make
+
+
+def test_a_site_is_put_in_place_once(place: Place) -> None:
+    site = place.site(logs=("hello.access.log",))
+    assert place.bring_about(site) == ["hello.access.log", "default", "hello.conf"]
+    assert place.bring_about(site) == []
+    assert (place.config_dir / "conf.d/hello.conf").stat().st_mode & 0o777 == 0o644
+    assert (place.folder / "log/hello.access.log").stat().st_mode & 0o777 == 0o640
+    # What is only linked from sites-enabled stays.
+    assert (place.config_dir / "sites-available/default").is_file()
+
+
+def test_looking_changes_nothing(place: Place) -> None:
+    before = place.files()
+    nginx = place.nginx(place.site(logs=("hello.access.log",), pem="secret"))
+    assert [change.path.name for change in nginx.changes()] == [
+        "hello.access.log",
+        "default",
+        "hello.pem",
+        "hello.conf",
+    ]
+    assert not nginx.runs()
+    assert nginx.active
+    assert place.files() == before
+    assert not (place.folder / "log/hello.access.log").exists()
+
+
+def test_what_nginx_refuses_changes_nothing(place: Place) -> None:
+    place.bring_about(place.site())
+    before = place.files()
+    nginx = place.nginx(place.site("no_such_directive on;"))
+    with pytest.raises(NginxError, match="no_such_directive") as error:
+        nginx.put_in_place(nginx.changes())
+    assert f"{place.config_dir}/conf.d/hello.conf:4" in str(error.value)
+    assert place.files() == before
+    assert place.nginx(place.site()).runs()
+
+
+def test_others_sites_are_tested_with_it(place: Place) -> None:
+    (place.config_dir / "conf.d/other.conf").write_text("no_such_directive on;\n")
+    nginx = place.nginx(place.site())
+    with pytest.raises(NginxError, match=f"{place.config_dir}/conf.d/other.conf:1"):
+        nginx.put_in_place(nginx.changes())
+    # A conflict is one of both together: two servers that want to be the default.
+    other = place.config_dir / "conf.d/other.conf"
+    other.write_text(f"server {{ listen 127.0.0.1:{place.port} default_server; }}\n")
+    with pytest.raises(NginxError, match="duplicate default server"):
+        nginx.put_in_place(nginx.changes())
+    other.unlink()
+    nginx.put_in_place(nginx.changes())
+
+
+def test_a_folder_that_nobody_includes_is_noticed(place: Place) -> None:
+    main = place.config_dir / "nginx.conf"
+    main.write_text(main.read_text().replace(f"include {place.config_dir}/conf.d/*.conf;", ""))
+    nginx = place.nginx(place.site())
+    with pytest.raises(NginxError, match=r"does not include .*/conf\.d/\*\.conf"):
+        nginx.put_in_place(nginx.changes())
+
+
+def test_relative_includes_count(place: Place) -> None:
+    main = place.config_dir / "nginx.conf"
+    main.write_text(main.read_text().replace(f"include {place.config_dir}/", "include "))
+    place.bring_about(place.site())
+    nginx = place.nginx(place.site("no_such_directive on;"))
+    with pytest.raises(NginxError, match="no_such_directive"):
+        nginx.put_in_place(nginx.changes())
+
+
+def test_a_stop_before_the_reload_is_made_good(place: Place) -> None:
+    nginx = place.nginx(place.site())
+    nginx.put_in_place(nginx.changes())
+    again = place.nginx(place.site())
+    assert again.changes() == []
+    assert not again.runs()
+    assert place.bring_about(place.site()) == []
+
+
+def test_a_port_that_is_taken_is_found_out(place: Place) -> None:
+    place.bring_about(place.site())
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        site = place.site()
+        moved = replace(
+            site,
+            text=site.text.replace(str(place.port), str(port)),
+            generation_url=f"http://127.0.0.1:{port}/g",
+        )
+        nginx = place.nginx(moved, QuickClock())
+        nginx.put_in_place(nginx.changes())
+        taken.settimeout(0)
+        with pytest.raises(NginxError, match=rf"does not answer .* bind\(\) to 127.0.0.1:{port} failed"):
+            nginx.make_run(20)
+    place.process.poll()
+    assert place.process.returncode is None
+
+
+def test_certificate_and_key_belong_to_the_configuration(place: Place, pem: Callable[[], str]) -> None:
+    port = free_port()
+    site = place.site(
+        f"listen 127.0.0.1:{port} ssl; ssl_certificate {place.config_dir}/hello.pem;"
+        f" ssl_certificate_key {place.config_dir}/hello.pem;"
+    )
+    first, second = replace(site, pem=pem()), replace(site, pem=pem())
+    assert place.bring_about(first) == ["default", "hello.pem", "hello.conf"]
+    assert (place.config_dir / "hello.pem").stat().st_mode & 0o777 == 0o600
+    # Rotated: the text is the same, and NGINX has to read it again.
+    assert place.bring_about(second) == ["hello.pem", "hello.conf"]
+    assert (place.config_dir / "hello.pem").read_text() == second.pem
+    told = "".join(change.before + change.after for change in place.nginx(first).changes())
+    assert "PRIVATE KEY" not in told
+    assert "BEGIN" not in told
+    # A pair that does not belong together is refused, and the one before stays.
+    mixed = replace(site, pem=first.pem.partition("-----BEGIN PRIVATE")[0] + second.pem)
+    nginx = place.nginx(replace(mixed, pem=mixed.pem.replace("-----END CERTIFICATE-----", "x", 1)))
+    with pytest.raises(NginxError, match=f"{place.config_dir}/hello.pem"):
+        nginx.put_in_place(nginx.changes())
+    assert (place.config_dir / "hello.pem").read_text() == second.pem
+    # Without TLS the key goes, last of all.
+    assert place.bring_about(place.site()) == ["hello.conf", "hello.pem"]
+    assert not (place.config_dir / "hello.pem").exists()
+
+
+def test_modes_are_put_right(place: Place) -> None:
+    site = place.site(logs=("hello.access.log",))
+    place.bring_about(site)
+    for path in (place.folder / "log/hello.access.log", place.config_dir / "conf.d/hello.conf"):
+        path.chmod(0o666)
+    (place.folder / "log/hello.access.log").write_text("a line\n")
+    assert place.bring_about(site) == ["hello.access.log", "hello.conf"]
+    assert (place.folder / "log/hello.access.log").read_text() == "a line\n"
+    assert (place.folder / "log/hello.access.log").stat().st_mode & 0o777 == 0o640
+    assert place.bring_about(site) == []
+
+
+def test_an_nginx_that_does_not_run_is_said_so(place: Place) -> None:
+    place.bring_about(place.site())
+    place.process.terminate()
+    place.process.wait(10)
+    nginx = place.nginx(place.site())
+    assert not nginx.runs()
+    assert not nginx.active
+    with pytest.raises(NginxError, match="does not reload"):
+        nginx.make_run(20)
