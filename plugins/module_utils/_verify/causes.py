@@ -203,9 +203,7 @@ CAUSES = [
         r"no basic auth credentials|unauthorized|authentication required|denied: ",
         "the registry refuses the account: check site_registry_username and site_registry_password",
     ),
-    Cause(
-        r"no space left on device", "a disk is full: look at /var/lib/docker and the registry's storage"
-    ),
+    Cause(r"no space left on device", "a disk is full: look at /var/lib/docker and the registry's storage"),
     Cause(
         r"(failed to push|pushing|/v2/).*(connection refused|no route to host|i/o timeout|deadline exceeded)",
         "the registry does not answer the build node: see whether it runs, and that site_registry_host leads to it",
