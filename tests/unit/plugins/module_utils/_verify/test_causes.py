@@ -35,8 +35,16 @@ SAID = [
 # One line for each row of CAUSES, in their order: the phase it is said in, and a word of the remedy.
 SEEN = [
     ("launching", 'MountVolume.SetUp failed for volume "x" : secret "x" not found', "namespace lacks"),
-    ("launching", "tls: failed to verify certificate: x509: certificate signed by unknown authority", "containerd"),
-    ("launching", "failed to authorize: failed to fetch anonymous token: 401 Unauthorized", "sessions pull with"),
+    (
+        "launching",
+        "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+        "containerd",
+    ),
+    (
+        "launching",
+        "failed to authorize: failed to fetch anonymous token: 401 Unauthorized",
+        "sessions pull with",
+    ),
     ("launching", "failed to pull: manifest unknown: manifest unknown", "image_prefix"),
     ("launching", "http: server gave HTTP response to HTTPS client", "run the stage nodes"),
     ("pushing", "x509: certificate signed by unknown authority", "/etc/docker/certs.d"),
@@ -44,7 +52,11 @@ SEEN = [
     ("pushing", "http: server gave HTTP response to HTTPS client", "plain HTTP"),
     ("pushing", "unauthorized: authentication required", "site_registry_username"),
     ("building", "write /var/lib/docker/tmp: no space left on device", "disk is full"),
-    ("pushing", 'Get "https://10.0.0.1:5000/v2/": dial tcp 10.0.0.1:5000: connect: connection refused', "answer"),
+    (
+        "pushing",
+        'Get "https://10.0.0.1:5000/v2/": dial tcp 10.0.0.1:5000: connect: connection refused',
+        "answer",
+    ),
     ("waiting", "Error: ImagePullBackOff", "cannot pull the image"),
     ("building", "command terminated with exit code 137", "memory ran out"),
     ("fetching", "fatal: unable to access 'https://x/': Could not resolve host: x", "CoreDNS"),
@@ -116,7 +128,9 @@ class Clock:
         ("waiting", "404: Not Found", 0, False, "repository"),
     ],
 )
-def test_words_before_codes_before_phases(phase: str, message: str, code: int, build: bool, kind: str) -> None:
+def test_words_before_codes_before_phases(
+    phase: str, message: str, code: int, build: bool, kind: str
+) -> None:
     assert explained(phase, message, code, build).kind == kind
 
 

@@ -177,12 +177,22 @@ def test_failures(run: Run, name: str, kind: str, words: list[str], chunked: boo
     ("answers", "registry", "kind", "words"),
     [
         # BinderHub says it itself.
-        (Answers(health=(503, {"ok": False, "checks": [DOWN]})), "", "registry", ["'Docker registry' is failing"]),
+        (
+            Answers(health=(503, {"ok": False, "checks": [DOWN]})),
+            "",
+            "registry",
+            ["'Docker registry' is failing"],
+        ),
         # It is too old to say; the registry is asked.
         (Answers(), "http://127.0.0.1:9", "registry", ["does not answer at http://127.0.0.1:9/v2/"]),
         (Answers(registry_status=503), "own", "registry", ["answers HTTP 503 at http://127.0.0.1:"]),
         # Its check is 15 seconds old and still good.
-        (Answers(health=(200, {"ok": True, "checks": [UP]}), registry_status=502), "own", "registry", ["HTTP 502"]),
+        (
+            Answers(health=(200, {"ok": True, "checks": [UP]}), registry_status=502),
+            "own",
+            "registry",
+            ["HTTP 502"],
+        ),
         # It is not the registry, or nobody knows.
         (Answers(health=(200, {"ok": True, "checks": [UP]})), "", "build", ["could not begin"]),
         (Answers(registry_status=401), "own", "build", ["could not begin"]),
@@ -216,7 +226,12 @@ def test_a_session_that_can_never_be_pulled_ends_the_launch_early() -> None:
         recording.launch()
     error = caught.value
     assert (error.kind, recording.seconds, recording.closed) == ("launch", 4.0, True)
-    for word in ("no session can pull it", "no basic auth credentials", "image-pull-secret", "site_registry_username"):
+    for word in (
+        "no session can pull it",
+        "no basic auth credentials",
+        "image-pull-secret",
+        "site_registry_username",
+    ):
         assert word in str(error)
     assert any("no basic auth credentials" in line for line in error.log)
     assert error.facts["phases"]["launching"] == 3.5
