@@ -63,7 +63,7 @@ def make_runner(work_dir: Path) -> Runner:
             try:
                 out, err = process.communicate(timeout=seconds)
             except BaseException as error:
-                # With all that it started: what a kubeconfig runs for credentials keeps the pipes open.
+                # With all that it started: what a kubeconfig runs for credentials would go on by itself.
                 os.killpg(process.pid, signal.SIGKILL)
                 if isinstance(error, subprocess.TimeoutExpired):
                     return Outcome(124, "", f"Error: no answer in {seconds:.0f} s")

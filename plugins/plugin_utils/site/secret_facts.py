@@ -12,9 +12,19 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["TOKENS", "VAULT_HEADER", "describe", "equal_secrets", "flatten", "shared_secrets"]
+__all__ = [
+    "OPTIONAL_TOKENS",
+    "TOKENS",
+    "VAULT_HEADER",
+    "describe",
+    "equal_secrets",
+    "flatten",
+    "shared_secrets",
+]
 
-TOKENS = ("site_hub_proxy_tokens", "site_hub_api_tokens")
+TOKENS = ("site_hub_proxy_tokens", "site_hub_api_tokens", "site_hub_build_token_secrets")
+# A hub may go without: chart_values derives one. Sites whose secrets are from before there was one stay right.
+OPTIONAL_TOKENS = ("site_hub_build_token_secrets",)
 PASSWORDS = ("site_registry_password",)
 SECRETS = (*TOKENS, *PASSWORDS)
 VAULT_HEADER = "$ANSIBLE_VAULT;"

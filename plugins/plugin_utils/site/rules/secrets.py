@@ -16,7 +16,10 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     as_text,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_facts import TOKENS
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_facts import (
+    OPTIONAL_TOKENS,
+    TOKENS,
+)
 
 MAKE = "add it to secrets.yml (openssl rand -hex 32); where there is no secrets.yml, `make site NAME=<site>` writes one"
 # 32 bytes, as `openssl rand -hex 32` writes them; JupyterHub refuses other lengths for its proxy's.
@@ -39,6 +42,8 @@ def token_missing(site: Site) -> Iterator[Problem]:
     for variable in TOKENS:
         for hub in site.hubs:
             told = described.get(f"{variable}.{hub}")
+            if variable in OPTIONAL_TOKENS:
+                continue
             if told is None or told.get("empty") is True:
                 yield Problem(f"the hub {hub} has none", MAKE, f"{variable}.{hub}")
 

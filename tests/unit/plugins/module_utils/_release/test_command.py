@@ -30,12 +30,25 @@ def test_the_runner_ends_a_command_that_hangs(tmp_path: Path) -> None:
 
 
 def test_the_runner_ends_what_the_command_started_too(tmp_path: Path) -> None:
-    """A kubeconfig may run a program for its credentials, which keeps helm's output open."""
-    code = "import subprocess, time; subprocess.Popen(['sleep', '20']); time.sleep(20)"
-    started = time.monotonic()
-    outcome = make_runner(tmp_path)([sys.executable, "-c", code], 1)
-    assert outcome.code == 124
-    assert time.monotonic() - started < 15
+    """A kubeconfig may run a program for its credentials; nobody would end that one."""
+    code = (
+        "import pathlib, subprocess, time; child = subprocess.Popen(['sleep', '60']); "
+        f"pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(child.pid)); time.sleep(60)"
+    )
+    assert make_runner(tmp_path)([sys.executable, "-c", code], 2).code == 124
+    child = Path(f"/proc/{(tmp_path / 'pid').read_text()}/status")
+
+    def gone() -> bool:
+        try:
+            # A killed child is a zombie until whoever inherits it looks.
+            return "State:\tZ" in child.read_text()
+        except OSError:
+            return True
+
+    deadline = time.monotonic() + 10
+    while not gone() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert gone()
 
 
 def test_broken_bytes_are_no_traceback(tmp_path: Path) -> None:

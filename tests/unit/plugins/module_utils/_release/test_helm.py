@@ -205,5 +205,5 @@ def test_a_chart_says_its_version(out: str, version: str) -> None:
 
 
 def test_a_chart_file_that_is_no_yaml_is_an_error() -> None:
-    with pytest.raises(HelmError, match="/charts/b has a Chart.yaml that is no YAML"):
+    with pytest.raises(HelmError, match=r"/charts/b has a Chart\.yaml that is no YAML"):
         saying("version: {1\n").path_version(ChartSource("/charts/b", ""))

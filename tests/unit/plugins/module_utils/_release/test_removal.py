@@ -55,7 +55,7 @@ def test_what_hooks_made_goes_too_and_helm_forgets_last() -> None:
     assert told == "release binder: revision 3, deployed\nSecret ns/image-pull-secret\n"
     assert cluster.objects == {}
     assert replay.changes == ["uninstall", "uninstall"]
-    assert "--keep-history" in [argv for argv in replay.asked if argv[0] == "uninstall"][0]
+    assert "--keep-history" in next(argv for argv in replay.asked if argv[0] == "uninstall")
     assert run(Replay("hooks", at=5), lambda: cluster)[0] is False
 
 

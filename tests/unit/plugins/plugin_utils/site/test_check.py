@@ -508,6 +508,15 @@ CASES = [
     value("port 70000", "site_api_port", 70000, "api-port-invalid"),
     value("API address with a port", "site_api_address", "192.0.2.11:6443", "api-address-malformed"),
     # secrets
+    case(
+        "empty secret for build tokens",
+        {"secrets/values/site_hub_build_token_secrets.binder": secret(empty=True, length=0)},
+    ),
+    case(
+        "short secret for build tokens",
+        {"secrets/values/site_hub_build_token_secrets.binder": secret(length=32)},
+        "token-malformed",
+    ),
     case("no token", {"secrets/values/site_hub_api_tokens.binder": GONE}, "token-missing"),
     case(
         "empty token",
