@@ -25,6 +25,10 @@ options:
     description: Token the hub and its proxy share.
     type: str
     required: true
+  build_token_secret:
+    description: What BinderHub signs build tokens with, 32 bytes in hex. Empty derives it from O(api_token).
+    type: str
+    default: ""
   registry_host:
     description: Host or C(host:port) of the registry.
     type: str
@@ -101,11 +105,13 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site import (
 )
 
 
-def binderhub_values(hub: Any, api_token: str, proxy_token: str, **settings: Any) -> dict[str, Any]:
+def binderhub_values(
+    hub: Any, api_token: str, proxy_token: str, build_token_secret: str = "", **settings: Any
+) -> dict[str, Any]:
     """Map the errors of `hub_values` to Ansible's."""
     try:
         return _binderhub_values.hub_values(
-            hub, _binderhub_values.Settings(**settings), api_token=api_token, proxy_token=proxy_token
+            hub, _binderhub_values.Settings(**settings), api_token, proxy_token, build_token_secret
         )
     except (ValueError, TypeError, KeyError) as error:
         raise AnsibleFilterError(f"binderhub_values: {error}") from error

@@ -15,13 +15,10 @@ description:
     follows the phases and times them.
   - Then opens the notebook's API and a websocket with the launch token, shuts the server down and waits until it is gone.
   - A build that failed is a failure whatever comes after it. BinderHub 0.1.0 says C(built) and C(launching) even then.
+  - A session whose image can never be pulled ends the launch at once, with what to do about it.
   - It starts a server and stops it again, so that nothing of it lasts but the image in the registry, and it reports no change.
-  - Proxies named in the environment are not used.
+extends_documentation_fragment: [ironbinder.platform.verifier]
 options:
-  url:
-    description: Public URL of the BinderHub, for example C(https://binder.example.org/binderhub/).
-    type: str
-    required: true
   provider:
     description: Provider of the repository, as in a Binder link, for example V(gh), V(gl), V(git) or V(zenodo).
     type: str
@@ -36,15 +33,13 @@ options:
     description: Public URL of the JupyterHub. When given, a server that is said to be elsewhere is a failure.
     type: str
     default: ""
-  ca_files:
-    description: PEM files with CAs to trust besides the system's.
-    type: list
-    elements: path
-    default: []
-  validate_certs:
-    description: Whether to check TLS certificates. Without, the launch proves less than what a browser needs.
-    type: bool
-    default: true
+  registry_url:
+    description:
+      - Scheme and host of the registry that BinderHub pushes to, for example C(https://registry.example.org:5000).
+      - When BinderHub cannot begin with a build and does not say why, the registry is asked, by BinderHub's own health check
+        and, with this option, by a request without an account from where the module runs.
+    type: str
+    default: ""
   timeout_seconds:
     description: Time from the request until the server is ready.
     type: int
@@ -83,8 +78,6 @@ attributes:
     description: Whether it can run again.
     support: full
     details: Every run launches anew and leaves nothing behind that the run before did not. V(changed) is always false.
-notes:
-  - It runs where people's browsers are thought to be, which is the controller as a rule.
 """
 
 EXAMPLES = r"""
@@ -172,7 +165,8 @@ kind:
     - Short name of the failure, for programs.
     - Nothing usable answered, C(unreachable), C(tls), C(request), C(closed), C(redirect), C(sign_in), C(not_found),
       C(proxy), C(http), C(not_a_stream).
-    - BinderHub would not begin, C(repository), C(provider), C(banned), C(quota), C(rate_limit), C(provider_rate_limit).
+    - BinderHub would not begin, C(repository), C(provider), C(banned), C(quota), C(rate_limit), C(provider_rate_limit),
+      C(build_token), C(sign_in), C(registry).
     - A phase failed, C(fetch), C(build), C(push), C(launch). The stream did, C(silent), C(timeout), C(truncated).
     - The launch worked and is of no use, C(hub_url), C(api), C(websocket), C(buffered).
   returned: failure
@@ -185,24 +179,23 @@ log:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, HttpTransport
-from ansible_collections.ironbinder.platform.plugins.module_utils._verify.errors import (
-    VerifyError,
-    unreachable,
-)
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.errors import VerifyError
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.launch import Launch, LaunchRequest
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.options import (
+    SHARED_OPTIONS,
+    transport_of,
+)
 
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "url": {"type": "str", "required": True},
+            **SHARED_OPTIONS,
             "provider": {"type": "str", "required": True},
             "spec": {"type": "str", "required": True},
             "hub_url": {"type": "str", "default": ""},
-            "ca_files": {"type": "list", "elements": "path", "default": []},
-            "validate_certs": {"type": "bool", "default": True},
+            "registry_url": {"type": "str", "default": ""},
             "timeout_seconds": {"type": "int", "default": 1800},
             "silence_seconds": {"type": "int", "default": 90},
             "build_token": {"type": "str", "default": "", "no_log": True},
@@ -213,22 +206,21 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = dict(module.params)
-    ca_files, validate_certs = params.pop("ca_files"), params.pop("validate_certs")
     if module.check_mode:
         module.exit_json(
             changed=False, skipped=True, url=params["url"], msg="Check mode: nothing was launched."
         )
     try:
-        result = Launch(LaunchRequest(**params), HttpTransport(ca_files, validate_certs)).run()
-    except HttpFailure as error:
-        module.fail_json(
-            msg=str(unreachable(params["url"], error)), kind=error.kind, url=params["url"], log=[]
-        )
+        transport = transport_of(params)
+        request = {
+            name: value for name, value in params.items() if name not in ("ca_files", "validate_certs")
+        }
+        result = Launch(LaunchRequest(**request), transport).run()
     except VerifyError as error:
         text = "\n  ".join([str(error), *error.log])
         for warning in error.facts.pop("warnings", []):
             module.warn(warning)
-        module.fail_json(msg=text, kind=error.kind, log=error.log, **error.facts)
+        module.fail_json(msg=text, kind=error.kind, log=error.log, **{"url": params["url"], **error.facts})
     for warning in result.pop("warnings"):
         module.warn(warning)
     module.exit_json(changed=False, **result)

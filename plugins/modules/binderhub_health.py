@@ -15,21 +15,8 @@ description:
   - A BinderHub too old to have them is asked for its main page instead.
   - BinderHub's check of the registry proves that it answers, not that a push works.
   - Proof of that takes M(ironbinder.platform.binder_launch).
-  - Proxies named in the environment are not used.
+extends_documentation_fragment: [ironbinder.platform.verifier]
 options:
-  url:
-    description: Public URL of the BinderHub, for example C(https://binder.example.org/binderhub/).
-    type: str
-    required: true
-  ca_files:
-    description: PEM files with CAs to trust besides the system's.
-    type: list
-    elements: path
-    default: []
-  validate_certs:
-    description: Whether to check TLS certificates.
-    type: bool
-    default: true
   fail_when_ill:
     description: Whether a BinderHub that says it is not well makes the task fail.
     type: bool
@@ -85,31 +72,23 @@ kind:
 from dataclasses import asdict
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, HttpTransport
-from ansible_collections.ironbinder.platform.plugins.module_utils._verify.errors import (
-    VerifyError,
-    unreachable,
-)
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.errors import VerifyError
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.health import check_health
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.options import (
+    SHARED_OPTIONS,
+    transport_of,
+)
 
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={
-            "url": {"type": "str", "required": True},
-            "ca_files": {"type": "list", "elements": "path", "default": []},
-            "validate_certs": {"type": "bool", "default": True},
-            "fail_when_ill": {"type": "bool", "default": True},
-        },
+        argument_spec={**SHARED_OPTIONS, "fail_when_ill": {"type": "bool", "default": True}},
         supports_check_mode=True,
     )
     url = module.params["url"]
     try:
-        transport = HttpTransport(module.params["ca_files"], module.params["validate_certs"])
-        health = check_health(url, transport)
-    except HttpFailure as error:
-        module.fail_json(msg=str(unreachable(url, error)), kind=error.kind)
+        health = check_health(url, transport_of(module.params))
     except VerifyError as error:
         module.fail_json(msg=str(error), kind=error.kind)
     if not health.ok and module.params["fail_when_ill"]:

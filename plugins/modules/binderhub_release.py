@@ -16,6 +16,8 @@ description:
   - Changes nothing where the deployed chart version and values are the wanted ones. A chart version is taken to never change.
   - Puts right what an interrupted run left behind, a release stuck in C(pending-install) or C(pending-upgrade) for example.
   - Waits for every workload of the release, and fails early with the reason where one is stuck.
+  - Looks after the objects of the chart's hooks, which Helm does not, such as the Secret that sessions pull with. Where one
+    is gone the release is made again; when the release goes, they go too, as far as they are this release's.
   - Runs on the host that talks to the cluster, which needs helm and the Python package C(kubernetes).
 attributes:
   check_mode:
@@ -23,7 +25,7 @@ attributes:
       or a cluster that answers do not exist yet.
     support: full
   diff_mode:
-    description: Shows the chart version and the values, secret ones masked.
+    description: Shows the chart version and the values, secret ones masked; with O(state=absent) what goes.
     support: full
   idempotent:
     description: Does nothing where the release is as wanted.
@@ -38,7 +40,7 @@ options:
     type: str
     required: true
   state:
-    description: Whether the release exists.
+    description: Whether the release exists. With V(absent) nothing of it is remembered either.
     type: str
     choices: [present, absent]
     default: present
@@ -152,6 +154,11 @@ workloads:
   returned: always
   type: list
   elements: dict
+hook_objects:
+  description: Objects of the release's hooks that were removed with it, or would be, such as C(Secret binder/image-pull-secret).
+  returned: always
+  type: list
+  elements: str
 phases:
   description: Seconds spent in each phase.
   returned: always
@@ -164,22 +171,43 @@ urls:
 
 import shutil
 import tempfile
-import time
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Optional
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ironbinder.platform.plugins.module_utils._kube import api as _kube_rest
-from ansible_collections.ironbinder.platform.plugins.module_utils._kube import rollout as _rollout
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import SystemClock
+from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi, KubeError, connect
+from ansible_collections.ironbinder.platform.plugins.module_utils._kube.rollout import (
+    RolloutError,
+    wait_for_workloads,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.workloads import workloads_of
-from ansible_collections.ironbinder.platform.plugins.module_utils._release import helm as _helm
-from ansible_collections.ironbinder.platform.plugins.module_utils._release import release as _release
+from ansible_collections.ironbinder.platform.plugins.module_utils._release.chart import chart_source
+from ansible_collections.ironbinder.platform.plugins.module_utils._release.command import (
+    HelmError,
+    UnreachableError,
+    make_runner,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm import Helm, Release, yaml
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm_values import (
     as_helm_text,
     masked_diff,
     secret_texts,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._release.hooks import Hook, HookObjects
+from ansible_collections.ironbinder.platform.plugins.module_utils._release.release import (
+    Desired,
+    Reporter,
+    apply,
+    pin_version,
+    plan,
+    settle,
+    write_private,
+    write_trust,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._release.removal import plan_removal, remove
 
 ARGUMENTS: dict[str, Any] = {
     "name": {"type": "str", "required": True},
@@ -202,13 +230,6 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
-class SystemClock:
-    """The machine's own time."""
-
-    now = staticmethod(time.monotonic)
-    sleep = staticmethod(time.sleep)
-
-
 class ReleaseModule:
     """One run: maps parameters to `_release`, and what comes of it to a result."""
 
@@ -217,10 +238,11 @@ class ReleaseModule:
         self.params = module.params
         self.work_dir = work_dir
         self.clock = SystemClock()
-        self.reporter = _release.Reporter(self.clock)
+        self._api: Optional[KubeApi] = None
+        self.reporter = Reporter(self.clock)
         binary = self.params["helm_binary"]
-        runner = _helm.make_runner(work_dir)
-        self.helm = _helm.Helm(binary, runner, self.params["kubeconfig"], self.params["namespace"])
+        runner = make_runner(work_dir)
+        self.helm = Helm(binary, runner, self.params["kubeconfig"], self.params["namespace"])
         self.result: dict[str, Any] = {
             "changed": False,
             "action": "unchanged",
@@ -229,20 +251,26 @@ class ReleaseModule:
             "app_version": "",
             "namespace": self.params["namespace"],
             "workloads": [],
+            "hook_objects": [],
             "phases": self.reporter.phases,
             "urls": self.params["urls"],
         }
 
     def run(self) -> dict[str, Any]:
         """Do what the parameters ask for."""
+        if yaml is None:
+            raise HelmError(
+                "the Python package PyYAML is missing here: install requirements.txt on the host that talks to the cluster "
+                "(site_kubernetes_client_host)"
+            )
         try:
             if missing := self._missing():
-                raise _helm.UnreachableError(missing)
+                raise UnreachableError(missing)
             if self.params["state"] == "absent":
                 self._absent()
             else:
                 self._present()
-        except _helm.UnreachableError as error:
+        except UnreachableError as error:
             if not self.module.check_mode:
                 raise
             self._predict(str(error))
@@ -267,7 +295,7 @@ class ReleaseModule:
             )
         return ""
 
-    def _describe(self, release: Optional[_helm.Release]) -> None:
+    def _describe(self, release: Optional[Release]) -> None:
         if release:
             self.result.update(
                 revision=release.revision,
@@ -277,19 +305,17 @@ class ReleaseModule:
 
     def _present(self) -> None:
         params, check = self.params, self.module.check_mode
-        trust = _release.write_trust(self.work_dir, params["ca_certificates"])
-        source = _helm.chart_source(
-            params["chart"], params["chart_repository"], params["chart_version"], trust
-        )
-        source = _release.pin_version(self.helm, source)
-        desired = _release.Desired(params["name"], source, params["values"], params["secret_values"])
+        trust = write_trust(self.work_dir, params["ca_certificates"])
+        source = chart_source(params["chart"], params["chart_repository"], params["chart_version"], trust)
+        source = pin_version(self.helm, source)
+        desired = Desired(params["name"], source, params["values"], params["secret_values"])
         with self.reporter.phase("inspect"):
             release = (
                 self.helm.release(desired.name)
                 if check
-                else _release.settle(self.helm, desired.name, self.clock, lambda: datetime.now(timezone.utc))
+                else settle(self.helm, desired.name, self.clock, lambda: datetime.now(timezone.utc))
             )
-            todo = _release.plan(self.helm, desired, release)
+            todo = plan(self.helm, desired, release, self._lost_hooks)
         self.result.update(
             changed=todo.changed, action=todo.action, **({"note": todo.note} if todo.note else {})
         )
@@ -298,26 +324,30 @@ class ReleaseModule:
         folder = Path(params["values_dir"] or self.work_dir / "values")
         files = {folder / "config.yaml": params["values"], folder / "secret.yaml": params["secret_values"]}
         if params["values_dir"] or (todo.changed and not check):
-            written = [
-                _release.write_private(path, as_helm_text(values), check) for path, values in files.items()
-            ]
+            written = [write_private(path, as_helm_text(values), check) for path, values in files.items()]
             self.result["changed"] = self.result["changed"] or (bool(params["values_dir"]) and any(written))
         if check:
             return
         if todo.changed:
             seconds = params["timeout_seconds"]
-            release = _release.apply(
-                self.helm, desired, todo, list(files), seconds=seconds, reporter=self.reporter
+            release = apply(
+                self.helm,
+                desired,
+                todo,
+                list(files),
+                seconds=seconds,
+                reporter=self.reporter,
+                lost_hooks=self._lost_hooks,
             )
             self._describe(release)
         if params["wait"] and release:
             self._wait(release)
 
-    def _wait(self, release: _helm.Release) -> None:
+    def _wait(self, release: Release) -> None:
         workloads = workloads_of(release.manifest, self.params["namespace"])
         with self.reporter.phase("rollout"):
-            states = _rollout.wait_for_workloads(
-                _kube_rest.connect(self.params["kubeconfig"]),
+            states = wait_for_workloads(
+                self._connect(),
                 workloads,
                 timeout_seconds=self.params["timeout_seconds"],
                 stuck_seconds=self.params["stuck_seconds"],
@@ -326,26 +356,33 @@ class ReleaseModule:
             )
         self.result["workloads"] = [state.as_result() for state in states]
 
+    def _connect(self) -> KubeApi:
+        if self._api is None:
+            self._api = connect(self.params["kubeconfig"])
+        return self._api
+
+    def _lost_hooks(self, hooks: Sequence[Hook]) -> list[str]:
+        lasting = [hook for hook in hooks if hook.lasts]
+        return HookObjects(self._connect(), self.params["name"]).lost(lasting) if lasting else []
+
     def _absent(self) -> None:
         params = self.params
-        release = self.helm.release(params["name"])
-        there = release is not None and release.status != "uninstalled"
-        namespace = f"/api/v1/namespaces/{params['namespace']}"
-        api = _kube_rest.connect(params["kubeconfig"]) if params["delete_namespace"] else None
-        doomed = api is not None and api.get(namespace) is not None
-        self._describe(release)
-        self.result.update(changed=there or doomed, action="uninstalled" if there or doomed else "unchanged")
-        if self.module.check_mode:
-            return
-        if there:
-            with self.reporter.phase("uninstall"):
-                self.helm.uninstall(params["name"], params["timeout_seconds"])
-        if api and doomed:
-            with self.reporter.phase("namespace"):
-                api.delete(namespace)
-                _rollout.wait_until_gone(api, namespace, params["timeout_seconds"], self.clock)
+        namespace = params["namespace"] if params["delete_namespace"] else ""
+        with self.reporter.phase("inspect"):
+            todo = plan_removal(self.helm, self._connect, params["name"], namespace)
+        self._describe(todo.release)
+        self.result.update(
+            changed=todo.changed,
+            action="uninstalled" if todo.changed else "unchanged",
+            hook_objects=list(todo.hook_objects),
+        )
+        if self.module._diff:
+            self.result["diff"] = self._headed(str(todo), "")
+        if todo.changed and not self.module.check_mode:
+            seconds = params["timeout_seconds"]
+            remove(self.helm, self._connect, todo, seconds=seconds, clock=self.clock, reporter=self.reporter)
 
-    def _diff(self, release: Optional[_helm.Release], version: str) -> None:
+    def _diff(self, release: Optional[Release], version: str) -> None:
         if not self.module._diff:
             return
         params = self.params
@@ -353,12 +390,11 @@ class ReleaseModule:
             release.values if release else None, params["values"], params["secret_values"]
         )
         deployed = f"chart_version: {release.version}\n" if release else ""
-        self.result["diff"] = {
-            "before_header": f"release {params['name']}",
-            "after_header": f"release {params['name']}",
-            "before": f"{deployed}{before}",
-            "after": f"chart_version: {version}\n{after}",
-        }
+        self.result["diff"] = self._headed(f"{deployed}{before}", f"chart_version: {version}\n{after}")
+
+    def _headed(self, before: str, after: str) -> dict[str, str]:
+        header = f"release {self.params['name']}"
+        return {"before_header": header, "after_header": header, "before": before, "after": after}
 
 
 def main() -> None:
@@ -370,7 +406,7 @@ def main() -> None:
         run = ReleaseModule(module, Path(folder))
         try:
             result = run.run()
-        except (_helm.HelmError, _kube_rest.KubeError, _rollout.RolloutError) as error:
+        except (HelmError, KubeError, RolloutError) as error:
             problem = f"release {module.params['name']}: {error}"
         else:
             problem = ""

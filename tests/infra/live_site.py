@@ -19,7 +19,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-SECRETS = ("site_hub_api_tokens", "site_hub_proxy_tokens", "site_registry_password")
+SECRETS = (
+    "site_hub_api_tokens",
+    "site_hub_build_token_secrets",
+    "site_hub_proxy_tokens",
+    "site_registry_password",
+)
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ FULL = {
     "ca_checksum": "abc",
     "build_node_selector": {"hub.jupyter.org/node-purpose": "user"},
     "hub_database": "sqlite-pvc",
+    "build_image": "quay.io/jupyterhub/repo2docker:2026.4.0",
 }
 
 
@@ -55,7 +56,7 @@ def schema(name):
 
 def computed(settings, url, **hub):
     entry = resolve_hubs({"binder": hub}, url, "192.0.2.10")["binder"]
-    result = hub_values(entry, Settings(**settings), "a" * 64, "b" * 64)
+    result = hub_values(entry, Settings(**settings), "a" * 64, "b" * 64, "c" * 64)
     return merge(result["config"], result["secrets"])
 
 

@@ -34,9 +34,15 @@ def test_pause_image_is_built() -> None:
     assert VERSIONS["site_pause_image"] in [image["name"] for image in IMAGES]
 
 
-def test_image_that_builds_is_built() -> None:
-    recipes = yaml.safe_load((ROOT / "lab/images/images.yml").read_text())["images"]
-    assert VERSIONS["site_build_image"] in [image["name"] for image in recipes]
+def test_build_image_is_the_one_that_the_lab_builds() -> None:
+    built = [
+        image["name"] for image in yaml.safe_load((ROOT / "lab/images/images.yml").read_text())["images"]
+    ]
+    chart = yaml.safe_load((ROOT / "lab/chart/values.yaml").read_text())
+    role = yaml.safe_load((ROOT / "roles/binderhub/defaults/main.yml").read_text())
+    (repo2docker,) = [name for name in built if "/repo2docker:" in name]
+    assert VERSIONS["site_build_image"] == role["binderhub_build_image"] == repo2docker
+    assert chart["config"]["KubernetesBuildExecutor"]["build_image"] == repo2docker
 
 
 def test_lab_pins_the_chart_that_it_makes() -> None:

@@ -5,50 +5,28 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, Optional
 
 try:
     import yaml
 except ImportError:  # Ansible itself brings it; only a target without Ansible lacks it
     yaml = None  # type: ignore[assignment]
 
-__all__ = [
-    "ChartSource",
-    "Helm",
-    "HelmError",
-    "Outcome",
-    "Release",
-    "UnreachableError",
-    "chart_source",
-    "make_runner",
-]
+from ansible_collections.ironbinder.platform.plugins.module_utils._release.chart import ChartSource
+from ansible_collections.ironbinder.platform.plugins.module_utils._release.command import (
+    HelmError,
+    Outcome,
+    Runner,
+    UnreachableError,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._release.hooks import Hook, hooks_of
+
+__all__ = ["Helm", "Release", "explain"]
 
 _UNREACHABLE = "Kubernetes cluster unreachable"
-
-
-class HelmError(Exception):
-    """Helm refused. Its text says what, where, what Helm said, and what to do next."""
-
-
-class UnreachableError(HelmError):
-    """There is no helm, or no cluster that answers it."""
-
-
-class Outcome(NamedTuple):
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-
-# Runs an argument list for at most so many seconds.
-Runner = Callable[[Sequence[str], float], Outcome]
 
 
 @dataclass(frozen=True)
@@ -63,96 +41,7 @@ class Release:
     version: str
     app_version: str
     last_deployed: str
-
-
-@dataclass(frozen=True)
-class ChartSource:
-    """Where a chart comes from. Without `repository`, `chart` is a folder, a file or an oci:// URL."""
-
-    chart: str
-    version: str
-    repository: str = ""
-    ca_file: str = ""
-
-    @property
-    def is_path(self) -> bool:
-        """Whether the chart lies on this machine."""
-        return not self.repository and not self.chart.startswith("oci://")
-
-    def arguments(self) -> list[str]:
-        """Return the arguments that name the chart to helm."""
-        result = [self.chart]
-        if self.repository:
-            result += ["--repo", self.repository]
-        if self.version and not self.is_path:
-            result += ["--version", self.version]
-        if self.ca_file and not self.is_path:
-            result += ["--ca-file", self.ca_file]
-        return result
-
-
-def chart_source(chart: str, repository: str, version: str, ca_file: str = "") -> ChartSource:
-    """Tell a Helm repository, an OCI registry and a path apart.
-
-    Args:
-        chart: the chart's name, or a path to it.
-        repository: http(s):// or oci:// URL; or a folder or .tgz: the chart itself, or where it lies.
-        version: the exact version; may be empty for a path.
-        ca_file: PEM file to trust for the download.
-
-    Raises:
-        HelmError: a path that leads to no chart.
-    """
-    if repository.startswith("oci://"):
-        return ChartSource(f"{repository.rstrip('/')}/{chart}", version, ca_file=ca_file)
-    if repository.startswith(("http://", "https://")):
-        return ChartSource(chart, version, repository, ca_file)
-    # Absolute, because helm runs elsewhere.
-    base = Path(repository or chart).expanduser().absolute()
-    candidates = [base]
-    if repository:
-        candidates += [base / chart, base / f"{chart}-{version}.tgz"]
-    for path in candidates:
-        if path.is_file() or (path / "Chart.yaml").is_file():
-            return ChartSource(str(path), version)
-    raise HelmError(
-        f"no chart at {', '.join(map(str, candidates))}: set site_binderhub_chart_repository to the http(s) URL of "
-        "a Helm repository, or to the chart's folder or .tgz on the host that runs helm"
-    )
-
-
-def make_runner(work_dir: Path) -> Runner:
-    """Return a runner whose helm sees nothing of its user's own settings.
-
-    It runs in `work_dir`, because helm takes a folder of the chart's name in the current one for the
-    chart, whatever `--repo` says.
-    """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HELM_")}
-    for kind in ("CACHE", "CONFIG", "DATA"):
-        environment[f"HELM_{kind}_HOME"] = str(work_dir / kind.lower())
-
-    def run(argv: Sequence[str], seconds: float) -> Outcome:
-        try:
-            done = subprocess.run(
-                list(argv),
-                cwd=work_dir,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                check=False,
-                timeout=seconds,
-            )
-        except subprocess.TimeoutExpired:
-            return Outcome(124, "", f"Error: no answer in {seconds:.0f} s")
-        except OSError as error:
-            raise HelmError(
-                f"cannot run {argv[0]}: {error.strerror}: role helm installs it; set helm_binary to where it is"
-            ) from error
-        return Outcome(
-            done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
-        )
-
-    return run
+    hooks: Sequence[Hook] = field(default=(), repr=False)
 
 
 class Helm:
@@ -162,29 +51,31 @@ class Helm:
         self._prefix = [binary]
         self._scope = ["--kubeconfig", kubeconfig, "--namespace", namespace]
         self._run = run
+        self._namespace = namespace
         self._where = f"namespace {namespace}"
 
     def _call(self, *arguments: str, seconds: float = 60) -> Outcome:
         return self._run([*self._prefix, *arguments, *self._scope], seconds)
 
-    def _ask(self, *arguments: str) -> Any:
+    def _ask(self, *arguments: str, expect: type) -> Any:
         outcome = self._call(*arguments, "--output", "json")
+        doing = f"helm {arguments[0]} {arguments[-1]} in {self._where}"
         if outcome.code == 0:
-            return json.loads(outcome.out)
+            return _parsed(outcome.out, doing, expect)
         if "release: not found" in outcome.err:
             return None
-        kind = UnreachableError if _UNREACHABLE in outcome.err else HelmError
-        raise kind(explain(outcome, f"helm {arguments[0]} {arguments[-1]} in {self._where}"))
+        kind = UnreachableError if _UNREACHABLE in outcome.err and not _refuses(outcome.err) else HelmError
+        raise kind(explain(outcome, doing))
 
     def release(self, name: str) -> Optional[Release]:
         """Return the newest revision of release `name`, or None."""
-        status = self._ask("status", name)
+        status = self._ask("status", name, expect=dict)
         if status is None:
             return None
-        metadata = self._ask("get", "metadata", name) or {}
-        info = status.get("info", {})
+        metadata = self._ask("get", "metadata", name, expect=dict) or {}
+        info = status.get("info") or {}
         return Release(
-            revision=int(status.get("version", 0)),
+            revision=_number(status.get("version")),
             status=str(info.get("status", "unknown")),
             values=status.get("config") or {},
             manifest=str(status.get("manifest", "")),
@@ -192,23 +83,42 @@ class Helm:
             version=str(metadata.get("version", "")),
             app_version=str(metadata.get("appVersion", "")),
             last_deployed=str(info.get("last_deployed", "")),
+            hooks=hooks_of(status.get("hooks"), self._namespace),
         )
+
+    def _history(self, name: str) -> list[dict[str, Any]]:
+        entries = self._ask("history", name, expect=list) or []
+        return [entry for entry in entries if isinstance(entry, dict)]
 
     def last_good_revision(self, name: str) -> int:
         """Return the newest revision that was deployed whole, or 0."""
         good = [
-            int(entry["revision"])
-            for entry in self._ask("history", name) or []
-            if entry["status"] in ("deployed", "superseded")
+            _number(entry.get("revision"))
+            for entry in self._history(name)
+            if entry.get("status") in ("deployed", "superseded")
         ]
         return max(good, default=0)
+
+    def all_hooks(self, name: str) -> list[Hook]:
+        """Return the hooks of every revision that Helm remembers: an object of an old one is still there."""
+        found = []
+        for entry in self._history(name):
+            status = self._ask("status", "--revision", str(entry.get("revision")), name, expect=dict)
+            found += hooks_of((status or {}).get("hooks"), self._namespace)
+        return list(dict.fromkeys(found))
 
     def path_version(self, source: ChartSource) -> str:
         """Return the version that a chart on this machine says it has."""
         outcome = self._run([*self._prefix, "show", "chart", source.chart], 60)
         if outcome.code:
             raise HelmError(explain(outcome, f"reading the chart at {source.chart}"))
-        return str((yaml.safe_load(outcome.out) or {}).get("version", ""))
+        try:
+            told = yaml.safe_load(outcome.out)
+        except yaml.YAMLError as error:
+            raise HelmError(
+                f"the chart at {source.chart} has a Chart.yaml that is no YAML: {error}"
+            ) from error
+        return str(told.get("version", "")) if isinstance(told, dict) else ""
 
     def upgrade(self, name: str, source: ChartSource, value_files: Sequence[Path], seconds: int) -> None:
         """Install or upgrade release `name` with exactly these values; does not wait for its pods."""
@@ -242,19 +152,39 @@ class Helm:
         if outcome.code:
             raise HelmError(explain(outcome, f"rolling {name} back to revision {revision} in {self._where}"))
 
-    def uninstall(self, name: str, seconds: int) -> None:
-        """Remove release `name`; no error where there is none."""
-        outcome = self._call(
-            "uninstall",
-            name,
-            "--ignore-not-found",
-            "--wait",
-            "--timeout",
-            f"{seconds}s",
-            seconds=seconds + 30,
-        )
+    def uninstall(self, name: str, seconds: int, keep_history: bool = False) -> None:
+        """Remove release `name`; no error where there is none.
+
+        With `keep_history` Helm goes on to remember it as `uninstalled`, with the names of its hooks.
+        """
+        arguments = ["uninstall", name, "--ignore-not-found", "--wait", "--timeout", f"{seconds}s"]
+        outcome = self._call(*arguments, *(["--keep-history"] * keep_history), seconds=seconds + 30)
         if outcome.code:
             raise HelmError(explain(outcome, f"uninstalling {name} in {self._where}"))
+
+
+def _parsed(text: str, doing: str, expect: type) -> Any:
+    """Read helm's JSON. Never quote it in an error: it has the release's passwords."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, expect):
+        raise HelmError(
+            f"{doing} answered {len(text)} characters that are not the JSON of Helm 3: see whether helm_binary is Helm "
+            "3.14 or newer, and what it says by hand"
+        )
+    return value
+
+
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _refuses(said: str) -> bool:
+    """Whether a cluster answered, and refused the kubeconfig's account: Helm calls it unreachable all the same."""
+    refused = ("Unauthorized", "Forbidden", "forbidden")
+    return "provide credentials" in said or (_UNREACHABLE in said and any(word in said for word in refused))
 
 
 def explain(outcome: Outcome, doing: str, source: Optional[ChartSource] = None) -> str:
@@ -276,6 +206,11 @@ def explain(outcome: Outcome, doing: str, source: Optional[ChartSource] = None) 
         remedy = (
             f"chart {source.chart} has no version {source.version or '(none given)'} in {source.repository}: set "
             "site_binderhub_chart_version to one that the repository has, exactly as it is written there"
+        )
+    elif _refuses(said):
+        remedy = (
+            "the cluster refuses the kubeconfig's account: check site_kubeconfig_file; its certificate may have expired, "
+            "and the stage `cluster` fetches a new one"
         )
     elif _UNREACHABLE in said:
         remedy = "the cluster does not answer: check site_kubeconfig_file, and that the control plane is up"

@@ -4,28 +4,30 @@
 
 from __future__ import annotations
 
-import os
 import re
 import ssl
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Optional
 
-from ansible_collections.ironbinder.platform.plugins.module_utils._kube.rollout import Clock
-from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm import (
-    ChartSource,
-    Helm,
-    HelmError,
-    Release,
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.files import write_atomically
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.versions import (
+    EXAMPLE_OF_CHART,
+    is_exact_chart,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.waiting import wait_until
+from ansible_collections.ironbinder.platform.plugins.module_utils._release.chart import ChartSource
+from ansible_collections.ironbinder.platform.plugins.module_utils._release.command import HelmError
+from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm import Helm, Release
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm_values import (
     merge,
     same,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._release.hooks import Hook
 
 __all__ = [
     "Desired",
@@ -41,7 +43,9 @@ __all__ = [
 
 # How long a change by somebody else may run before it counts as abandoned.
 _GRACE_SECONDS = 20
-_EXACT_VERSION = re.compile(r"v?\d+\.\d+\.\d+(?:[-+][0-9A-Za-z.+-]+)?")
+
+# Names the objects of these hooks that have to be in the cluster and are not.
+LostHooks = Callable[[Sequence[Hook]], list[str]]
 
 
 @dataclass(frozen=True)
@@ -110,24 +114,29 @@ def pin_version(helm: Helm, source: ChartSource) -> ChartSource:
                 f"says {source.version}: make them the same"
             )
         return ChartSource(source.chart, actual)
-    if not _EXACT_VERSION.fullmatch(source.version):
+    if not is_exact_chart(source.version):
         raise HelmError(
             f"chart_version is {source.version!r}: set site_binderhub_chart_version to one exact version, for "
-            "example 1.0.0-0.dev.git.3983.h383374de; a floating one changes a hub without anybody asking for it"
+            f"example {EXAMPLE_OF_CHART}; a floating one changes a hub without anybody asking for it"
         )
     return source
 
 
 def settle(helm: Helm, name: str, clock: Clock, utc_now: Callable[[], datetime]) -> Optional[Release]:
     """Return the release, after giving a change that is only just running the time to end."""
-    deadline = clock.now() + _GRACE_SECONDS
-    release = helm.release(name)
-    while release and _in_motion(release) and clock.now() < deadline:
-        if _age_seconds(release, utc_now()) > _GRACE_SECONDS:
-            break
-        clock.sleep(2)
-        release = helm.release(name)
-    return release
+    waited = wait_until(
+        lambda _seconds: helm.release(name),
+        lambda release: not _is_fresh(release, utc_now()),
+        clock=clock,
+        timeout_seconds=_GRACE_SECONDS,
+        step_seconds=2,
+    )
+    return waited.seen
+
+
+def _is_fresh(release: Optional[Release], now: datetime) -> bool:
+    """Whether a change began only just now, and may still be going on."""
+    return release is not None and _in_motion(release) and _age_seconds(release, now) <= _GRACE_SECONDS
 
 
 def _in_motion(release: Release) -> bool:
@@ -147,27 +156,41 @@ def _differs(release: Release, desired: Desired) -> bool:
     return release.version != desired.source.version or not same(release.values, desired.merged)
 
 
-def plan(helm: Helm, desired: Desired, release: Optional[Release]) -> Plan:
+def _repair(helm: Helm, name: str, release: Release) -> Plan:
+    good = 0 if release.status == "uninstalling" else helm.last_good_revision(name)
+    left = f"revision {release.revision} was left {release.status} by an interrupted run"
+    if good:
+        return Plan("repaired", "rollback", good, True, f"{left}: rolled back to revision {good}")
+    return Plan(
+        "repaired", "uninstall", 0, True, f"{left} and never deployed: uninstalled and installed anew"
+    )
+
+
+def plan(helm: Helm, desired: Desired, release: Optional[Release], lost_hooks: LostHooks) -> Plan:
     """Decide what to do about `release`, the newest revision of the wanted release; changes nothing."""
     if release is None or release.status == "uninstalled":
         return Plan("installed", apply=True)
     if _in_motion(release):
-        good = 0 if release.status == "uninstalling" else helm.last_good_revision(desired.name)
-        left = f"revision {release.revision} was left {release.status} by an interrupted run"
-        if good:
-            return Plan("repaired", "rollback", good, True, f"{left}: rolled back to revision {good}")
-        return Plan(
-            "repaired", "uninstall", 0, True, f"{left} and never deployed: uninstalled and installed anew"
-        )
+        return _repair(helm, desired.name, release)
     if release.status == "failed":
         return Plan("repaired", apply=True, note=f"revision {release.revision} had failed: upgraded over it")
     if release.status != "deployed" or _differs(release, desired):
         return Plan("upgraded", apply=True)
+    if lost := lost_hooks(release.hooks):
+        # Helm makes hooks in an upgrade only, and does not look whether they are still there.
+        return Plan("repaired", apply=True, note=f"{', '.join(lost)} was gone: released again")
     return Plan("unchanged")
 
 
 def apply(
-    helm: Helm, desired: Desired, todo: Plan, value_files: Sequence[Path], *, seconds: int, reporter: Reporter
+    helm: Helm,
+    desired: Desired,
+    todo: Plan,
+    value_files: Sequence[Path],
+    *,
+    seconds: int,
+    reporter: Reporter,
+    lost_hooks: LostHooks,
 ) -> Release:
     """Carry `todo` out and return the release as it is then.
 
@@ -182,33 +205,44 @@ def apply(
             else:
                 helm.rollback(desired.name, todo.rollback_to, seconds)
                 release = helm.release(desired.name)
-                # The good revision may be just what is wanted.
-                wanted = release is None or _differs(release, desired)
-    if wanted:
-        with reporter.phase("apply"):
-            helm.upgrade(desired.name, desired.source, value_files, seconds)
-    release = helm.release(desired.name)
+                # The good revision may be just what is wanted; a rollback makes no hooks.
+                wanted = release is None or _differs(release, desired) or bool(lost_hooks(release.hooks))
+    release = (
+        _upgrade(helm, desired, value_files, seconds, reporter) if wanted else helm.release(desired.name)
+    )
+    if wanted and release and lost_hooks(release.hooks):
+        # What was an ordinary object in the chart before, Helm deletes after it has made it as a hook.
+        release = _upgrade(helm, desired, value_files, seconds, reporter)
     if release is None:
         raise HelmError(f"release {desired.name} is gone right after helm made it: somebody else removed it")
     return release
 
 
+def _upgrade(
+    helm: Helm, desired: Desired, value_files: Sequence[Path], seconds: int, reporter: Reporter
+) -> Optional[Release]:
+    with reporter.phase("apply"):
+        helm.upgrade(desired.name, desired.source, value_files, seconds)
+    return helm.release(desired.name)
+
+
 def write_private(path: Path, text: str, check_mode: bool = False) -> bool:
-    """Keep `text` in a file that nobody else can read. Return whether that changed anything."""
-    if path.is_file() and path.read_text(encoding="utf-8") == text and path.stat().st_mode & 0o777 == 0o600:
-        return False
-    if check_mode:
-        return True
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # mkstemp makes it 0600 from the start; a rename leaves no half-written file.
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Keep `text` in a file that nobody else can read. Return whether that changed anything.
+
+    Raises:
+        HelmError: the file or its folder cannot be written.
+    """
+    content = text.encode()
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        if path.is_file() and path.read_bytes() == content and path.stat().st_mode & 0o777 == 0o600:
+            return False
+        if not check_mode:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_atomically(path, content, mode=0o600)
+    except OSError as error:
+        raise HelmError(
+            f"{path} cannot be kept: {error.strerror or error}: correct binderhub_values_dir (values_dir), or its owner"
+        ) from error
     return True
 
 

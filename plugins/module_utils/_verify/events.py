@@ -11,10 +11,13 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Union
+
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.causes import PullWatch, find_cause
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.log import FoldedLog
 
 __all__ = [
     "Comment",
@@ -31,6 +34,8 @@ MAX_EVENT_CHARACTERS = 1 << 20
 FAILURE_PHASES = frozenset({"failed", "failure"})
 # What only a build goes through: an image that is in the registry already starts at `built`.
 BUILD_PHASES = frozenset({"waiting", "fetching", "building", "pushing", "unknown"})
+# In these BinderHub and Kubernetes speak, in the others the build does.
+SPOKEN_PHASES = frozenset({"waiting", "built", "launching"})
 # What BinderHub can say before it reports on a build or an image counts as waiting for it.
 FIRST_PHASE = "waiting"
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -138,7 +143,7 @@ class PhaseFollower:
     `launching`, and may even become ready from an older image. `contradictions` lists such phases.
     """
 
-    clock: Callable[[], float]
+    clock: Clock
     log_lines: int = 25
     failure: Union[Failure, None] = None
     failed_at: float = 0.0
@@ -150,10 +155,11 @@ class PhaseFollower:
     events: int = 0
 
     def __post_init__(self) -> None:
-        self.started = self.clock()
+        self.started = self.clock.now()
         self._starts: list[tuple[str, float]] = [(FIRST_PHASE, self.started)]
         self._ended: Union[float, None] = None
-        self._log: deque[str] = deque(maxlen=self.log_lines)
+        self._log = FoldedLog(self.log_lines, lambda line: find_cause(line, self.phase) is not None)
+        self.pull = PullWatch()
 
     @property
     def phase(self) -> str:
@@ -162,8 +168,13 @@ class PhaseFollower:
 
     @property
     def log(self) -> list[str]:
-        """The last lines that BinderHub, the build or the spawner said."""
-        return list(self._log)
+        """The last lines that BinderHub, the build or the spawner said, see `FoldedLog`."""
+        return self._log.lines
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether the launch goes on and cannot end well."""
+        return not self.ended and self.phase == "launching" and self.pull.hopeless
 
     @property
     def ended(self) -> bool:
@@ -179,10 +190,14 @@ class PhaseFollower:
         record = _record(item.data)
         # Old versions capitalise Kubernetes' own pod phases.
         phase = str(record.get("phase") or "").strip().lower()
-        if not (self.failure and phase):
+        goes_on = bool(self.failure and phase)
+        if phase:
+            self._follow(phase, record)
+        # After the phase, so that a line counts for the phase it came with.
+        if not goes_on:
             self._remember(str(record.get("message") or ""))
-        if not phase:
-            return
+
+    def _follow(self, phase: str, record: Mapping[str, Any]) -> None:
         if self.failure is not None:
             if phase not in FAILURE_PHASES:
                 self.contradictions.append(phase)
@@ -190,7 +205,7 @@ class PhaseFollower:
                 self.failure = Failure(self.failure.phase, _message(record), _status_code(record))
         elif phase in FAILURE_PHASES:
             self.failure = Failure(self.phase, _message(record), _status_code(record))
-            self._ended = self.failed_at = self.clock()
+            self._ended = self.failed_at = self.clock.now()
         else:
             self._advance(phase)
         self.image = str(record.get("imageName") or record.get("image") or self.image)
@@ -201,20 +216,21 @@ class PhaseFollower:
     def _advance(self, phase: str) -> None:
         self.built_now = self.built_now or phase in BUILD_PHASES
         if phase == "ready":
-            self._ended = self.clock()
+            self._ended = self.clock.now()
         elif phase != self.phase:
-            self._starts.append((phase, self.clock()))
+            self._starts.append((phase, self.clock.now()))
+            self._log.forget_cause()
 
     def _remember(self, message: str) -> None:
         for line in _LINE_END.split(_TERMINAL_CODES.sub("", message)):
-            # A push repeats itself a thousand times.
-            if line.strip() and (not self._log or self._log[-1] != line.rstrip()):
-                self._log.append(line.rstrip())
+            self._log.add(line, scattered=self.phase in SPOKEN_PHASES)
+            if self.phase == "launching":
+                self.pull.note(line)
 
     @property
     def total_seconds(self) -> float:
         """Seconds from the request to the end, or to now."""
-        return round((self.clock() if self._ended is None else self._ended) - self.started, 3)
+        return round((self.clock.now() if self._ended is None else self._ended) - self.started, 3)
 
     def timeline(self) -> list[Segment]:
         """List every stretch in order; together they are `total_seconds`."""

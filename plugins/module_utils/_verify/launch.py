@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Optional
 from urllib.parse import quote
 
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock, SystemClock
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import (
     HttpFailure,
     Stream,
@@ -19,7 +19,6 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._net.http impo
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.arrivals import Arrivals
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.errors import (
     VerifyError,
-    failed_launch,
     redact,
     refused,
     unreachable,
@@ -29,7 +28,15 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify.events
     EventStreamParser,
     PhaseFollower,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.failure import (
+    asks_for_registry,
+    broken_stream,
+    failed_launch,
+    hopeless_launch,
+    registry_failure,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.notebook import Notebook
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.registry import registry_trouble
 
 __all__ = ["Launch", "LaunchRequest", "build_url"]
 
@@ -46,6 +53,7 @@ class LaunchRequest:
     provider: str
     spec: str
     hub_url: str = ""
+    registry_url: str = ""
     build_token: str = ""
     timeout_seconds: float = 1800.0
     silence_seconds: float = 90.0
@@ -71,13 +79,11 @@ class Launch:
         self,
         request: LaunchRequest,
         transport: Transport,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        clock: Optional[Clock] = None,
     ) -> None:
         self._request = request
         self._transport = transport
-        self._clock = clock
-        self._sleep = sleep
+        self._clock = clock or SystemClock()
         self._url = build_url(request)
         self._token = ""
         self._facts: dict[str, Any] = {"url": request.url, "warnings": []}
@@ -160,9 +166,9 @@ class Launch:
         parser = EventStreamParser()
         deadline = follower.started + self._request.timeout_seconds
         while not follower.ended or self._lingers(follower):
-            limit = min(self._request.silence_seconds, deadline - self._clock())
+            limit = min(self._request.silence_seconds, deadline - self._clock.now())
             if follower.failure:
-                limit = min(limit, follower.failed_at + LINGER_SECONDS - self._clock())
+                limit = min(limit, follower.failed_at + LINGER_SECONDS - self._clock.now())
             try:
                 if limit <= 0:
                     raise HttpFailure("silence", "the time was up")
@@ -176,9 +182,11 @@ class Launch:
                 if follower.ended:
                     return
                 raise self._broken(follower, arrivals, HttpFailure("closed", "the stream ended"), deadline)
-            arrivals.note(self._clock(), items, parser.pending)
+            arrivals.note(self._clock.now(), items, parser.pending)
             for item in items:
                 follower.apply(item)
+            if follower.hopeless:
+                raise hopeless_launch(self._url, follower)
 
     def _lingers(self, follower: PhaseFollower) -> bool:
         """Whether to wait for the reason of a failure.
@@ -190,46 +198,20 @@ class Launch:
             failure
             and not failure.message
             and not follower.contradictions
-            and self._clock() - follower.failed_at < LINGER_SECONDS
+            and self._clock.now() - follower.failed_at < LINGER_SECONDS
         )
 
     def _broken(
         self, follower: PhaseFollower, arrivals: Arrivals, error: Exception, deadline: float
     ) -> VerifyError:
-        """Explain a stream that stopped before it was ready or failed."""
-        last = follower.log[-1] if follower.log else "nothing at all"
-        seen = f"phase {follower.phase} after {follower.total_seconds:.0f} s; last seen: {last}"
-        seen += f"; {follower.keepalives} keepalives"
-        held = f"; and {arrivals.evidence}" if arrivals.evidence else ""
-        kind, what, remedy = (
-            "not_a_stream",
-            "what arrives is not an event stream",
-            "see what answers at this URL",
-        )
-        if isinstance(error, HttpFailure) and error.kind == "silence":
-            if self._clock() >= deadline:
-                kind, what = "timeout", f"not ready within {self._request.timeout_seconds:.0f} s"
-                remedy = "look at the build and user pods; raise the timeout if the build is only slow"
-            else:
-                kind, what = "silent", f"the stream was silent for {self._request.silence_seconds:.0f} s"
-                remedy = (
-                    "BinderHub sends a keepalive every 25 to 30 s, so something on the way holds it back "
-                    "(proxy_buffering off), or BinderHub hangs: read its log"
-                )
-        elif isinstance(error, HttpFailure):
-            kind, what = "truncated", "the stream ended before the server was ready"
-            remedy = (
-                "see whether the binder pod restarted, and whether the proxy's proxy_read_timeout is longer "
-                "than BinderHub's keepalives (25 to 30 s)"
-            )
-        return VerifyError(
-            kind, what, where=self._url, observed=f"{error}; {seen}{held}", remedy=remedy, log=follower.log
-        )
+        late = isinstance(error, HttpFailure) and self._clock.now() >= deadline
+        limit = self._request.timeout_seconds if late else self._request.silence_seconds
+        return broken_stream(self._url, follower, error, late=late, limit=limit, held=arrivals.evidence)
 
     def _judge(self, follower: PhaseFollower) -> None:
         """Decide whether what was followed is a launch, and open the notebook."""
         if follower.failure:
-            raise failed_launch(self._url, follower)
+            raise self._failed(follower)
         server, hub = self._facts["server_url"], self._request.hub_url
         if not server or not self._token:
             raise VerifyError(
@@ -249,10 +231,10 @@ class Launch:
                 remedy="set BinderHub.hub_url to the hub's public URL, with its path, and release the hub again",
             )
         if self._request.check_api:
-            started = self._clock()
+            started = self._clock.now()
             notebook = self._notebook()
             self._facts["api"] = notebook.open()
-            self._facts["api_seconds"] = round(self._clock() - started, 3)
+            self._facts["api_seconds"] = round(self._clock.now() - started, 3)
             self._facts["websocket"] = notebook.websocket()
         if self._facts["buffered"]:
             told = f"the build log is held back on its way: {self._facts['buffered_evidence']}"
@@ -262,8 +244,16 @@ class Launch:
                 raise VerifyError("buffered", what, where=self._url, observed=told, remedy=remedy)
             self._facts["warnings"].append(f"{told}: {remedy}")
 
+    def _failed(self, follower: PhaseFollower) -> VerifyError:
+        if asks_for_registry(follower):
+            base = self._request.url.rstrip("/") + "/"
+            trouble = registry_trouble(base, self._request.registry_url, self._transport)
+            if trouble:
+                return registry_failure(self._url, follower, trouble)
+        return failed_launch(self._url, follower)
+
     def _notebook(self) -> Notebook:
-        return Notebook(self._transport, self._facts["server_url"], self._token, self._clock, self._sleep)
+        return Notebook(self._transport, self._facts["server_url"], self._token, self._clock)
 
     def _stop(self) -> None:
         """Stop the server if there is one, even after a failure, and see it go."""

@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Union
 
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.waiting import wait_until
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import (
     HttpFailure,
     Reply,
@@ -33,22 +36,28 @@ _UPGRADE = {
 }
 
 
+@dataclass(frozen=True)
+class _Status:
+    """One answer of `api/status`: its code, 0 for none, its body where it is a notebook's, and both in words."""
+
+    status: int
+    body: Union[dict[str, Any], None]
+    observed: str
+
+    @property
+    def may_change(self) -> bool:
+        """Whether asking again can bring another answer."""
+        return self.body is None and (self.status == 0 or self.status in NOT_YET)
+
+
 class Notebook:
     """The server at `url`, which ends in a slash and opens with `token`."""
 
-    def __init__(
-        self,
-        transport: Transport,
-        url: str,
-        token: str,
-        clock: Callable[[], float],
-        sleep: Callable[[float], None],
-    ) -> None:
+    def __init__(self, transport: Transport, url: str, token: str, clock: Clock) -> None:
         self._transport = transport
         self._url = url
         self._token = token
         self._clock = clock
-        self._sleep = sleep
 
     def _ask(self, method: str, path: str, headers: Union[Mapping[str, str], None] = None) -> Reply:
         signed = {"Authorization": f"token {self._token}", **(headers or {})}
@@ -60,26 +69,36 @@ class Notebook:
         Raises:
             VerifyError: it does not answer as a notebook does.
         """
-        deadline = self._clock() + OPEN_SECONDS
-        while True:
-            status = 0
-            try:
-                reply = self._ask("GET", "api/status")
-                status, body = reply.status, reply.json()
-                if status == 200 and isinstance(body, dict):
-                    return body
-                observed = f"HTTP {status}, {reply.headers.get('content-type', 'no content type')}"
-            except HttpFailure as error:
-                observed = str(error)
-            if (status and status not in NOT_YET) or self._clock() >= deadline:
-                remedy = "check the proxy's location for the hub, and that it leads to the floating IP (proxy-public)"
-                if status in (401, 403):
-                    remedy = "check that the proxy passes the header Authorization on to the hub"
-                what = "the notebook's API does not answer"
-                raise VerifyError(
-                    "api", what, where=f"{self._url}api/status", observed=observed, remedy=remedy
-                )
-            self._sleep(POLL_SECONDS)
+        waited = wait_until(
+            lambda _seconds: self._status(),
+            lambda seen: not seen.may_change,
+            clock=self._clock,
+            timeout_seconds=OPEN_SECONDS,
+            step_seconds=POLL_SECONDS,
+        )
+        answer = waited.seen
+        if answer.body is not None:
+            return answer.body
+        remedy = "check the proxy's location for the hub, and that it leads to the floating IP (proxy-public)"
+        if answer.status in (401, 403):
+            remedy = "check that the proxy passes the header Authorization on to the hub"
+        raise VerifyError(
+            "api",
+            "the notebook's API does not answer",
+            where=f"{self._url}api/status",
+            observed=answer.observed,
+            remedy=remedy,
+        )
+
+    def _status(self) -> _Status:
+        try:
+            reply = self._ask("GET", "api/status")
+        except HttpFailure as error:
+            return _Status(0, None, str(error))
+        body = reply.json()
+        good = reply.status == 200 and isinstance(body, dict)
+        observed = f"HTTP {reply.status}, {reply.headers.get('content-type', 'no content type')}"
+        return _Status(reply.status, body if good else None, observed)
 
     def websocket(self) -> Union[bool, None]:
         """Ask for a websocket, as kernels and terminals need one; None where the server cannot tell.
@@ -113,12 +132,12 @@ class Notebook:
             return str(error)
         if reply.status >= 300:
             return f"HTTP {reply.status} to the shutdown"
-        deadline = self._clock() + STOP_SECONDS
-        while self._clock() < deadline:
-            try:
-                if self._ask("GET", "api/status").status != 200:
-                    return ""
-            except HttpFailure:
-                pass  # a proxy that hangs up says nothing about the server behind it
-            self._sleep(POLL_SECONDS)
-        return f"still answering {STOP_SECONDS:.0f} s after the shutdown"
+        waited = wait_until(
+            # A proxy that hangs up says nothing about the server behind it.
+            lambda _seconds: self._status().status,
+            lambda status: status not in (0, 200),
+            clock=self._clock,
+            timeout_seconds=STOP_SECONDS,
+            step_seconds=POLL_SECONDS,
+        )
+        return "" if waited.done else f"still answering {STOP_SECONDS:.0f} s after the shutdown"

@@ -8,6 +8,8 @@ and https://z2jh.jupyter.org/en/stable/resources/reference.html
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,8 +51,9 @@ class Settings:
     registry_plain_http_enabled: bool = False
     # Changes with the site's CAs; empty where pods need none beyond their image's own.
     ca_checksum: str = ""
-    build_image: str = ""
     build_node_selector: Mapping[str, str] = field(default_factory=dict)
+    # Empty: the chart's own, which is years old.
+    build_image: str = ""
     hub_database: str = "sqlite-memory"
     user_scheduler_replicas: int = 2
     session_memory_guarantee: str = "256M"
@@ -215,13 +218,34 @@ def _jupyterhub(hub: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
             "memory": {
                 "guarantee": settings.session_memory_guarantee,
                 "limit": settings.session_memory_limit,
-            }
+            },
+            # The chart would give every session a privileged init container, whose image each node needs, to keep
+            # it from the metadata server of a cloud; its network policy says the same.
+            "cloudMetadata": {"blockWithIptables": False},
         },
     }
 
 
+def _build_token_secret(own: Mapping[str, Any], api_token: str, given: str) -> dict[str, Any]:
+    """Return what BinderHub signs build tokens with: links in open pages outlive its restart.
+
+    BinderHub's own default is random at each start, and so another one in each replica. A site whose secrets
+    are from before there was one gets one out of the hub's API token, which is the same for as long as that is.
+    """
+    if "build_token_secret" in ((own.get("config") or {}).get("BinderHub") or {}):
+        return {}  # Secrets are merged over values, and would win.
+    derived = hmac.new(
+        api_token.encode(), b"ironbinder BinderHub.build_token_secret", hashlib.sha256
+    ).hexdigest()
+    return {"config": {"BinderHub": {"build_token_secret": given or derived}}}
+
+
 def hub_values(
-    hub: Mapping[str, Any], settings: Settings, api_token: str, proxy_token: str
+    hub: Mapping[str, Any],
+    settings: Settings,
+    api_token: str,
+    proxy_token: str,
+    build_token_secret: str = "",
 ) -> dict[str, dict[str, Any]]:
     """Compute the chart's values of one hub.
 
@@ -230,6 +254,7 @@ def hub_values(
         settings: what all hubs share.
         api_token: what BinderHub shows to the hub.
         proxy_token: what the hub shows to its proxy.
+        build_token_secret: what BinderHub signs build tokens with, 32 bytes in hex; empty derives it from `api_token`.
 
     Returns:
         {"config": values that may be shown, "secrets": values that may not}; Helm merges the two.
@@ -268,6 +293,7 @@ def hub_values(
             }
         },
         registry_secrets,
+        _build_token_secret(hub.get("values") or {}, api_token, build_token_secret),
         hub.get("secret_values") or {},
     )
     return {"config": config, "secrets": secrets}

@@ -14,6 +14,7 @@ from typing import Any
 
 __all__ = [
     "MISSING",
+    "OPTIONAL_TOKENS",
     "SECRETS",
     "TOKENS",
     "VAULT_HEADER",
@@ -24,7 +25,9 @@ __all__ = [
     "token_fault",
 ]
 
-TOKENS = ("site_hub_proxy_tokens", "site_hub_api_tokens")
+TOKENS = ("site_hub_proxy_tokens", "site_hub_api_tokens", "site_hub_build_token_secrets")
+# A hub may go without: chart_values derives one. Sites whose secrets are from before there was one stay right.
+OPTIONAL_TOKENS = ("site_hub_build_token_secrets",)
 # By hub, like the tokens, but in no form of ours.
 BUILD_TOKENS = ("site_verify_build_tokens",)
 PASSWORDS = ("site_registry_password",)

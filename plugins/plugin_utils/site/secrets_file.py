@@ -27,12 +27,14 @@ def secrets_text(hubs: Sequence[str], username: str, password: str, token: Calla
     """Write secrets.yml for these hubs. `token` gives a new token at each call."""
     proxies = {hub: token() for hub in hubs}
     apis = {hub: token() for hub in hubs}
+    builds = {hub: token() for hub in hubs}
     # JSON is YAML in which quotes, umlauts and backslashes of a password need no thought. The tag keeps
     # Ansible from reading a template into it.
     return HEADER + "".join(
         [
             f"site_hub_proxy_tokens: {json.dumps(proxies)}\n",
             f"site_hub_api_tokens: {json.dumps(apis)}\n",
+            f"site_hub_build_token_secrets: {json.dumps(builds)}\n",
             "# Account that pushes to and pulls from the registry. Empty: the registry asks for none.\n",
             f"{'' if username else '#'}site_registry_username: {json.dumps(username)}\n",
             f"site_registry_password: {'!unsafe ' if password else ''}{json.dumps(password)}\n",

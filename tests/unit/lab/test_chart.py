@@ -52,7 +52,7 @@ def site_values(**hub):
         ca_checksum="abc",
         build_node_selector={"hub.jupyter.org/node-purpose": "user"},
     )
-    result = hub_values(entry, settings, "a" * 64, "b" * 64)
+    result = hub_values(entry, settings, "a" * 64, "b" * 64, "c" * 64)
     return merge(result["config"], result["secrets"])
 
 
@@ -77,6 +77,15 @@ def render(tmp_path, values):
     assert result.returncode == 0, result.stderr
     objects = [entry for entry in yaml.safe_load_all(result.stdout) if entry]
     return {(entry["kind"], entry["metadata"]["name"]): entry for entry in objects}
+
+
+def manifest(tmp_path):
+    """Render what Helm keeps as the release's manifest, which is all but the hooks."""
+    file = tmp_path / "values.json"
+    file.write_text(json.dumps(site_values()), encoding="utf-8")
+    argv = [str(HELM), "template", "binder", str(CHART), "--values", str(file), "--no-hooks"]
+    result = subprocess.run([*argv, "--kube-version", KUBERNETES], capture_output=True, text=True, check=True)
+    return [entry for entry in yaml.safe_load_all(result.stdout) if entry]
 
 
 def pod(objects, name):
@@ -115,6 +124,25 @@ def test_objects_have_upstreams_names(objects):
         "hub",
         "image-pull-secret",
     }
+
+
+@needs_helm
+def test_the_secret_that_sessions_pull_with_is_a_hook_as_upstreams_is(tmp_path, objects):
+    """zero-to-jupyterhub-k8s, jupyterhub/templates/image-pull-secret.yaml."""
+    annotations = objects["Secret", "image-pull-secret"]["metadata"]["annotations"]
+    assert annotations == {
+        "helm.sh/hook": "pre-install,pre-upgrade",
+        "helm.sh/hook-delete-policy": "before-hook-creation",
+        "helm.sh/hook-weight": "-20",
+    }
+    hooks = [
+        key
+        for key, entry in objects.items()
+        if "helm.sh/hook" in (entry["metadata"].get("annotations") or {})
+    ]
+    assert hooks == [("Secret", "image-pull-secret")]
+    ordinary = [entry["metadata"]["name"] for entry in manifest(tmp_path) if entry["kind"] == "Secret"]
+    assert sorted(ordinary) == ["binder-build-docker-config", "binder-secret", "hub"]
 
 
 @needs_helm
@@ -211,7 +239,7 @@ def test_secrets_are_in_secrets_only(objects):
     for (kind, name), entry in objects.items():
         if kind != "Secret":
             text = json.dumps(entry, ensure_ascii=False)
-            for secret in ("a" * 64, "b" * 64, json.dumps(PASSWORD, ensure_ascii=False)[1:-1]):
+            for secret in ("a" * 64, "b" * 64, "c" * 64, json.dumps(PASSWORD, ensure_ascii=False)[1:-1]):
                 assert secret not in text, (kind, name)
 
 

@@ -21,7 +21,7 @@ def test_new_site_says_what_to_fill_in(tmp_path: Path) -> None:
     secrets = tmp_path / "demo/group_vars/all/secrets.yml"
     assert secrets.stat().st_mode & 0o777 == 0o600
     tokens = re.findall(r'"([0-9a-f]{64})"', secrets.read_text())
-    assert len(set(tokens)) == 2
+    assert len(set(tokens)) == 3
     report, output, _ = preflight(tmp_path / "demo")
     found = ids(report) - {("chart-not-found", "site_binderhub_chart_repository", "")}
     assert found == {

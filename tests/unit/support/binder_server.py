@@ -53,6 +53,7 @@ class Answers:
     chunked: bool = True
     versions: Any = None
     health: tuple[int, Any] = (404, None)
+    registry_status: int = 200
     main_page: str = "<html><title>Binder (beta)</title></html>"
     api_statuses: list[int] = field(default_factory=list)
     api_body: bytes = b'{"started": "2026-11-20T22:00:00Z", "kernels": 0, "connections": 0}'
@@ -110,6 +111,8 @@ def _handler(server: BinderServer) -> type[BaseHTTPRequestHandler]:
                 self._json(200 if answers.versions else 404, answers.versions)
             elif self.path.endswith("/health"):
                 self._json(*answers.health)
+            elif self.path == "/v2/":
+                self._reply(answers.registry_status, b"{}")
             else:
                 self._reply(200, answers.main_page.encode(), "text/html")
 

@@ -19,6 +19,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_facts import (
     MISSING,
+    OPTIONAL_TOKENS,
     TOKENS,
     token_fault,
 )
@@ -41,6 +42,8 @@ def token_missing(site: Site) -> Iterator[Problem]:
     described = dict(_described(site))
     for variable in TOKENS:
         for hub in site.hubs:
+            if variable in OPTIONAL_TOKENS:
+                continue
             if token_fault(described.get(f"{variable}.{hub}")) == MISSING:
                 yield Problem(f"the hub {hub} has none", MAKE, f"{variable}.{hub}")
 

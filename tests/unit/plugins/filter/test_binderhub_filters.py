@@ -24,6 +24,12 @@ def test_values_come_through():
     assert set(result) == {"config", "secrets"}
 
 
+def test_the_build_token_secret_comes_through():
+    common = {"api_token": "a", "proxy_token": "b", "registry_host": "r", "registry_prefix": "x/y-"}
+    result = binderhub_values.binderhub_values(HUB, build_token_secret="c" * 64, **common)
+    assert result["secrets"]["config"]["BinderHub"]["build_token_secret"] == "c" * 64
+
+
 @pytest.mark.parametrize(
     ("hub", "more"),
     [
@@ -52,6 +58,7 @@ def test_what_is_documented_is_what_is_taken():
         "_input",
         "api_token",
         "proxy_token",
+        "build_token_secret",
     }
     assert documented == {field.name for field in fields(_binderhub_values.Settings)}
     documented = set(yaml.safe_load(binderhub_problems.DOCUMENTATION)["options"]) - {"_input"}

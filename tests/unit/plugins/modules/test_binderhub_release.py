@@ -1,6 +1,6 @@
 # Copyright: Ironbinder maintainers
 # BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
-"""The module against a helm that is a small program, keeps its state in a file, and records its arguments."""
+"""The module against a helm that answers what the real one did, see helm_replay."""
 
 from __future__ import annotations
 
@@ -13,65 +13,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from helm_replay import CHANGES, statuses
+from hook_cluster import PULL_SECRET, HookServer, made_by_hook
 
-COLLECTIONS = Path(__file__).parents[4] / "collections"
-MODULE = Path(__file__).parents[4] / "plugins" / "modules" / "binderhub_release.py"
+ROOT = Path(__file__).parents[4]
+COLLECTIONS = ROOT / "collections"
+MODULE = ROOT / "plugins" / "modules" / "binderhub_release.py"
+REPLAY = ROOT / "tests" / "unit" / "support" / "helm_replay.py"
 VERSION = "1.0.0-0.dev.git.3983.h383374de"
 CANARY = "canary-\"ä {{ x }} # \\ '"
-
-HELM = """#!{python}
-import json, os, sys, pathlib
-here = pathlib.Path({folder!r})
-argv = sys.argv[1:]
-with (here / "argv").open("a") as file:
-    file.write(json.dumps(argv) + "\\n")
-state = here / "state.json"
-releases = json.loads(state.read_text()) if state.exists() else []
-flags = {{argv[i]: argv[i + 1] for i in range(len(argv) - 1) if argv[i].startswith("--")}}
-files = [argv[i + 1] for i in range(len(argv) - 1) if argv[i] == "--values"]
-
-def merge(a, b):
-    for key, value in b.items():
-        a[key] = merge(a.get(key, {{}}), value) if isinstance(value, dict) else value
-    return a
-
-def save():
-    state.write_text(json.dumps(releases))
-
-if "over.yaml" in flags.get("--kubeconfig", ""):
-    sys.exit('Error: Kubernetes cluster unreachable: Get "https://192.0.2.1:6443/version": connect: connection refused')
-if argv[0] == "upgrade":
-    if flags["--version"] == "9.9.9":
-        sys.exit('Error: chart "binderhub" version "9.9.9" not found in %s repository' % flags["--repo"])
-    if "unreachable" in flags["--repo"]:
-        sys.exit('Error: looks like "%s" is not a valid chart repository or cannot be reached: no such host' % flags["--repo"])
-    values = {{}}
-    for file in files:
-        assert os.stat(file).st_mode & 0o777 == 0o600, file
-        merge(values, json.load(open(file)))
-    for release in releases:
-        release["status"] = "superseded"
-    releases.append({{"status": "deployed", "config": values, "version": flags["--version"]}})
-    save()
-elif argv[0] == "uninstall":
-    releases = []
-    save()
-elif argv[0] == "rollback":
-    releases.append({{**releases[int(argv[2]) - 1], "status": "deployed"}})
-    save()
-elif not releases:
-    sys.exit("Error: release: not found")
-elif argv[0] == "status":
-    last = releases[-1]
-    info = {{"status": last["status"], "last_deployed": "2020-01-01T00:00:00Z"}}
-    print(json.dumps({{"version": len(releases), "info": info, "config": last["config"], "manifest": ""}}))
-elif argv[:2] == ["get", "metadata"]:
-    print(json.dumps({{"chart": "binderhub", "version": releases[-1]["version"], "appVersion": "1"}}))
-elif argv[0] == "history":
-    print(json.dumps([{{"revision": i + 1, "status": release["status"]}} for i, release in enumerate(releases)]))
-else:
-    sys.exit("Error: unexpected " + " ".join(argv))
-"""
 
 
 class World:
@@ -80,14 +30,22 @@ class World:
     def __init__(self, folder):
         self.folder = folder
         self.helm = folder / "helm"
-        self.helm.write_text(HELM.format(python=sys.executable, folder=str(folder)))
+        self.helm.write_text(
+            f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(REPLAY.parent)!r})\n"
+            "import helm_replay\nsys.exit(helm_replay.main())\n"
+        )
         self.helm.chmod(0o755)
-        (folder / "kc").touch()
-        (folder / "over.yaml").touch()
+        for name in ("kc", "over.yaml", "expired.yaml"):
+            (folder / name).touch()
         (folder / "tmp").mkdir()
         self.text = ""
+        self.play("lifecycle")
 
-    def run(self, check=False, **params):
+    def play(self, scenario, at=0):
+        """Be where a scenario is after so many changes."""
+        (self.folder / "replay.json").write_text(json.dumps({"scenario": scenario, "at": at}))
+
+    def run(self, check=False, python_path="", **params):
         arguments = {
             "name": "binder",
             "namespace": "ns",
@@ -106,7 +64,7 @@ class World:
         done = subprocess.run(
             [sys.executable, str(MODULE)],
             input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
-            env={**os.environ, "PYTHONPATH": str(COLLECTIONS), "HELM_NAMESPACE": "elsewhere"},
+            env={**os.environ, "PYTHONPATH": f"{COLLECTIONS}:{python_path}", "HELM_NAMESPACE": "elsewhere"},
             capture_output=True,
             text=True,
             check=False,
@@ -123,17 +81,18 @@ class World:
         return file.read_text() if file.exists() else ""
 
     @property
-    def releases(self):
-        file = self.folder / "state.json"
-        return json.loads(file.read_text()) if file.exists() else []
+    def at(self):
+        return json.loads((self.folder / "replay.json").read_text())["at"]
 
-    @releases.setter
-    def releases(self, value):
-        (self.folder / "state.json").write_text(json.dumps(value))
+    @property
+    def given(self):
+        """The values files of each upgrade."""
+        files = sorted(self.folder.glob("given-*.json"))
+        return [json.loads(file.read_text()) for file in files]
 
     def verbs(self):
         verbs = [json.loads(line)[0] for line in self.argv.splitlines()]
-        return [verb for verb in verbs if verb in ("upgrade", "uninstall", "rollback")]
+        return [verb for verb in verbs if verb in CHANGES]
 
 
 @pytest.fixture
@@ -142,31 +101,37 @@ def world(tmp_path):
 
 
 def test_create_change_delete_each_checked_done_and_done_again(world):
-    for params, action in (
-        ({}, "installed"),
-        ({"values": {"a": {"b": 2}}}, "upgraded"),
-        ({"values": {"a": {"b": 2}}, "secret_values": {"a": {"password": "other-canary"}}}, "upgraded"),
-        ({"chart_version": "1.0.0", "values": {}, "secret_values": {}}, "upgraded"),
+    for number, (params, action) in enumerate(
+        (
+            ({}, "installed"),
+            ({"values": {"a": {"b": 2}}}, "upgraded"),
+            ({"values": {"a": {"b": 2}}, "secret_values": {"a": {"password": "other-canary"}}}, "upgraded"),
+            ({"chart_version": "1.0.0", "values": {}, "secret_values": {}}, "upgraded"),
+        )
     ):
-        before = world.releases
         predicted = world.run(check=True, **params)
         assert (predicted["changed"], predicted["action"]) == (True, action)
-        assert world.releases == before
+        assert world.at == number
         done = world.run(**params)
         assert (done["changed"], done["action"], done["diff"]) == (True, action, predicted["diff"])
+        assert (world.at, done["revision"]) == (number + 1, number + 1)
         for check in (True, False):
             again = world.run(check=check, **params)
             assert (again["changed"], again["action"]) == (False, "unchanged")
     for check, changed in ((True, True), (False, True), (True, False), (False, False)):
         result = world.run(check=check, state="absent")
         assert (result["changed"], result["action"]) == (changed, "uninstalled" if changed else "unchanged")
+        before = "release binder: revision 4, deployed\n" if changed else ""
+        assert (result["diff"]["before"], result["diff"]["after"]) == (before, "")
     assert world.verbs() == ["upgrade"] * 4 + ["uninstall"]
     assert "canary" not in world.argv
 
 
 def test_a_password_arrives_as_it_is(world):
     world.run()
-    assert world.releases[-1]["config"] == {"a": {"b": 1, "password": CANARY}}
+    assert world.given == [[{"a": {"b": 1}}, {"a": {"password": CANARY}}]]
+    # What the real helm made of such files.
+    assert next(statuses("lifecycle"))["config"] == {"a": {"b": 1, "password": CANARY}}
 
 
 def test_the_diff_tells_that_a_secret_changed(world):
@@ -178,16 +143,16 @@ def test_the_diff_tells_that_a_secret_changed(world):
 
 
 @pytest.mark.parametrize(
-    ("statuses", "verbs"),
+    ("scenario", "verbs"),
     [
-        (["pending-install"], ["uninstall", "upgrade"]),
-        (["deployed", "pending-upgrade"], ["rollback", "upgrade"]),
-        (["failed"], ["upgrade"]),
-        (["uninstalling"], ["uninstall", "upgrade"]),
+        ("pending_install", ["uninstall", "upgrade"]),
+        ("pending_upgrade", ["rollback", "upgrade"]),
+        ("failed", ["upgrade"]),
+        ("uninstalling", ["uninstall", "upgrade"]),
     ],
 )
-def test_what_an_interrupted_run_left_is_put_right(world, statuses, verbs):
-    world.releases = [{"status": status, "config": {"old": True}, "version": VERSION} for status in statuses]
+def test_what_an_interrupted_run_left_is_put_right(world, scenario, verbs):
+    world.play(scenario)
     predicted = world.run(check=True)
     assert (predicted["changed"], predicted["action"], world.verbs()) == (True, "repaired", [])
     done = world.run()
@@ -196,26 +161,90 @@ def test_what_an_interrupted_run_left_is_put_right(world, statuses, verbs):
     assert world.run()["changed"] is False
 
 
+PULLING = {"values": {"pull": True}, "secret_values": {}}
+
+
+def test_a_lost_hook_is_predicted_and_put_back(world):
+    world.play("hooks", at=1)
+    with HookServer(**{PULL_SECRET: made_by_hook()}) as cluster:
+        cluster.kubeconfig(world.folder / "kc")
+        assert world.run(**PULLING)["action"] == "unchanged"
+        cluster.objects.clear()
+        predicted = world.run(check=True, **PULLING)
+        assert (predicted["changed"], predicted["action"], world.verbs()) == (True, "repaired", [])
+        assert "Secret ns/image-pull-secret was gone" in predicted["note"]
+        # Nothing here makes it, so that helm is asked twice, and no more.
+        done = world.run(**PULLING)
+        assert (done["changed"], done["action"], world.verbs()) == (True, "repaired", ["upgrade"] * 2)
+        cluster.objects[PULL_SECRET] = made_by_hook()
+        assert world.run(**PULLING)["changed"] is False
+
+
+def test_what_hooks_made_goes_with_the_release(world):
+    world.play("hooks", at=3)
+    with HookServer(**{PULL_SECRET: made_by_hook()}) as cluster:
+        cluster.kubeconfig(world.folder / "kc")
+        predicted = world.run(check=True, state="absent")
+        assert (predicted["changed"], world.verbs(), cluster.deleted) == (True, [], [])
+        assert predicted["hook_objects"] == ["Secret ns/image-pull-secret"]
+        assert predicted["diff"]["before"].splitlines() == [
+            "release binder: revision 3, deployed",
+            "Secret ns/image-pull-secret",
+        ]
+        done = world.run(state="absent")
+        assert (done["changed"], done["diff"]) == (True, predicted["diff"])
+        assert (cluster.objects, world.verbs()) == ({}, ["uninstall"] * 2)
+        for check in (True, False):
+            assert world.run(check=check, state="absent")["changed"] is False
+
+
 @pytest.mark.parametrize(
-    ("params", "words"),
+    ("scenario", "params", "words"),
     [
-        ({"chart_version": "9.9.9"}, ["site_binderhub_chart_version", "9.9.9", "https://charts.example.org"]),
-        ({"chart_version": ""}, ["site_binderhub_chart_version"]),
         (
-            {"chart_repository": "https://unreachable.example.org"},
-            ["https://unreachable.example.org", "no such host"],
+            "no_such_version",
+            {"chart_version": "9.9.9"},
+            ["site_binderhub_chart_version", "9.9.9", "https://charts.example.org"],
         ),
-        ({"chart_repository": "/nowhere"}, ["no chart at /nowhere"]),
-        ({"kubeconfig": "/nowhere/kc"}, ["/nowhere/kc", "site_kubeconfig_file"]),
-        ({"helm_binary": "/nowhere/helm"}, ["/nowhere/helm", "role helm"]),
-        ({"kubeconfig": "over.yaml"}, ["the cluster does not answer", "site_kubeconfig_file", "refused"]),
+        ("lifecycle", {"chart_version": ""}, ["site_binderhub_chart_version"]),
+        (
+            "no_repository",
+            {"chart_repository": "http://127.0.0.1:9"},
+            ["the chart repository http://127.0.0.1:9 cannot be used", "connection refused"],
+        ),
+        ("lifecycle", {"chart_repository": "/nowhere"}, ["no chart at /nowhere"]),
+        ("lifecycle", {"kubeconfig": "/nowhere/kc"}, ["/nowhere/kc", "site_kubeconfig_file"]),
+        ("lifecycle", {"helm_binary": "/nowhere/helm"}, ["/nowhere/helm", "role helm"]),
+        (
+            "cluster_over",
+            {"kubeconfig": "over.yaml"},
+            ["the cluster does not answer", "site_kubeconfig_file", "refused"],
+        ),
+        ("account_refused", {"kubeconfig": "expired.yaml"}, ["refuses the kubeconfig's account"]),
+        ("account_refused", {"kubeconfig": "expired.yaml", "_ansible_check_mode": True}, ["refuses the"]),
+        ("lifecycle", {"values_dir": "/proc/nowhere"}, ["/proc/nowhere/config.yaml cannot be kept"]),
     ],
 )
-def test_errors_say_what_to_do(world, params, words):
+def test_errors_say_what_to_do(world, scenario, params, words):
+    world.play(scenario)
     result = world.run(**params)
     assert result["failed"]
     assert not [word for word in words if word not in result["msg"]]
-    assert world.releases == []
+    assert "Traceback" not in world.text
+
+
+def test_an_answer_that_is_no_json_is_an_error(world):
+    world.helm.write_text("#!/bin/sh\necho 'password: canary'\n")
+    result = world.run()
+    assert "not the JSON of Helm 3" in result["msg"]
+    assert "Traceback" not in world.text
+
+
+def test_a_python_without_yaml_is_told_what_to_install(world):
+    (world.folder / "modules").mkdir()
+    (world.folder / "modules" / "yaml.py").write_text("raise ImportError('no yaml')\n")
+    result = world.run(python_path=str(world.folder / "modules"))
+    assert "PyYAML is missing" in result["msg"] and "site_kubernetes_client_host" in result["msg"]
 
 
 # The kubeconfig of a cluster that is over may still be there.
@@ -228,6 +257,7 @@ def test_errors_say_what_to_do(world, params, words):
     ],
 )
 def test_check_mode_predicts_without_cluster_or_helm(world, missing, note):
+    world.play("cluster_over")
     result = world.run(check=True, **missing)
     assert (result["changed"], result["action"]) == (True, "installed")
     assert note in result["note"]

@@ -1,15 +1,17 @@
 # Copyright: Ironbinder maintainers
 # BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Convergence from what helm 3.22 told of releases in every state, see helm_replay."""
+
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
-from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm import (
-    ChartSource,
-    HelmError,
-    Release,
-)
+from ansible_collections.ironbinder.platform.plugins.module_utils._release.chart import ChartSource
+from ansible_collections.ironbinder.platform.plugins.module_utils._release.command import HelmError
+from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm import Helm, Release
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.release import (
     Desired,
     Reporter,
@@ -20,17 +22,13 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._release.relea
     write_private,
     write_trust,
 )
+from helm_replay import Replay
 
 VERSION = "1.0.0-0.dev.git.3983.h383374de"
 SOURCE = ChartSource("binderhub", VERSION, "https://charts.example.org")
-DESIRED = Desired("binder", SOURCE, {"a": {"b": 1}}, {"a": {"pw": "x"}})
+DESIRED = Desired("binder", SOURCE, {"a": {"b": 1}}, {"a": {"password": "canary-\"ä {{ x }} # \\ '"}})
+FILES = [Path("config.yaml"), Path("secret.yaml")]
 NOW = datetime(2026, 11, 20, 12, 0, 0, tzinfo=timezone.utc)
-
-
-def release(status="deployed", revision=2, values=None, version=VERSION, age=3600):
-    stamp = (NOW - timedelta(seconds=age)).strftime("%Y-%m-%dT%H:%M:%S.123456789Z")
-    values = DESIRED.merged if values is None else values
-    return Release(revision, status, values, "manifest", "binderhub", version, "1", stamp)
 
 
 class FakeClock:
@@ -44,140 +42,129 @@ class FakeClock:
         self.seconds += seconds
 
 
-class FakeHelm:
-    """A helm whose release is a list of revisions; writes down what changed it."""
-
-    def __init__(self, *revisions, good=0):
-        self.revisions = list(revisions)
-        self.good = good
-        self.done = []
-
-    def release(self, _name):
-        return self.revisions[-1] if self.revisions else None
-
-    def last_good_revision(self, _name):
-        return self.good
-
-    def upgrade(self, name, source, _files, _seconds):
-        self.done.append(f"upgrade {name} {source.version}")
-        self.revisions.append(release(revision=len(self.revisions) + 1, version=source.version))
-
-    def rollback(self, name, revision, _seconds):
-        self.done.append(f"rollback {name} {revision}")
-        self.revisions.append(next(entry for entry in self.revisions if entry.revision == revision))
-
-    def uninstall(self, name, _seconds):
-        self.done.append(f"uninstall {name}")
-        self.revisions = []
-
-    def path_version(self, _source):
-        return "1.2.3"
+def none_lost(_hooks):
+    return []
 
 
-def converge(helm):
-    todo = plan(helm, DESIRED, helm.release("binder"))
+def converge(replay, desired=DESIRED, lost_hooks=none_lost):
+    helm = Helm("helm", replay, "kc", "ns")
+    todo = plan(helm, desired, helm.release("binder"), lost_hooks)
     reporter = Reporter(FakeClock())
+    assert not replay.changes, "a plan changes nothing"
     after = (
-        apply(helm, DESIRED, todo, [], seconds=60, reporter=reporter)
+        apply(helm, desired, todo, FILES, seconds=900, reporter=reporter, lost_hooks=lost_hooks)
         if todo.changed
         else helm.release("binder")
     )
     return todo, after, reporter
 
 
-OLD = {"a": {"b": 0, "pw": "x"}}
+@pytest.mark.parametrize(
+    ("scenario", "action", "changes"),
+    [
+        ("lifecycle", "installed", ["upgrade"]),
+        ("uninstalled", "installed", ["upgrade"]),
+        ("failed", "repaired", ["upgrade"]),
+        ("pending_install", "repaired", ["uninstall", "upgrade"]),
+        ("uninstalling", "repaired", ["uninstall", "upgrade"]),
+        ("pending_upgrade", "repaired", ["rollback", "upgrade"]),
+        # The revision that was good is the wanted one.
+        ("pending_upgrade_wanted", "repaired", ["rollback"]),
+        ("pending_rollback", "repaired", ["rollback"]),
+        ("never_deployed", "repaired", ["uninstall", "upgrade"]),
+    ],
+)
+def test_every_state_leads_to_the_wanted_release(scenario, action, changes):
+    replay = Replay(scenario)
+    todo, after, reporter = converge(replay)
+    assert (todo.action, replay.changes) == (action, changes)
+    assert (after.status, after.values) == ("deployed", DESIRED.merged)
+    assert todo.changed
+    assert bool(todo.note) is (action == "repaired")
+    assert ("apply" in reporter.phases) is ("upgrade" in changes)
+    replay.asked.clear()
+    assert converge(replay)[0].action == "unchanged"
 
 
 @pytest.mark.parametrize(
-    ("helm", "action", "done"),
+    ("change", "action"),
     [
-        (FakeHelm(), "installed", [f"upgrade binder {VERSION}"]),
-        (FakeHelm(release("uninstalled")), "installed", [f"upgrade binder {VERSION}"]),
-        (FakeHelm(release()), "unchanged", []),
-        (FakeHelm(release(values=OLD)), "upgraded", [f"upgrade binder {VERSION}"]),
-        (FakeHelm(release(values={"a": {"b": 1, "pw": "y"}})), "upgraded", [f"upgrade binder {VERSION}"]),
-        (FakeHelm(release(values={"a": {"b": True, "pw": "x"}})), "upgraded", [f"upgrade binder {VERSION}"]),
-        (FakeHelm(release(values={"a": {"b": 1.0, "pw": "x"}})), "unchanged", []),
-        (FakeHelm(release(version="1.0.0-0.dev.git.1.h1")), "upgraded", [f"upgrade binder {VERSION}"]),
-        (FakeHelm(release("failed")), "repaired", [f"upgrade binder {VERSION}"]),
-        (
-            FakeHelm(release("pending-install", revision=1)),
-            "repaired",
-            ["uninstall binder", f"upgrade binder {VERSION}"],
-        ),
-        (
-            FakeHelm(release("uninstalling"), good=1),
-            "repaired",
-            ["uninstall binder", f"upgrade binder {VERSION}"],
-        ),
-        (
-            FakeHelm(release(revision=1, values=OLD), release("pending-upgrade"), good=1),
-            "repaired",
-            ["rollback binder 1", f"upgrade binder {VERSION}"],
-        ),
-        (
-            FakeHelm(release(revision=1), release("pending-upgrade"), good=1),
-            "repaired",
-            ["rollback binder 1"],
-        ),
-        (
-            FakeHelm(release(revision=1, values=OLD), release("pending-rollback"), good=1),
-            "repaired",
-            ["rollback binder 1", f"upgrade binder {VERSION}"],
-        ),
-        (
-            FakeHelm(release("failed", revision=1), release("pending-upgrade"), good=0),
-            "repaired",
-            ["uninstall binder", f"upgrade binder {VERSION}"],
-        ),
-    ],
-    ids=[
-        "fresh install",
-        "uninstalled with history",
-        "unchanged",
-        "value changed",
-        "secret changed",
-        "true is not one",
-        "helm writes numbers its own way",
-        "version changed",
-        "failed",
-        "pending-install",
-        "uninstalling",
-        "pending-upgrade",
-        "pending-upgrade, and the good one is what is wanted",
-        "pending-rollback",
-        "pending-upgrade of what never was deployed",
+        ({}, "unchanged"),
+        ({"values": {"a": {"b": 1.0}}}, "unchanged"),
+        ({"values": {"a": {"b": True}}}, "upgraded"),
+        ({"values": {"a": {"b": 2}}}, "upgraded"),
+        ({"values": {"a": {}}}, "upgraded"),
+        ({"secrets": {"a": {"password": "other"}}}, "upgraded"),
+        ({"source": replace(SOURCE, version="1.0.0")}, "upgraded"),
     ],
 )
-def test_convergence(helm, action, done):
-    todo, after, reporter = converge(helm)
-    assert (todo.action, helm.done) == (action, done)
+def test_a_release_is_upgraded_only_where_it_differs(change, action):
+    helm = Helm("helm", Replay("lifecycle", at=1), "kc", "ns")
+    assert plan(helm, replace(DESIRED, **change), helm.release("binder"), none_lost).action == action
+
+
+PULLING = Desired("binder", SOURCE, {"pull": True}, {})
+
+
+def test_a_hooks_object_that_is_gone_is_made_again():
+    seen, answers = [], [["Secret ns/image-pull-secret"], []]
+
+    def lost_hooks(hooks):
+        seen.append([str(hook) for hook in hooks])
+        return answers[len(seen) - 1]
+
+    replay = Replay("hooks", at=1)
+    todo, after, _reporter = converge(replay, PULLING, lost_hooks)
+    assert (todo.action, replay.changes) == ("repaired", ["upgrade"])
+    assert "Secret ns/image-pull-secret was gone" in todo.note
+    assert seen == [["Secret ns/image-pull-secret"]] * 2
+    assert after.revision == 2
+
+
+def test_an_object_that_became_a_hook_is_made_twice():
+    """Helm deletes it as part of the old manifest, after it has made it as a hook."""
+    answers = iter([["Secret ns/image-pull-secret"]])
+    replay = Replay("hooks")
+    todo, after, _reporter = converge(replay, PULLING, lambda _hooks: next(answers))
+    assert (todo.action, replay.changes, after.revision) == ("installed", ["upgrade", "upgrade"], 2)
+
+
+def test_a_rollback_makes_no_hooks():
+    answers = iter([["Secret ns/x"], []])
+    replay = Replay("pending_upgrade")
+    desired = replace(DESIRED, values={"a": {"b": 0}})
+    _todo, after, _reporter = converge(replay, desired, lambda _hooks: next(answers))
+    assert replay.changes == ["rollback", "upgrade"], "the good revision is wanted, and its Secret is gone"
     assert after.status == "deployed"
-    assert todo.changed is (action != "unchanged")
-    assert bool(todo.note) is (action == "repaired")
-    assert ("apply" in reporter.phases) is any(line.startswith("upgrade") for line in done)
-    second, _after, _reporter = converge(helm)
-    assert second.action == "unchanged"
-
-
-def test_a_plan_changes_nothing():
-    helm = FakeHelm(release(revision=1), release("pending-upgrade"), good=1)
-    plan(helm, DESIRED, helm.release("binder"))
-    assert helm.done == []
 
 
 def test_a_release_that_vanishes_is_an_error():
-    helm = FakeHelm()
+    replay = Replay("lifecycle")
+    helm = Helm("helm", replay, "kc", "ns")
     helm.upgrade = lambda *_: None
+    todo = plan(helm, DESIRED, None, none_lost)
     with pytest.raises(HelmError, match="somebody else removed it"):
-        converge(helm)
+        apply(helm, DESIRED, todo, FILES, seconds=900, reporter=Reporter(FakeClock()), lost_hooks=none_lost)
+
+
+class Helms:
+    """Gives one release after the other, the last for ever."""
+
+    def __init__(self, *releases):
+        self.releases = list(releases)
+
+    def release(self, _name):
+        return self.releases.pop(0) if len(self.releases) > 1 else self.releases[0]
+
+
+def release(status, age):
+    stamp = (NOW - timedelta(seconds=age)).strftime("%Y-%m-%dT%H:%M:%S.123456789Z")
+    return Release(2, status, {}, "", "binderhub", VERSION, "1", stamp)
 
 
 def test_a_change_that_is_only_just_running_may_end():
     clock = FakeClock()
-    helm = FakeHelm(release("pending-upgrade", age=1))
-    ask = helm.release
-    helm.release = lambda name: release() if clock.now() >= 4 else ask(name)
+    helm = Helms(release("pending-upgrade", 1), release("pending-upgrade", 1), release("deployed", 1))
     assert settle(helm, "binder", clock, lambda: NOW).status == "deployed"
     assert clock.now() == 4
 
@@ -185,35 +172,45 @@ def test_a_change_that_is_only_just_running_may_end():
 @pytest.mark.parametrize(("age", "waited"), [(1, 20), (3600, 0)])
 def test_an_abandoned_change_is_not_waited_for_long(age, waited):
     clock = FakeClock()
-    assert (
-        settle(FakeHelm(release("pending-upgrade", age=age)), "binder", clock, lambda: NOW).status
-        == "pending-upgrade"
-    )
+    helm = Helms(release("pending-upgrade", age))
+    assert settle(helm, "binder", clock, lambda: NOW).status == "pending-upgrade"
     assert clock.now() == waited
+
+
+@pytest.mark.parametrize("entry", [None, release("deployed", 0)])
+def test_what_is_at_rest_is_not_waited_for(entry):
+    clock = FakeClock()
+    assert settle(Helms(entry), "binder", clock, lambda: NOW) is entry
+    assert clock.now() == 0
 
 
 def test_a_date_nobody_can_read_counts_as_old():
     entry = Release(1, "pending-install", {}, "", "c", "1", "1", "yesterday")
     clock = FakeClock()
-    assert settle(FakeHelm(entry), "binder", clock, lambda: NOW) is entry
+    assert settle(Helms(entry), "binder", clock, lambda: NOW) is entry
     assert clock.now() == 0
+
+
+class ChartOnly:
+    def path_version(self, _source):
+        return "1.2.3"
 
 
 @pytest.mark.parametrize("version", ["", "latest", "1.0", ">=1.0.0", "^1.0.0", "1.x.x", "*"])
 def test_a_floating_version_is_refused_by_name(version):
     with pytest.raises(HelmError, match="site_binderhub_chart_version"):
-        pin_version(FakeHelm(), ChartSource("binderhub", version, "https://charts.example.org"))
+        pin_version(ChartOnly(), ChartSource("binderhub", version, "https://charts.example.org"))
 
 
 @pytest.mark.parametrize("version", ["1.0.0", "v1.2.3", VERSION, "0.2.0-n217.h35366ea", "1.0.0+build.5"])
 def test_an_exact_version_is_taken(version):
-    assert pin_version(FakeHelm(), ChartSource("b", version, "https://x")).version == version
+    assert pin_version(ChartOnly(), ChartSource("b", version, "https://x")).version == version
 
 
 def test_a_chart_on_this_machine_says_its_version():
-    assert pin_version(FakeHelm(), ChartSource("/charts/b", "")).version == "1.2.3"
+    assert pin_version(ChartOnly(), ChartSource("/charts/b", "")).version == "1.2.3"
     with pytest.raises(HelmError, match=r"is version 1\.2\.3"):
-        pin_version(FakeHelm(), ChartSource("/charts/b", "1.2.4"))
+        pin_version(ChartOnly(), ChartSource("/charts/b", "1.2.4"))
 
 
 def test_private_files_are_private_and_written_once(tmp_path):
@@ -230,6 +227,18 @@ def test_private_files_are_private_and_written_once(tmp_path):
     assert [entry.name for entry in path.parent.iterdir()] == ["secret.yaml"]
 
 
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HelmError, match=r"file/x\.yaml cannot be kept.*binderhub_values_dir"):
+        write_private(tmp_path / "file" / "x.yaml", "a")
+
+
+def test_a_kept_file_of_other_bytes_is_replaced(tmp_path):
+    (tmp_path / "x").write_bytes(b"\xff\xfe")
+    assert write_private(tmp_path / "x", "ä")
+    assert (tmp_path / "x").read_text(encoding="utf-8") == "ä"
+
+
 def test_trust_is_what_the_machine_trusts_and_the_sites_own(tmp_path):
     assert write_trust(tmp_path, " ") == ""
     assert list(tmp_path.iterdir()) == []
@@ -239,4 +248,4 @@ def test_trust_is_what_the_machine_trusts_and_the_sites_own(tmp_path):
 
 
 def test_secrets_are_not_in_a_traceback():
-    assert "pw" not in repr(DESIRED)
+    assert "password" not in repr(DESIRED)

@@ -37,6 +37,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_launch, "LINGER_SECONDS", 0.1)
 
 
+UP, DOWN = {"service": "Docker registry", "ok": True}, {"service": "Docker registry", "ok": False}
 Run = Callable[..., tuple[BinderServer, Any]]
 
 
@@ -147,7 +148,16 @@ def test_a_stream_in_single_bytes(run: Run) -> None:
         ("banned", "banned", ["temporarily disabled", "banned_specs"]),
         ("quota", "quota", ["Too many users", "total_quota"]),
         ("rate_limit", "rate_limit", ["429", "3012 seconds", "build token", "X-Forwarded-For"]),
-        ("error_500", "build", ["500", "Internal Server Error"]),
+        ("error_500", "build", ["could not begin", "500", "Internal Server Error", "deployment/binder"]),
+        ("sign_in", "sign_in", ["who signed in", "with 403: Forbidden", "auth_enabled"]),
+        ("build_token", "build_token", ["build token is not valid", "with 403", "build_token_secret"]),
+        ("banned_network", "banned", ["with 403", "the department of noise", "ban_networks"]),
+        ("no_accept", "not_a_stream", ["with 400", "Accept: text/event-stream"]),
+        (
+            "no_secret",
+            "launch",
+            ["did not start", 'secret "course-certificates" not found', "the hub's namespace lacks"],
+        ),
         ("truncated", "truncated", ["the stream ended", "phase building", "proxy_read_timeout"]),
         ("build_only", "launch", ["names no server", "require_build_only"]),
     ],
@@ -161,6 +171,70 @@ def test_failures(run: Run, name: str, kind: str, words: list[str], chunked: boo
         assert word in str(error)
     assert f"Where: {server.url}build/gh/lab/sample/HEAD" in str(error)
     assert error.facts["phases"] and "server_url" in error.facts
+
+
+@pytest.mark.parametrize(
+    ("answers", "registry", "kind", "words"),
+    [
+        # BinderHub says it itself.
+        (
+            Answers(health=(503, {"ok": False, "checks": [DOWN]})),
+            "",
+            "registry",
+            ["'Docker registry' is failing"],
+        ),
+        # It is too old to say; the registry is asked.
+        (Answers(), "http://127.0.0.1:9", "registry", ["does not answer at http://127.0.0.1:9/v2/"]),
+        (Answers(registry_status=503), "own", "registry", ["answers HTTP 503 at http://127.0.0.1:"]),
+        # Its check is 15 seconds old and still good.
+        (
+            Answers(health=(200, {"ok": True, "checks": [UP]}), registry_status=502),
+            "own",
+            "registry",
+            ["HTTP 502"],
+        ),
+        # It is not the registry, or nobody knows.
+        (Answers(health=(200, {"ok": True, "checks": [UP]})), "", "build", ["could not begin"]),
+        (Answers(registry_status=401), "own", "build", ["could not begin"]),
+        (Answers(health=(200, ["ok"])), "", "build", ["could not begin"]),
+        (Answers(health=(200, {"checks": "all"})), "", "build", ["could not begin"]),
+        (Answers(), "", "build", ["could not begin"]),
+    ],
+)
+def test_a_registry_that_is_down_is_named(
+    answers: Answers, registry: str, kind: str, words: list[str]
+) -> None:
+    with BinderServer(answers) as server:
+        answers.pieces = load_stream("error_500")
+        request = LaunchRequest(server.url, "gh", "a/b/HEAD")
+        url = f"http://{server.host}" if registry == "own" else registry
+        with pytest.raises(VerifyError) as caught:
+            Launch(replace(request, registry_url=url), HttpTransport()).run()
+    assert caught.value.kind == kind
+    for word in ["with 500: Internal Server Error", *words]:
+        assert word in str(caught.value)
+
+
+def test_the_registry_is_left_alone_where_the_reason_is_known(run: Run) -> None:
+    server, _error = run("failed_build", registry_url="http://127.0.0.1:9")
+    assert not [path for path in server.paths("GET") if path.endswith("/health")]
+
+
+def test_a_session_that_can_never_be_pulled_ends_the_launch_early() -> None:
+    recording = Recording(load_stream("pull_denied"))
+    with pytest.raises(VerifyError) as caught:
+        recording.launch()
+    error = caught.value
+    assert (error.kind, recording.seconds, recording.closed) == ("launch", 4.0, True)
+    for word in (
+        "no session can pull it",
+        "no basic auth credentials",
+        "image-pull-secret",
+        "site_registry_username",
+    ):
+        assert word in str(error)
+    assert any("no basic auth credentials" in line for line in error.log)
+    assert error.facts["phases"]["launching"] == 3.5
 
 
 def test_a_failed_build_shows_its_log(run: Run) -> None:
@@ -241,6 +315,26 @@ def test_no_headers_within_the_silence(run: Run) -> None:
             "sign_in",
             ["to /jupyterhub/hub/api/oauth2/authorize"],
         ),
+        (Answers(content_type="text/html", status=401), "page", "sign_in", ["HTTP 401"]),
+        (
+            Answers(status=401, headers={"WWW-Authenticate": 'Basic realm="Staff"'}),
+            "page",
+            "sign_in",
+            ['asks for Basic realm="Staff"', "HTTP 401"],
+        ),
+        (
+            Answers(status=302, headers={"Location": "https://idp.example.org/saml2/sso?SAMLRequest=x"}),
+            "page",
+            "sign_in",
+            ["to https://idp.example.org/saml2/sso", "let the verifier's address pass"],
+        ),
+        (
+            Answers(status=303, headers={"Location": "/jupyterhub/hub/login?next=%2F"}),
+            "page",
+            "sign_in",
+            ["to /jupyterhub/hub/login"],
+        ),
+        (Answers(content_type="text/html"), "page_password", "sign_in", ["HTTP 200"]),
         (
             Answers(
                 status=301, headers={"Location": "https://binder.example.org/"}, content_type="text/plain"
@@ -381,13 +475,13 @@ class Recording:
     headers: ClassVar = {"content-type": "text/event-stream"}
 
     def __init__(self, pieces: Pieces) -> None:
-        self.now, self.closed, self.left, self.asked = 0.0, False, list(pieces), []
+        self.seconds, self.closed, self.left, self.asked = 0.0, False, list(pieces), []
 
-    def clock(self) -> float:
-        return self.now
+    def now(self) -> float:
+        return self.seconds
 
     def sleep(self, seconds: float) -> None:
-        self.now += seconds
+        self.seconds += seconds
 
     def open(self, url: str, headers: Mapping[str, str], timeout_seconds: float) -> Recording:
         self.asked.append(("STREAM", url))
@@ -402,10 +496,10 @@ class Recording:
         if not self.left:
             return b""
         seconds, body = self.left[0]
-        if seconds > self.now + timeout_seconds:
-            self.now += timeout_seconds
+        if seconds > self.seconds + timeout_seconds:
+            self.seconds += timeout_seconds
             raise HttpFailure("silence", "nothing arrived")
-        self.now = self.left.pop(0)[0]
+        self.seconds = self.left.pop(0)[0]
         return body
 
     def close(self) -> None:
@@ -413,7 +507,7 @@ class Recording:
 
     def launch(self, **request: Any) -> dict[str, Any]:
         asked = replace(LaunchRequest("http://hub.example.org/binderhub/", "gh", "a/b/HEAD"), **request)
-        return Launch(asked, self, self.clock, self.sleep).run()
+        return Launch(asked, self, self).run()
 
 
 def test_the_measured_seconds_are_exact() -> None:
@@ -431,7 +525,7 @@ def test_nothing_is_read_after_built_that_follows_a_failure(monkeypatch: pytest.
     recording = Recording(load_stream("failed_old"))
     with pytest.raises(VerifyError, match="went on to say built, launching"):
         recording.launch()
-    assert recording.now == 3.3 and recording.closed and len(recording.left) == 1
+    assert recording.seconds == 3.3 and recording.closed and len(recording.left) == 1
 
 
 @pytest.mark.parametrize(
@@ -442,7 +536,7 @@ def test_the_limits_are_exact(request_: dict[str, float], kind: str, after: floa
     recording = Recording([*load_stream("silent"), (999.0, b"")])
     with pytest.raises(VerifyError) as caught:
         recording.launch(**request_)
-    assert (caught.value.kind, recording.now, recording.closed) == (kind, after, True)
+    assert (caught.value.kind, recording.seconds, recording.closed) == (kind, after, True)
 
 
 def test_a_build_pod_that_is_not_found_is_no_repository() -> None:

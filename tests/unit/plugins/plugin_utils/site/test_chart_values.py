@@ -18,6 +18,7 @@ from site_cases import found, good_site
 
 TOKEN = "0123456789abcdef" * 4
 OTHER = "fedcba9876543210" * 4
+THIRD = "00112233445566ff" * 4
 SETTINGS = Settings(registry_host="registry.example.org:5000", registry_prefix="binder/stfc-")
 ACCOUNT = replace(SETTINGS, registry_username="pusher", registry_password="P\"ä {{ x }} # \\ '")
 
@@ -27,7 +28,7 @@ def hub(url="http://proxy.example.org", **keys):
 
 
 def values(settings=SETTINGS, **keys):
-    return hub_values(hub(**keys), settings, TOKEN, OTHER)
+    return hub_values(hub(**keys), settings, TOKEN, OTHER, THIRD)
 
 
 def at(mapping, path):
@@ -49,6 +50,7 @@ def at(mapping, path):
         ("config.DockerRegistry", {"url": "https://registry.example.org:5000"}),
         ("config.KubernetesBuildExecutor", {"docker_host": "unix:///var/run/docker.sock"}),
         ("imageBuilderType", "host"),
+        ("jupyterhub.singleuser.cloudMetadata", {"blockWithIptables": False}),
         ("jupyterhub.hub.baseUrl", "/jupyterhub/"),
         ("jupyterhub.hub.config.BinderSpawner.auth_enabled", False),
         ("jupyterhub.hub.config.JupyterHub.authenticator_class", "null"),
@@ -74,7 +76,37 @@ def test_secrets_are_tokens_only_where_the_registry_asks_for_no_account():
         "jupyterhub": {
             "hub": {"services": {"binder": {"apiToken": TOKEN}}},
             "proxy": {"secretToken": OTHER},
-        }
+        },
+        "config": {"BinderHub": {"build_token_secret": THIRD}},
+    }
+
+
+def test_build_tokens_are_signed_with_the_same_secret_after_a_restart():
+    def secret(api_token, given=""):
+        result = hub_values(hub(), SETTINGS, api_token, OTHER, given)
+        assert "build_token_secret" not in json.dumps(result["config"])
+        return at(result["secrets"], "config.BinderHub.build_token_secret")
+
+    assert secret(TOKEN, THIRD) == THIRD
+    # Without one of its own a site gets one that lasts, differs by hub, and gives the API token away to nobody.
+    assert (
+        secret(TOKEN) == secret(TOKEN) == "5c08c229ac7b6b87d71a17317ee8cff021140d24cdab2815b7dd9bc507bc1e15"
+    )
+    assert secret(TOKEN) != secret(OTHER)
+
+
+def test_a_hubs_own_build_token_secret_wins_wherever_it_is_written():
+    own = {"config": {"BinderHub": {"build_token_secret": "own"}}}
+    assert "config" not in values(values=own)["secrets"]
+    assert at(values(secret_values=own)["secrets"], "config.BinderHub.build_token_secret") == "own"
+
+
+def test_the_build_image_is_pinned_where_one_is_given():
+    image = "quay.io/jupyterhub/repo2docker:2026.4.0"
+    config = values(replace(SETTINGS, build_image=image))["config"]["config"]
+    assert config["KubernetesBuildExecutor"] == {
+        "docker_host": "unix:///var/run/docker.sock",
+        "build_image": image,
     }
 
 
@@ -88,7 +120,7 @@ def test_an_account_pushes_and_pulls_and_its_password_is_secret():
     assert at(result["config"], "jupyterhub.imagePullSecret.registry") == "registry.example.org:5000"
 
 
-@pytest.mark.parametrize("secret", [TOKEN, OTHER, ACCOUNT.registry_password])
+@pytest.mark.parametrize("secret", [TOKEN, OTHER, THIRD, ACCOUNT.registry_password])
 def test_no_secret_is_in_the_config(secret):
     assert json.dumps(secret)[1:-1] not in json.dumps(values(ACCOUNT)["config"])
 
@@ -133,8 +165,12 @@ def test_a_hubs_own_values_win_and_leave_the_rest():
     result = values(
         ACCOUNT,
         values={"jupyterhub": {"cull": {"timeout": 60}}, "replicas": 2},
-        secret_values={"registry": {"password": "own"}},
+        secret_values={
+            "registry": {"password": "own"},
+            "config": {"BinderHub": {"build_token_secret": "own"}},
+        },
     )
+    assert at(result["secrets"], "config.BinderHub.build_token_secret") == "own"
     assert at(result["config"], "jupyterhub.cull.timeout") == 60
     assert at(result["config"], "jupyterhub.cull.enabled") is True
     assert result["config"]["replicas"] == 2

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_facts import TOKENS
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secrets_file import (
     VaultIdError,
     is_there,
@@ -31,7 +32,8 @@ def test_new_secrets(tmp_path: Path) -> None:
     Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
     read = yaml.load(text, Loader=Loader)
     assert read["site_registry_password"] == NASTY
-    assert len({*read["site_hub_api_tokens"].values(), *read["site_hub_proxy_tokens"].values()}) == 4
+    tokens = [token for name in TOKENS for token in read[name].values()]
+    assert len(set(tokens)) == len(tokens) == 6
     path = tmp_path / "group_vars" / "all" / "secrets.yml"
     assert write_once(path, text) is True
     assert path.stat().st_mode & 0o777 == 0o600

@@ -9,6 +9,15 @@ from site_cases import GONE, Case, case, file, found, rules_in, secret
 
 CASES = [
     case(
+        "empty secret for build tokens",
+        {"secrets/values/site_hub_build_token_secrets.binder": secret(empty=True, length=0)},
+    ),
+    case(
+        "short secret for build tokens",
+        {"secrets/values/site_hub_build_token_secrets.binder": secret(length=32)},
+        ("token-malformed", "site_hub_build_token_secrets.binder", ""),
+    ),
+    case(
         "no token",
         {"secrets/values/site_hub_api_tokens.binder": GONE},
         ("token-missing", "site_hub_api_tokens.binder", ""),
