@@ -26,7 +26,9 @@ class Request(BaseHTTPRequestHandler):
         data = str(body).encode() if text else json.dumps(body).encode()
         self.send_response(status)
         given = {name.replace("_", "-"): value for name, value in headers.items()}
-        for name, value in ({"Content-Type": "application/json", "Content-Length": str(len(data))} | given).items():
+        for name, value in (
+            {"Content-Type": "application/json", "Content-Length": str(len(data))} | given
+        ).items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(data)

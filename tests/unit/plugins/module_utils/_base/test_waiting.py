@@ -18,7 +18,14 @@ def wait(look: Callable[[float], Any], clock: HandClock, timeout: float, **more:
 
 @pytest.mark.parametrize(
     ("appears", "timeout", "done", "ends"),
-    [(0, 0, True, 0), (0, 10, True, 0), (3, 10, True, 3), (10, 10, True, 10), (99, 10, False, 10), (1, 0, False, 0)],
+    [
+        (0, 0, True, 0),
+        (0, 10, True, 0),
+        (3, 10, True, 3),
+        (10, 10, True, 10),
+        (99, 10, False, 10),
+        (1, 0, False, 0),
+    ],
 )
 def test_looks_at_least_once_and_never_past_the_end(
     appears: float, timeout: float, done: bool, ends: float

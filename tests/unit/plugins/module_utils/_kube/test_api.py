@@ -40,7 +40,9 @@ def failure(url: str, folder: Path, clock: Optional[HandClock] = None) -> KubeEr
     return caught.value
 
 
-def failure_of(answer: Callable[[Request], None], folder: Path, clock: Optional[HandClock] = None) -> KubeError:
+def failure_of(
+    answer: Callable[[Request], None], folder: Path, clock: Optional[HandClock] = None
+) -> KubeError:
     with serve(answer) as url:
         return failure(url, folder, clock)
 
@@ -90,7 +92,12 @@ def test_a_refusal_has_the_apis_own_words_the_file_and_the_remedy(tmp_path: Path
     said = 'secrets is forbidden: User "u" cannot list resource "secrets"'
     error = failure_of(lambda request: request.send(403, status(403, said)), tmp_path)
     assert (error.status, error.message, error.passing) == (403, said, False)
-    for words in (f"GET {NAMESPACE} at http://", str(tmp_path / "config"), f"403 {said}", "site_kubeconfig_file"):
+    for words in (
+        f"GET {NAMESPACE} at http://",
+        str(tmp_path / "config"),
+        f"403 {said}",
+        "site_kubeconfig_file",
+    ):
         assert words in str(error)
 
 
@@ -243,7 +250,9 @@ def test_a_server_that_asks_for_too_much_is_not_obeyed(retry_after: str, tmp_pat
     """An hour is more than the total; a date or nonsense is no number of seconds."""
     clock = HandClock()
     error = failure_of(
-        lambda request: request.send(429, status(429, "too many requests"), Retry_After=retry_after), tmp_path, clock
+        lambda request: request.send(429, status(429, "too many requests"), Retry_After=retry_after),
+        tmp_path,
+        clock,
     )
     assert (error.status, error.message, error.passing) == (429, "too many requests", True)
     assert clock.slept == []
