@@ -146,7 +146,7 @@ def test_a_listener_that_never_accepts(tmp_path: Path) -> None:
     """As an API behind a firewall that drops: without a limit this takes two minutes."""
     listener, waiting = full_backlog()
     try:
-        error = failure("http://127.0.0.1:{}".format(listener.getsockname()[1]), tmp_path)
+        error = failure(f"http://127.0.0.1:{listener.getsockname()[1]}", tmp_path)
     finally:
         for each in (listener, *waiting):
             each.close()
@@ -157,7 +157,7 @@ def test_a_listener_that_never_accepts(tmp_path: Path) -> None:
 def test_a_tls_handshake_that_never_ends(tmp_path: Path) -> None:
     """The kernel takes the connection, and nobody shakes hands."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        error = failure("https://127.0.0.1:{}".format(listener.getsockname()[1]), tmp_path)
+        error = failure(f"https://127.0.0.1:{listener.getsockname()[1]}", tmp_path)
     assert (error.status, "does not answer" in str(error)) == (0, True)
 
 
@@ -206,7 +206,7 @@ def test_a_closed_connection_may_pass(answer: Callable[[Request], None], tmp_pat
 
 def test_nobody_there(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        url = "http://127.0.0.1:{}".format(listener.getsockname()[1])
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     error = failure(url, tmp_path)
     assert (error.status, error.passing) == (0, True)
     assert "Connection refused" in str(error)
