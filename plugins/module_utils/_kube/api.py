@@ -20,7 +20,6 @@ __all__ = ["GRACE_SECONDS", "KubeApi", "KubeError", "Limits", "connect", "forgiv
 
 # For how long an API server may be away in the middle of a wait: it restarts where its certificate changes.
 GRACE_SECONDS = 30
-_MERGE_PATCH = "application/merge-patch+json"
 _READ_BYTES = 65536
 _EXCERPT = 200
 
@@ -90,6 +89,22 @@ class KubeApi(Protocol):
         """Delete the object at `path`; no error where there is none."""
 
 
+@dataclass(frozen=True)
+class _Request:
+    method: str
+    path: str
+    query: Mapping[str, str]
+    body: Optional[Mapping[str, Any]] = None
+    content_type: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def target(self) -> str:
+        return self.path + (f"?{urlencode(self.query)}" if self.query else "")
+
+
 class _Rest:
     def __init__(self, client: Any, kubeconfig: str, limits: Limits, clock: Clock) -> None:
         self._pool = client.rest_client.pool_manager
@@ -101,7 +116,7 @@ class _Rest:
 
     def get(self, path: str, **query: str) -> Optional[dict[str, Any]]:
         try:
-            return self._json("GET", path, query)
+            return self._json(_Request("GET", path, query))
         except KubeError as error:
             if error.status == 404:
                 return None
@@ -109,87 +124,65 @@ class _Rest:
 
     def text(self, path: str, **query: str) -> str:
         try:
-            return self._request("GET", path, query)[1].decode(errors="replace")
+            return self._request(_Request("GET", path, query))[1].decode(errors="replace")
         except KubeError as error:
             if error.status == 404:
                 return ""
             raise
 
     def create(self, path: str, body: Mapping[str, Any], **query: str) -> dict[str, Any]:
-        return self._json("POST", path, query, body, "application/json")
+        return self._json(_Request("POST", path, query, body, "application/json"))
 
     def patch(self, path: str, body: Mapping[str, Any], **query: str) -> dict[str, Any]:
-        return self._json("PATCH", path, query, body, _MERGE_PATCH)
+        return self._json(_Request("PATCH", path, query, body, "application/merge-patch+json"))
 
     def delete(self, path: str, **query: str) -> None:
         try:
-            self._request("DELETE", path, query)
+            self._request(_Request("DELETE", path, query))
         except KubeError as error:
             if error.status != 404:
                 raise
 
-    def _json(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str],
-        body: Optional[Mapping[str, Any]] = None,
-        content_type: str = "",
-    ) -> dict[str, Any]:
-        status, data = self._request(method, path, query, body, content_type)
+    def _json(self, request: _Request) -> dict[str, Any]:
+        status, data = self._request(request)
         try:
             value = json.loads(data)
         except ValueError:
             value = None
         if not isinstance(value, dict):
             raise KubeError(
-                f"{method} {path} at {self._where}: {status}, but what came is no object of Kubernetes: "
+                f"{request} at {self._where}: {status}, but what came is no object of Kubernetes: "
                 f"{_excerpt(data)!r}. Is the server in the kubeconfig the API, and not a page or a proxy before it?",
                 status,
             )
         return value
 
-    def _request(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str],
-        body: Optional[Mapping[str, Any]] = None,
-        content_type: str = "",
-    ) -> tuple[int, bytes]:
+    def _request(self, request: _Request) -> tuple[int, bytes]:
         """Return status and body of a success; wait where a busy server asks for it, as client-go does."""
         deadline = self._clock.now() + self._limits.total
         while True:
-            status, headers, data = self._once(method, path, query, body, content_type, deadline)
+            status, headers, data = self._once(request, deadline)
             if 200 <= status < 300:
                 return status, data
             pause = _pause(status, headers)
             if pause is None or self._clock.now() + pause >= deadline:
-                raise self._refused(method, path, status, data)
+                raise self._refused(request, status, data)
             self._clock.sleep(pause)
 
-    def _once(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str],
-        body: Optional[Mapping[str, Any]],
-        content_type: str,
-        deadline: float,
-    ) -> tuple[int, Mapping[str, str], bytes]:
+    def _once(self, request: _Request, deadline: float) -> tuple[int, Mapping[str, str], bytes]:
         from urllib3.exceptions import HTTPError  # noqa: PLC0415 only where a cluster is asked
         from urllib3.util import Timeout  # noqa: PLC0415
 
         headers = {"Accept": "application/json", "User-Agent": "ironbinder"}
-        if body is not None:
-            headers["Content-Type"] = content_type
+        if request.body is not None:
+            headers["Content-Type"] = request.content_type
         try:
             for entry in self._configuration.auth_settings().values():
                 headers[entry["key"]] = entry["value"]
             response = self._pool.request(
-                method,
-                self._configuration.host + path + (f"?{urlencode(query)}" if query else ""),
-                body=None if body is None else json.dumps(body),
+                request.method,
+                self._configuration.host + request.target,
+                body=None if request.body is None else json.dumps(request.body),
                 headers=headers,
                 timeout=Timeout(connect=self._limits.connect, read=self._limits.read),
                 # Neither tried again nor led elsewhere behind our back; a redirect would get the token.
@@ -203,7 +196,7 @@ class _Rest:
                 response.release_conn()
         except (HTTPError, OSError) as error:
             raise KubeError(
-                f"{method} {path}: {self._where} does not answer: {self._silence(error)}. Check that the control "
+                f"{request}: {self._where} does not answer: {self._silence(error)}. Check that the control "
                 f"plane is up. {self._check}"
             ) from error
 
@@ -232,7 +225,7 @@ class _Rest:
             return f"the connection was closed early ({error})"
         return str(error)
 
-    def _refused(self, method: str, path: str, status: int, data: bytes) -> KubeError:
+    def _refused(self, request: _Request, status: int, data: bytes) -> KubeError:
         try:
             said = json.loads(data)
             message = str(said.get("message") or said.get("reason") or "")
@@ -243,7 +236,7 @@ class _Rest:
             "or correct site_kubeconfig_file",
             403: "The account in the kubeconfig may not do that: site_kubeconfig_file has to be the administrator's",
         }.get(status, self._check if status == 429 or status >= 500 else "")
-        text = f"{method} {path} at {self._where}: {status} {message or 'without a reason'}"
+        text = f"{request} at {self._where}: {status} {message or 'without a reason'}"
         return KubeError(f"{text}. {remedy}" if remedy else text, status, message)
 
 
@@ -282,8 +275,9 @@ def connect(kubeconfig: str, *, limits: Optional[Limits] = None, clock: Optional
     try:
         client = config.new_client_from_config(config_file=kubeconfig)
     except (config.ConfigException, OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
+        why = " ".join(str(error).split())
         raise KubeError(
-            f"{kubeconfig} is no kubeconfig: {' '.join(str(error).split())}. Check site_kubeconfig_file, or run the stage `cluster`, which "
+            f"{kubeconfig} is no kubeconfig: {why}. Check site_kubeconfig_file, or run the stage `cluster`, which "
             "fetches the file"
         ) from error
     return _Rest(client, kubeconfig, limits or Limits(), clock or SystemClock())

@@ -218,12 +218,22 @@ def explain(
         return next((reason for reason in reasons if reason.terminal), reasons[0])
     if newest:
         return Reason("starting", "pods are ready, the controller has not counted them yet", False)
-    for event in _newest(events, {str(item.get("metadata", {}).get("name", ""))}):
-        if event.get("reason") == "FailedCreate":
-            return Reason("create", f"FailedCreate: {event.get('message')}", not older)
-    for pod in older:
-        reason = _pod_reason(pod, claims, events)
-        if reason:
-            text = f"no pod of the newest revision yet; of an old one: {reason.text}"
-            return replace(reason, text=text, terminal=False)
+    return _without_new_pods(item, older, claims, events)
+
+
+def _without_new_pods(
+    item: Json, older: Sequence[Json], claims: Sequence[Json], events: Sequence[Json]
+) -> Reason:
+    said = [
+        event.get("message")
+        for event in _newest(events, {str(item.get("metadata", {}).get("name", ""))})
+        if event.get("reason") == "FailedCreate"
+    ]
+    if said:
+        return Reason("create", f"FailedCreate: {said[0]}", not older)
+    old = next((reason for reason in (_pod_reason(pod, claims, events) for pod in older) if reason), None)
+    if old:
+        return replace(
+            old, text=f"no pod of the newest revision yet; of an old one: {old.text}", terminal=False
+        )
     return Reason("starting", "no pod of the newest revision yet" if older else "no pod yet", False)
