@@ -154,6 +154,7 @@ def wait_for_workloads(
     stuck_seconds: float,
     clock: Clock,
     log: Callable[[str], None],
+    meanwhile: Sequence[Callable[[], None]] = (),
 ) -> list[WorkloadState]:
     """Wait until every workload is rolled out.
 
@@ -164,6 +165,7 @@ def wait_for_workloads(
         stuck_seconds: how long a reason that waiting does not cure may last.
         clock: time.
         log: gets a line whenever the state of a workload changes.
+        meanwhile: called at every look that finds something still to come.
 
     Returns:
         The state of each, in the order of `workloads`.
@@ -191,7 +193,10 @@ def wait_for_workloads(
                     log(f"{seconds:.0f} s {line}")
         if any(watch.stuck(seconds, stuck_seconds) for watch in watches):
             raise failure(seconds)
-        return all(state.ready for watch in watches for state in watch.states.values())
+        ready = all(state.ready for watch in watches for state in watch.states.values())
+        for act in () if ready else meanwhile:
+            act()
+        return ready
 
     def forgiven(error: Exception, silent_seconds: float) -> bool:
         if not forgive(error, silent_seconds):
