@@ -131,7 +131,10 @@ def test_values_of_secrets_are_never_shown() -> None:
     assert before["data"] == {"same": "(hidden)", "other": "(hidden, one)", "gone": "(hidden, one)"}
     assert after["data"] == {"same": "(hidden)", "other": "(hidden, another)"}
     texts = secret_texts(
-        [secret(a="cGFzc3dvcmQ=", b="not base64", c="/////////w==", d="", e="MQ=="), config_map(x="plain text")]
+        [
+            secret(a="cGFzc3dvcmQ=", b="not base64", c="/////////w==", d="", e="MQ=="),
+            config_map(x="plain text"),
+        ]
     )
     assert texts == {"cGFzc3dvcmQ=", "password", "not base64", "/////////w=="}
 
