@@ -164,7 +164,11 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._kube.rollout 
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.workloads import KINDS, Workload
 
-SECRET = {name: {"type": "str", "required": True} for name in ("namespace", "secret", "key", "pods")}
+# What these name is no secret.
+SECRET = {
+    name: {"type": "str", "required": True, "no_log": False}
+    for name in ("namespace", "secret", "key", "pods")
+}
 ARGUMENTS: dict[str, Any] = {
     "definition": {"type": "raw"},
     "manifest": {"type": "str"},

@@ -1,0 +1,39 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""What the inventory says of a node: its address, and what it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["NODE_GROUPS", "PURPOSES", "node_address", "node_purposes"]
+
+NODE_GROUPS = ("head", "workers")
+# `core` runs the hubs, `user` runs people's sessions and builds.
+PURPOSES = ("core", "user")
+
+
+def node_address(variables: Mapping[str, Any], name: str) -> str:
+    """Give the address at which other nodes reach a host.
+
+    Args:
+        variables: the host's, computed.
+        name: its name in the inventory.
+
+    Returns:
+        Its `site_node_address`, else its `ansible_host`, else its name. An `ansible_host` that was left
+        empty is an address still to be filled in, and not the name: then ``.
+    """
+    own = variables.get("site_node_address")
+    if own is not None and str(own).strip():
+        return str(own).strip()
+    reached = variables.get("ansible_host")
+    return name if reached is None else str(reached).strip()
+
+
+def node_purposes(name: str, groups: Mapping[str, Sequence[str]]) -> list[str]:
+    """Give what a node is for unless the inventory says otherwise: without workers the head does everything."""
+    if not groups.get("workers"):
+        return list(PURPOSES)
+    return ["core"] if name in groups.get("head", ()) else ["user"]
