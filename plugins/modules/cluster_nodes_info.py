@@ -11,8 +11,9 @@ author: Ironbinder maintainers (@ironbinder)
 description:
   - Gives the address, the range of pods, the labels and the readiness of every node of a cluster.
   - Can wait until named nodes have joined, have their addresses, or are ready, and says of each that is late why it is.
-requirements:
-  - kubernetes >= 24 (Python package, on the host that runs the module)
+extends_documentation_fragment:
+  - ironbinder.platform.kubernetes
+  - ironbinder.platform.kubernetes.wait
 options:
   names:
     description: Names of the nodes to wait for. All others are told of too, but not waited for.
@@ -28,13 +29,8 @@ options:
     choices: [registered, addressed, ready]
     default: registered
   timeout_seconds:
-    description: How long to wait. The default asks once.
-    type: int
+    description: How long to wait at most. The default asks once.
     default: 0
-  kubeconfig:
-    description: Kubeconfig file of an account that may list nodes.
-    type: path
-    required: true
 attributes:
   check_mode:
     support: full
@@ -71,15 +67,15 @@ nodes:
       ready: true
       reason: kubelet is posting ready status
       labels: {kubernetes.io/os: linux}
+      taints: [{key: node-role.kubernetes.io/control-plane, effect: NoSchedule}]
 observed:
   description: In check mode, why the nodes are not as they should be; else empty.
   returned: success
   type: str
 """
 
-from dataclasses import asdict
-
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import SystemClock
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.nodes import (
     UNTIL,
     NodesError,
@@ -106,13 +102,13 @@ def main() -> None:
         api = connect(wanted.pop("kubeconfig"))
         if module.check_mode:
             wanted = {"names": []}
-        nodes = wait_for_nodes(api, **wanted)
+        nodes = wait_for_nodes(api, clock=SystemClock(), **wanted)
     except (KubeError, NodesError) as error:
         if not module.check_mode:
             module.fail_json(msg=str(error))
         observed = str(error)
     module.exit_json(
-        changed=False, nodes={name: asdict(node) for name, node in nodes.items()}, observed=observed
+        changed=False, nodes={name: node.as_result() for name, node in nodes.items()}, observed=observed
     )
 
 

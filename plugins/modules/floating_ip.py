@@ -12,8 +12,9 @@ description:
   - Finds the service of the cluster that holds a floating address. Where it is not the one that is meant to, says which one it
     is, or turns it into a NodePort.
   - Then waits until the service that is meant to hold the address does, or says why it does not.
-requirements:
-  - kubernetes >= 24 (Python package, on the host that runs the module)
+extends_documentation_fragment:
+  - ironbinder.platform.kubernetes
+  - ironbinder.platform.kubernetes.wait
 options:
   namespace:
     description: Namespace of the service that is meant to hold the address.
@@ -28,9 +29,16 @@ options:
     type: str
     required: true
   release_holder:
-    description: Turn another service that holds the address into a NodePort, instead of failing.
+    description:
+      - Turn another service that holds the address into a NodePort, instead of failing with its name.
+      - Its old state is in the result, and in a file where O(backup_dir) is given.
     type: bool
     default: false
+  backup_dir:
+    description:
+      - Folder on the host that runs the module for the old state of a service that has to give up the address, each in a file of
+        its own with mode 0600, which C(kubectl apply) puts back. It is written before the service is changed.
+    type: path
   wait:
     description:
       - Wait until the service has the address.
@@ -38,17 +46,11 @@ options:
     type: bool
     default: true
   timeout_seconds:
-    description: How long the service may take to get the address.
-    type: int
     default: 120
-  kubeconfig:
-    description: Kubeconfig file of an account that may list and change services.
-    type: path
-    required: true
 attributes:
   check_mode:
     support: full
-    description: Looks, does not wait.
+    description: Looks, does not wait, and says which service would have to give up the address and where its state would be kept.
   diff_mode:
     support: full
     description: Shows the type of the service that gives up the address.
@@ -82,21 +84,30 @@ released:
   description: The service that was turned into a NodePort, as namespace/name, or an empty text.
   returned: success
   type: str
+released_manifest:
+  description: That service before, as C(kubectl apply) takes it; without status and the server's bookkeeping.
+  returned: success
+  type: dict
+backup_file:
+  description: The file with it, or an empty text. In check mode the file that would be written.
+  returned: success
+  type: str
 seconds:
   description: How long it took.
   returned: success
   type: float
 """
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import SystemClock
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.floating_ip import (
     FloatingIp,
     FloatingIpError,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.floating_ip_client import (
-    HAS_KUBERNETES,
     KubernetesServices,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeError, connect
 
 
 def main() -> None:
@@ -107,19 +118,19 @@ def main() -> None:
             "service": {"type": "str", "default": "proxy-public"},
             "address": {"type": "str", "required": True},
             "release_holder": {"type": "bool", "default": False},
+            "backup_dir": {"type": "path"},
             "wait": {"type": "bool", "default": True},
             "timeout_seconds": {"type": "int", "default": 120},
             "kubeconfig": {"type": "path", "required": True},
         },
         supports_check_mode=True,
     )
-    if not HAS_KUBERNETES:
-        module.fail_json(msg=missing_required_lib("kubernetes"))
     wanted = dict(module.params)
+    wanted["backup_dir"] = wanted["backup_dir"] or ""
     try:
-        client = KubernetesServices(wanted.pop("kubeconfig"))
-        result = FloatingIp(client, **wanted).ensure(check_mode=module.check_mode)
-    except FloatingIpError as error:
+        client = KubernetesServices(connect(wanted.pop("kubeconfig")))
+        result = FloatingIp(client, clock=SystemClock(), **wanted).ensure(check_mode=module.check_mode)
+    except (FloatingIpError, KubeError) as error:
         module.fail_json(msg=str(error))
     released = result.released
     module.exit_json(
@@ -127,6 +138,8 @@ def main() -> None:
         addresses=list(result.addresses),
         holder=str(result.holder or ""),
         released=str(released or ""),
+        released_manifest=result.released_manifest,
+        backup_file=result.backup_file,
         seconds=result.seconds,
         diff={
             "before": f"{released}: {released.type}, holds {module.params['address']}\n" if released else "",

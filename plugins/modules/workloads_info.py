@@ -12,8 +12,9 @@ description:
   - Waits until Deployments, DaemonSets and StatefulSets of a namespace are rolled out.
   - Gives up early where waiting will not help, and says of each workload why it is stuck, with the end of its log where it
     crashes.
-requirements:
-  - kubernetes >= 24 (Python package, on the host that runs the module)
+extends_documentation_fragment:
+  - ironbinder.platform.kubernetes
+  - ironbinder.platform.kubernetes.wait
 options:
   namespace:
     description: Namespace of the workloads.
@@ -25,17 +26,11 @@ options:
     elements: str
     required: true
   timeout_seconds:
-    description: How long to wait at most.
-    type: int
     default: 300
   stuck_seconds:
     description: How long a reason that waiting does not cure may last.
     type: int
     default: 90
-  kubeconfig:
-    description: Kubeconfig file of an account that may read the namespace.
-    type: path
-    required: true
 attributes:
   check_mode:
     support: full
@@ -67,22 +62,14 @@ workloads:
   sample: [{"kind": "Deployment", "name": "controller", "ready": true, "seconds": 3.1}]
 """
 
-import time
-
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import SystemClock
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeError, connect
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.rollout import (
     RolloutError,
     wait_for_workloads,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.workloads import KINDS, Workload
-
-
-class SystemClock:
-    """The machine's own time."""
-
-    now = staticmethod(time.monotonic)
-    sleep = staticmethod(time.sleep)
 
 
 def main() -> None:
@@ -115,7 +102,7 @@ def main() -> None:
             timeout_seconds=given["timeout_seconds"],
             stuck_seconds=given["stuck_seconds"],
             clock=SystemClock(),
-            log=lambda _line: None,
+            log=module.log,
         )
     except (KubeError, RolloutError) as error:
         module.fail_json(msg=str(error))

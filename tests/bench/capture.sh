@@ -21,7 +21,7 @@ ssh $options root@172.30.77.21 "cat /etc/cni/net.d/10-ironbinder.conflist" > "$c
 take 172.30.77.41 registry etc/docker/registry etc/systemd/system/docker-registry.service.d
 take 172.30.77.31 proxy etc/nginx/conf.d/ironbinder.conf
 # shellcheck disable=SC2086
-ssh $options root@172.30.77.11 "cat /var/lib/ironbinder/metallb-native-*.yaml" > "$config/metallb.yaml"
+ssh $options root@172.30.77.11 "cat /var/cache/metallb-native-*.yaml" > "$config/metallb.yaml"
 "$kubectl" -n metallb-system get ipaddresspools,l2advertisements -o json |
   python3 -c 'import json, sys
 found = json.load(sys.stdin)

@@ -41,23 +41,25 @@ def wait_until(
         clock: time.
         timeout_seconds: 0 looks once.
         step_seconds: pause between two looks.
-        forgive: says of an exception of `look`, and of the seconds at which it came, whether to look
-            again. Without time left it is raised all the same.
+        forgive: says of an exception of `look`, and of the seconds since `look` last gave an answer (or
+            since the wait began), whether to look again. Without time left it is raised all the same.
 
     Returns:
         What was seen last; `done` is False where the time was up.
     """
-    started = clock.now()
+    started = answered = clock.now()
     while True:
-        seconds = clock.now() - started
         try:
-            seen = look(seconds)
+            seen = look(clock.now() - started)
         except Exception as error:
-            if forgive is None or seconds >= timeout_seconds or not forgive(error, seconds):
+            # A look that hangs takes its time too, so the clock is read after it.
+            now = clock.now()
+            if forgive is None or now - started >= timeout_seconds or not forgive(error, now - answered):
                 raise
         else:
+            now = answered = clock.now()
             if done(seen):
-                return Waited(seen, seconds, True)
-            if seconds >= timeout_seconds:
-                return Waited(seen, seconds, False)
-        clock.sleep(min(step_seconds, timeout_seconds - seconds))
+                return Waited(seen, now - started, True)
+            if now - started >= timeout_seconds:
+                return Waited(seen, now - started, False)
+        clock.sleep(min(step_seconds, timeout_seconds - (now - started)))

@@ -4,16 +4,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi, KubeError
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.waiting import wait_until
+from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi, forgive
 
-__all__ = ["UNTIL", "Node", "NodesError", "read_node", "wait_for_nodes"]
-
-_STEP_SECONDS = 1.0
+__all__ = ["UNTIL", "Node", "NodesError", "late", "list_nodes", "read_node", "too_late", "wait_for_nodes"]
 
 
 class NodesError(Exception):
@@ -30,6 +29,12 @@ class Node:
     ready: bool
     reason: str  # why it is not ready
     labels: Mapping[str, str] = field(default_factory=dict)
+    taints: Sequence[Mapping[str, str]] = ()  # as the API has them: key, effect, perhaps value and timeAdded
+    version: str = ""  # resourceVersion
+
+    def as_result(self) -> dict[str, Any]:
+        """Return what a module returns of it."""
+        return {key: value for key, value in asdict(self).items() if key != "version"}
 
 
 # What can be waited for: {name: (whether a node is so far, what to say otherwise)}.
@@ -52,34 +57,54 @@ def read_node(manifest: Mapping[str, Any]) -> Node:
 
     Source: https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/node-v1/.
     """
-    status = manifest.get("status") or {}
+    spec, status = manifest.get("spec") or {}, manifest.get("status") or {}
     conditions = status.get("conditions") or []
     ready: Mapping[str, Any] = next((entry for entry in conditions if entry["type"] == "Ready"), {})
     addresses = [entry["address"] for entry in status.get("addresses") or [] if entry["type"] == "InternalIP"]
     return Node(
         name=manifest["metadata"]["name"],
         address=addresses[0] if addresses else "",
-        pod_cidr=(manifest.get("spec") or {}).get("podCIDR") or "",
+        pod_cidr=spec.get("podCIDR") or "",
         ready=ready.get("status") == "True",
         reason=ready.get("message") or "its kubelet has not reported yet",
         labels=manifest["metadata"].get("labels") or {},
+        taints=tuple(spec.get("taints") or ()),
+        version=manifest["metadata"].get("resourceVersion") or "",
+    )
+
+
+def list_nodes(api: KubeApi) -> dict[str, Node]:
+    """Return all nodes of the cluster by name. Raises KubeError."""
+    return {node.name: node for node in map(read_node, (api.get("/api/v1/nodes") or {}).get("items") or [])}
+
+
+def late(nodes: Mapping[str, Node], names: Sequence[str], until: str) -> list[str]:
+    """Say of each named node that is not as far as `until` why it is not."""
+    good, complaint = UNTIL[until]
+    return [
+        f"{name} {complaint(nodes[name]) if name in nodes else 'has not joined the cluster'}"
+        for name in names
+        if name not in nodes or not good(nodes[name])
+    ]
+
+
+def too_late(problems: Sequence[str], seconds: float) -> NodesError:
+    """Say what is late, and where to look."""
+    return NodesError(
+        f"after {seconds:.0f} s: {'; '.join(problems)}. Look at `kubectl describe node NAME` "
+        "and, on the node, at `journalctl -u kubelet -n 50`."
     )
 
 
 def wait_for_nodes(
-    api: KubeApi,
-    names: Sequence[str],
-    *,
-    until: str = "registered",
-    timeout_seconds: float = 0,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
+    api: KubeApi, names: Sequence[str], *, clock: Clock, until: str = "registered", timeout_seconds: float = 0
 ) -> dict[str, Node]:
     """Wait until the named nodes are as far as wanted.
 
     Args:
         api: the cluster.
         names: the nodes to wait for.
+        clock: time.
         until: a key of `UNTIL`.
         timeout_seconds: 0 asks once.
 
@@ -88,31 +113,15 @@ def wait_for_nodes(
 
     Raises:
         NodesError: some are not so far in time; each is named with its reason.
-        KubeError: the API does not answer in time, or refuses.
+        KubeError: the API is away for longer than it may be, or refuses.
     """
-    good, complaint = UNTIL[until]
-    deadline = clock() + timeout_seconds
-    while True:
-        try:
-            nodes = {
-                node.name: node
-                for node in map(read_node, (api.get("/api/v1/nodes") or {"items": []})["items"])
-            }
-            problems = [
-                f"{name} {complaint(nodes[name]) if name in nodes else 'has not joined the cluster'}"
-                for name in names
-                if name not in nodes or not good(nodes[name])
-            ]
-            if not problems:
-                return nodes
-        except KubeError as error:
-            # Without a status nobody was there, which may pass; a refusal will not.
-            if error.status or clock() >= deadline:
-                raise
-        else:
-            if clock() >= deadline:
-                raise NodesError(
-                    f"after {timeout_seconds:.0f} s: {'; '.join(problems)}. Look at `kubectl describe node NAME` "
-                    "and, on the node, at `journalctl -u kubelet -n 50`."
-                )
-        sleep(_STEP_SECONDS)
+    waited = wait_until(
+        lambda _seconds: list_nodes(api),
+        lambda nodes: not late(nodes, names, until),
+        clock=clock,
+        timeout_seconds=timeout_seconds,
+        forgive=forgive,
+    )
+    if not waited.done:
+        raise too_late(late(waited.seen, names, until), waited.seconds)
+    return waited.seen

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi, KubeError
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.waiting import wait_until
+from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi, KubeError, forgive
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.workloads import (
     KINDS,
     Reason,
@@ -17,7 +19,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._kube.workload
     rolled_out,
 )
 
-__all__ = ["Clock", "RolloutError", "WorkloadState", "wait_for_workloads", "wait_until_gone"]
+__all__ = ["RolloutError", "WorkloadState", "wait_for_workloads", "wait_until_gone"]
 
 _REMEDIES = {
     "image": "check the image's name, the mirror, and the registry's CA and account",
@@ -31,22 +33,10 @@ _REMEDIES = {
     "starting": "look at `kubectl get events`, or raise timeout_seconds",
 }
 _LOG_LINES = 12
-# An API server that restarts while the wait is on, for example because its certificate changed.
-_API_GRACE_SECONDS = 30
 
 
 class RolloutError(Exception):
     """Workloads that did not come up. Its text has one paragraph for each."""
-
-
-class Clock(Protocol):
-    """Time, so that tests need none."""
-
-    def now(self) -> float:
-        """Return seconds that never go backwards."""
-
-    def sleep(self, seconds: float) -> None:
-        """Let `seconds` pass."""
 
 
 @dataclass
@@ -109,18 +99,30 @@ class _Watch:
             self._explain(unready, seconds)
 
     def _explain(self, unready: Sequence[tuple[tuple[str, str], Any]], seconds: float) -> None:
-        base = f"/api/v1/namespaces/{self.namespace}"
+        base, apps = f"/api/v1/namespaces/{self.namespace}", f"/apis/apps/v1/namespaces/{self.namespace}"
+        kinds = {kind for (kind, _name), item in unready if item}
+        revisions = [
+            *(_list(self.api, f"{apps}/replicasets") if "Deployment" in kinds else []),
+            *(_list(self.api, f"{apps}/controllerrevisions") if "DaemonSet" in kinds else []),
+        ]
         pods, claims = _list(self.api, f"{base}/pods"), _list(self.api, f"{base}/persistentvolumeclaims")
         events = _list(self.api, f"{base}/events")
         for key, item in unready:
             if item is None:
                 reason = Reason("create", "the object is gone from the cluster", True)
             else:
-                reason = explain(item, pods, claims, events)
+                reason = explain(item, pods, claims, events, revisions)
             before = self.reasons.get(key)
             # The same kind of trouble in another pod, or in other words, is the same trouble.
             since = before[1] if before and before[0].kind == reason.kind else seconds
             self.reasons[key] = (reason, since)
+
+    def lines(self) -> Iterator[tuple[tuple[str, str, str], str]]:
+        """Give a line for each workload with what is known of it."""
+        for key, state in self.states.items():
+            reason = self.reasons.get(key)
+            why = f"; {reason[0].text}" if reason else ""
+            yield (self.namespace, *key), f"{state.kind} {state.name}: {state.progress}{why}"
 
     def stuck(self, seconds: float, patience: float) -> bool:
         """Tell whether a terminal reason has lasted for `patience`."""
@@ -152,6 +154,7 @@ def wait_for_workloads(
     stuck_seconds: float,
     clock: Clock,
     log: Callable[[str], None],
+    meanwhile: Sequence[Callable[[], None]] = (),
 ) -> list[WorkloadState]:
     """Wait until every workload is rolled out.
 
@@ -162,6 +165,7 @@ def wait_for_workloads(
         stuck_seconds: how long a reason that waiting does not cure may last.
         clock: time.
         log: gets a line whenever the state of a workload changes.
+        meanwhile: called at every look that finds something still to come.
 
     Returns:
         The state of each, in the order of `workloads`.
@@ -170,42 +174,41 @@ def wait_for_workloads(
         RolloutError: with the reason for each that is not ready.
         KubeError: the cluster does not answer.
     """
-    start = clock.now()
     watches = [
         _Watch(api, namespace, [entry for entry in workloads if entry.namespace == namespace])
         for namespace in dict.fromkeys(entry.namespace for entry in workloads)
     ]
     told: dict[tuple[str, str, str], str] = {}
-    last_answer = 0.0
-    while True:
-        seconds = clock.now() - start
-        try:
-            for watch in watches:
-                watch.look(seconds)
-        except KubeError as error:
-            if 0 < error.status < 500 or seconds - last_answer >= _API_GRACE_SECONDS:
-                raise
-            log(f"{seconds:.0f} s {error}")
-            clock.sleep(2)
-            continue
-        last_answer = seconds
+
+    def failure(seconds: float) -> RolloutError:
+        return RolloutError("\n".join(watch.report(seconds) for watch in watches if watch.reasons))
+
+    def look(seconds: float) -> bool:
         for watch in watches:
-            for key, state in watch.states.items():
-                reason = watch.reasons.get(key)
-                line = f"{state.kind} {state.name}: {state.progress}" + (
-                    f"; {reason[0].text}" if reason else ""
-                )
-                if told.get((watch.namespace, *key)) != line:
-                    told[(watch.namespace, *key)] = line
+            watch.look(seconds)
+        for watch in watches:
+            for key, line in watch.lines():
+                if told.get(key) != line:
+                    told[key] = line
                     log(f"{seconds:.0f} s {line}")
-        if all(state.ready for watch in watches for state in watch.states.values()):
-            by_key = {
-                (watch.namespace, *key): state for watch in watches for key, state in watch.states.items()
-            }
-            return [by_key[(entry.namespace, entry.kind, entry.name)] for entry in workloads]
-        if seconds >= timeout_seconds or any(watch.stuck(seconds, stuck_seconds) for watch in watches):
-            raise RolloutError("\n".join(watch.report(seconds) for watch in watches if watch.reasons))
-        clock.sleep(1 if seconds < 30 else 2)
+        if any(watch.stuck(seconds, stuck_seconds) for watch in watches):
+            raise failure(seconds)
+        ready = all(state.ready for watch in watches for state in watch.states.values())
+        for act in () if ready else meanwhile:
+            act()
+        return ready
+
+    def forgiven(error: Exception, silent_seconds: float) -> bool:
+        if not forgive(error, silent_seconds):
+            return False
+        log(str(error))
+        return True
+
+    waited = wait_until(look, bool, clock=clock, timeout_seconds=timeout_seconds, forgive=forgiven)
+    if not waited.done:
+        raise failure(waited.seconds)
+    by_key = {(watch.namespace, *key): state for watch in watches for key, state in watch.states.items()}
+    return [by_key[(entry.namespace, entry.kind, entry.name)] for entry in workloads]
 
 
 def wait_until_gone(api: KubeApi, path: str, timeout_seconds: float, clock: Clock) -> None:
@@ -213,18 +216,20 @@ def wait_until_gone(api: KubeApi, path: str, timeout_seconds: float, clock: Cloc
 
     Raises:
         RolloutError: with what the object itself says about why it is still there.
+        KubeError: the cluster does not answer, or refuses.
     """
-    deadline = clock.now() + timeout_seconds
-    left = api.get(path)
-    while left is not None:
-        if clock.now() > deadline:
-            conditions = left.get("status", {}).get("conditions") or []
-            said = "; ".join(
-                str(entry.get("message", "")) for entry in conditions if entry.get("status") == "True"
-            )
-            raise RolloutError(
-                f"{path} is still being deleted after {timeout_seconds:.0f} s: {said or 'it gives no reason'}. "
-                "Next: remove what is named there, or what holds its finalizers"
-            )
-        clock.sleep(1)
-        left = api.get(path)
+    waited = wait_until(
+        lambda _seconds: api.get(path),
+        lambda left: left is None,
+        clock=clock,
+        timeout_seconds=timeout_seconds,
+        forgive=forgive,
+    )
+    if waited.done:
+        return
+    conditions = ((waited.seen or {}).get("status") or {}).get("conditions") or []
+    said = "; ".join(str(entry.get("message", "")) for entry in conditions if entry.get("status") == "True")
+    raise RolloutError(
+        f"{path} is still being deleted after {timeout_seconds:.0f} s: {said or 'it gives no reason'}. "
+        "Next: remove what is named there, or what holds its finalizers"
+    )

@@ -13,7 +13,9 @@ try:
 except ImportError:  # Ansible itself brings it; only a target without Ansible lacks it
     yaml = None  # type: ignore[assignment]
 
-__all__ = ["Reason", "Workload", "explain", "rolled_out", "selects", "workloads_of"]
+from ansible_collections.ironbinder.platform.plugins.module_utils._kube.revisions import is_seen, split_pods
+
+__all__ = ["KINDS", "Reason", "Workload", "explain", "rolled_out", "workloads_of"]
 
 Json = Mapping[str, Any]
 
@@ -65,8 +67,8 @@ def rolled_out(item: Json) -> tuple[bool, str]:
 
     The rules are those of `kubectl rollout status`.
     """
-    spec, status, metadata = item.get("spec", {}), item.get("status", {}), item.get("metadata", {})
-    if status.get("observedGeneration", 0) < metadata.get("generation", 0):
+    spec, status = item.get("spec", {}), item.get("status", {})
+    if not is_seen(item):
         return False, "not yet seen by its controller"
     if item.get("kind") == "DaemonSet":
         wanted = status.get("desiredNumberScheduled", 0)
@@ -86,20 +88,6 @@ def rolled_out(item: Json) -> tuple[bool, str]:
     if updated >= wanted and ready >= updated and left > 0:
         return False, f"{left} old pods still stopping"
     return updated >= wanted and ready >= wanted and left <= 0, f"{min(ready, updated)} of {wanted} ready"
-
-
-def selects(item: Json, pod: Json) -> bool:
-    """Tell whether `pod` belongs to the workload `item` and is not on its way out."""
-    metadata = pod.get("metadata", {})
-    wanted = item.get("spec", {}).get("selector", {}).get("matchLabels", {})
-    labels = metadata.get("labels", {})
-    same_namespace = metadata.get("namespace") == item.get("metadata", {}).get("namespace")
-    return (
-        bool(wanted)
-        and same_namespace
-        and not metadata.get("deletionTimestamp")
-        and all(labels.get(key) == value for key, value in wanted.items())
-    )
 
 
 def _condition(item: Json, name: str) -> Json:
@@ -200,22 +188,52 @@ def _pod_reason(pod: Json, claims: Sequence[Json], events: Sequence[Json]) -> Op
     return replace(reason, pod=name)
 
 
-def explain(item: Json, pods: Sequence[Json], claims: Sequence[Json], events: Sequence[Json]) -> Reason:
-    """Say why a workload that is not rolled out is not; the newest pod with a terminal reason speaks first."""
+def explain(
+    item: Json,
+    pods: Sequence[Json],
+    claims: Sequence[Json],
+    events: Sequence[Json],
+    revisions: Sequence[Json],
+) -> Reason:
+    """Say why a workload that is not rolled out is not.
+
+    The newest pod with a terminal reason speaks first. A pod of an older revision never speaks of anything terminal:
+    it may be the very one whose fault is being mended.
+
+    Args:
+        item: the workload, with its `kind`.
+        pods: those of its namespace, as all that follows.
+        claims: PersistentVolumeClaims.
+        events: events.
+        revisions: ReplicaSets and ControllerRevisions.
+    """
+    if not is_seen(item):
+        return Reason("starting", "its controller has not looked at the newest specification yet", False)
     failed = _condition(item, "ReplicaFailure")
     if failed.get("status") == "True":
         return Reason("create", f"{failed.get('reason')}: {failed.get('message')}", True)
-    mine = sorted(
-        (pod for pod in pods if selects(item, pod)),
-        key=lambda pod: str(pod.get("metadata", {}).get("creationTimestamp", "")),
-        reverse=True,
-    )
-    reasons = [reason for reason in (_pod_reason(pod, claims, events) for pod in mine) if reason]
+    newest, older = split_pods(item, pods, revisions)
+    reasons = [reason for reason in (_pod_reason(pod, claims, events) for pod in newest) if reason]
     if reasons:
         return next((reason for reason in reasons if reason.terminal), reasons[0])
-    if not mine:
-        for event in _newest(events, {str(item.get("metadata", {}).get("name", ""))}):
-            if event.get("reason") == "FailedCreate":
-                return Reason("create", f"FailedCreate: {event.get('message')}", True)
-        return Reason("starting", "no pod yet", False)
-    return Reason("starting", "pods are ready, the controller has not counted them yet", False)
+    if newest:
+        return Reason("starting", "pods are ready, the controller has not counted them yet", False)
+    return _without_new_pods(item, older, claims, events)
+
+
+def _without_new_pods(
+    item: Json, older: Sequence[Json], claims: Sequence[Json], events: Sequence[Json]
+) -> Reason:
+    said = [
+        event.get("message")
+        for event in _newest(events, {str(item.get("metadata", {}).get("name", ""))})
+        if event.get("reason") == "FailedCreate"
+    ]
+    if said:
+        return Reason("create", f"FailedCreate: {said[0]}", not older)
+    old = next((reason for reason in (_pod_reason(pod, claims, events) for pod in older) if reason), None)
+    if old:
+        return replace(
+            old, text=f"no pod of the newest revision yet; of an old one: {old.text}", terminal=False
+        )
+    return Reason("starting", "no pod of the newest revision yet" if older else "no pod yet", False)

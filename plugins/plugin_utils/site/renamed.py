@@ -40,7 +40,7 @@ RENAMED = {
     "launch_check_silence_seconds": "site_verify_silence_seconds",
     "metallb_ready_timeout_seconds": "site_metallb_ready_timeout_seconds",
     "pod_network_mtu": "site_pod_network_mtu",
-    "pod_network_ready_timeout_seconds": "site_pod_network_ready_timeout_seconds",
+    "pod_network_ready_timeout_seconds": "site_nodes_ready_timeout_seconds",
     "registry_storage_dir": "site_registry_storage_dir",
     "reverse_proxy_extra_directives": "site_proxy_extra_directives",
     "reverse_proxy_hsts_seconds": "site_proxy_hsts_seconds",

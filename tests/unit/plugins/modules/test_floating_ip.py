@@ -20,11 +20,14 @@ class Cluster:
 
     held: list[Service]
 
-    def __init__(self, kubeconfig: str) -> None:
-        assert kubeconfig == "/somewhere/config"
+    def __init__(self, api: object) -> None:
+        assert api == "/somewhere/config"
 
     def services(self) -> Sequence[Service]:
         return Cluster.held
+
+    def manifest(self, service: Service) -> dict[str, str]:
+        return {"kind": "Service"}
 
     def make_node_port(self, service: Service) -> None:
         Cluster.held = [
@@ -40,9 +43,13 @@ def run(capsys: pytest.CaptureFixture[str], **more: object) -> dict[str, object]
     return json.loads(capsys.readouterr().out)
 
 
-def test_check_do_check_do(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_do_check_do(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """The holder gives the address up once, and the difference says so."""
     monkeypatch.setattr(floating_ip, "KubernetesServices", Cluster)
+    monkeypatch.setattr(floating_ip, "connect", lambda kubeconfig: kubeconfig)
+    backup = {"release_holder": True, "backup_dir": str(tmp_path)}
     Cluster.held = [
         Service("binder", "binder", "LoadBalancer", (IP,), ()),
         Service("binder", "proxy-public", "LoadBalancer", (), ()),
@@ -50,10 +57,12 @@ def test_check_do_check_do(capsys: pytest.CaptureFixture[str], monkeypatch: pyte
     refused = run(capsys)
     assert refused["failed"]
     assert "held by service binder/binder" in str(refused["msg"])
-    checked = run(capsys, release_holder=True, _ansible_check_mode=True)
-    done = run(capsys, release_holder=True)
+    checked = run(capsys, **backup, _ansible_check_mode=True)
+    done = run(capsys, **backup)
     for result in (checked, done):
         assert (result["changed"], result["released"]) == (True, "binder/binder")
+        assert result["released_manifest"] == {"kind": "Service"}
+        assert str(result["backup_file"]).startswith(f"{tmp_path}/service-binder-binder-")
         assert result["diff"] == {
             "before": f"binder/binder: LoadBalancer, holds {IP}\n",
             "after": "binder/binder: NodePort\n",
@@ -64,11 +73,11 @@ def test_check_do_check_do(capsys: pytest.CaptureFixture[str], monkeypatch: pyte
 
 
 def test_a_kubeconfig_that_is_not_there(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """One message with the file and the command to try, no traceback."""
+    """One message with the file and its variable, no traceback."""
     arguments = {"namespace": "binder", "address": IP, "kubeconfig": str(tmp_path / "none")}
     with patch_module_args(arguments), pytest.raises(SystemExit):
         floating_ip.main()
     result = json.loads(capsys.readouterr().out)
     assert result["failed"]
-    assert f"with {tmp_path / 'none'}" in result["msg"]
-    assert "get nodes" in result["msg"]
+    assert f"{tmp_path / 'none'} is no kubeconfig" in result["msg"]
+    assert "site_kubeconfig_file" in result["msg"]

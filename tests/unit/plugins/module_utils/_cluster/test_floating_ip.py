@@ -4,41 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.floating_ip import (
     FloatingIp,
     FloatingIpError,
     Service,
     read_service,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.floating_ip_client import (
+    KubernetesServices,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeError
+from hand_clock import HandClock
+from kube_memory import MemoryApi
 
 IP = "192.0.2.10"
 HUB = Service("binder", "proxy-public", "LoadBalancer", (), (IP,))
 OTHER = Service("binder", "binder", "LoadBalancer", (IP,), ())
 
 
-class FakeCluster:
+class FakeCluster(HandClock):
     """Services, and MetalLB: a pending LoadBalancer gets the address when nobody has it any more."""
 
-    def __init__(self, *services: Service, seconds: float = 3, said: Sequence[str] = ()) -> None:
+    def __init__(self, *services: Service, takes: float = 3, said: Sequence[str] = ()) -> None:
+        super().__init__()
         self.held = list(services)
-        self.seconds = seconds
+        self.takes = takes
         self.said = said
-        self.now = 0.0
         self.changes: list[str] = []
         self.later: Callable[[], None] | None = None
 
     def services(self) -> Sequence[Service]:
-        if self.later and self.now >= 1:
+        if self.later and self.now() >= 1:
             self.later()
         free = not any(IP in service.addresses for service in self.held)
-        if free and self.now >= self.seconds:
+        if free and self.now() >= self.takes:
             self.held = [
                 replace(one, addresses=(IP,)) if one.type == "LoadBalancer" and IP in one.asked_for else one
                 for one in self.held
             ]
         return list(self.held)
+
+    def manifest(self, service: Service) -> dict[str, Any]:
+        return {"kind": "Service", "metadata": {"name": service.name}, "spec": {"type": service.type}}
 
     def make_node_port(self, service: Service) -> None:
         self.changes.append(str(service))
@@ -50,9 +62,6 @@ class FakeCluster:
         assert (namespace, name) == ("binder", "proxy-public")
         return self.said
 
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
 
 def wanted(cluster: FakeCluster, **more: object) -> FloatingIp:
     return FloatingIp(
@@ -60,8 +69,7 @@ def wanted(cluster: FakeCluster, **more: object) -> FloatingIp:
         namespace="binder",
         service="proxy-public",
         address=IP,
-        clock=lambda: cluster.now,
-        sleep=cluster.sleep,
+        clock=cluster,
         **more,  # type: ignore[arg-type]
     )
 
@@ -87,8 +95,14 @@ def test_another_holder_is_named_and_left_alone() -> None:
     """Changing somebody's service is a decision."""
     cluster = FakeCluster(OTHER, HUB)
     for check_mode in (True, False):
-        with pytest.raises(FloatingIpError, match=r"held by service binder/binder.*release_holder"):
+        with pytest.raises(FloatingIpError) as caught:
             wanted(cluster).ensure(check_mode)
+        for words in (
+            "held by service binder/binder",
+            "site_floating_ip_release_enabled",
+            "binderhub_floating_ip_release_enabled",
+        ):
+            assert words in str(caught.value)
     assert cluster.changes == []
 
 
@@ -104,6 +118,36 @@ def test_another_holder_is_turned_into_a_node_port() -> None:
     again = wanted(cluster, release_holder=True).ensure()
     assert (again.changed, again.released) == (False, None)
     assert cluster.changes == ["binder/binder"]
+
+
+def test_the_old_state_is_kept_before_anything_is_changed(tmp_path: Path) -> None:
+    """In a file of its own that only its owner reads; a check names it and writes nothing."""
+    folder = tmp_path / "site" / "backup"
+    cluster = FakeCluster(OTHER, HUB)
+    predicted = wanted(cluster, release_holder=True, backup_dir=str(folder)).ensure(check_mode=True)
+    assert not folder.exists()
+    done = wanted(cluster, release_holder=True, backup_dir=str(folder)).ensure()
+    assert done.backup_file == predicted.backup_file
+    assert done.released_manifest == predicted.released_manifest == cluster.manifest(OTHER)
+    (file,) = folder.iterdir()
+    assert (str(file), file.stat().st_mode & 0o777) == (done.backup_file, 0o600)
+    text = file.read_text()
+    assert text.startswith(
+        "# Service binder/binder before it had to give up 192.0.2.10. Put it back: kubectl apply -f"
+    )
+    assert yaml.safe_load(text) == done.released_manifest
+    again = wanted(cluster, release_holder=True, backup_dir=str(folder)).ensure()
+    assert (again.backup_file, again.released_manifest, len(list(folder.iterdir()))) == ("", {}, 1)
+
+
+def test_without_a_place_for_it_nothing_is_changed(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    cluster = FakeCluster(OTHER, HUB)
+    with pytest.raises(
+        FloatingIpError, match=r"cannot keep the old state of service binder/binder.*Nothing was changed"
+    ):
+        wanted(cluster, release_holder=True, backup_dir=str(tmp_path / "file" / "x")).ensure()
+    assert cluster.changes == []
 
 
 def test_before_the_release_the_service_need_not_exist() -> None:
@@ -126,10 +170,10 @@ VAIN = {
         "has 192.0.2.11 after 120 s",
     ),
     "pending, with a reason": (
-        FakeCluster(HUB, seconds=1e9, said=["old", "no available IPs"]),
+        FakeCluster(HUB, takes=1e9, said=["old", "no available IPs"]),
         r"still pending after 120 s.*MetalLB says: no available IPs",
     ),
-    "pending, without": (FakeCluster(HUB, seconds=1e9), "speakers running"),
+    "pending, without": (FakeCluster(HUB, takes=1e9), "speakers running"),
 }
 
 
@@ -138,16 +182,16 @@ def test_says_why_the_address_does_not_come(cluster: FakeCluster, words: str) ->
     """The wait is bounded and ends with a reason."""
     with pytest.raises(FloatingIpError, match=words):
         wanted(cluster).ensure()
-    assert cluster.now <= 120
+    assert cluster.now() <= 120
 
 
 def test_a_thief_is_named_at_once() -> None:
     """Another service may take the address while we wait."""
-    cluster = FakeCluster(HUB, seconds=1e9)
+    cluster = FakeCluster(HUB, takes=1e9)
     cluster.later = lambda: cluster.held.append(OTHER)
     with pytest.raises(FloatingIpError, match="was taken by service binder/binder"):
         wanted(cluster).ensure()
-    assert cluster.now < 5
+    assert cluster.now() < 5
 
 
 def test_read_service() -> None:
@@ -168,3 +212,81 @@ def test_read_service() -> None:
         "binder", "proxy-public", "LoadBalancer", (IP,), (IP, "2001:db8::1")
     )
     assert read_service({**manifest, "status": {"loadBalancer": {}}}).addresses == ()
+
+
+def test_addresses_are_compared_as_addresses() -> None:
+    """A cluster writes IPv6 in its own way."""
+    service = {
+        "metadata": {"namespace": "binder", "name": "proxy-public"},
+        "spec": {"type": "LoadBalancer", "loadBalancerIP": "2001:0DB8::0001"},
+        "status": {"loadBalancer": {"ingress": [{"ip": "2001:db8::1"}]}},
+    }
+    assert read_service(service).asked_for == read_service(service).addresses == ("2001:db8::1",)
+    cluster = FakeCluster(read_service(service))
+    one = FloatingIp(
+        cluster, clock=cluster, namespace="binder", service="proxy-public", address="2001:DB8:0::1"
+    )
+    assert one.ensure().seconds == 0
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_an_api_that_restarts_is_forgiven_and_a_refusal_is_not(check_mode: bool) -> None:
+    cluster = FakeCluster(replace(HUB, addresses=(IP,)))
+    real = cluster.services
+    for status, until, good in ((503, 10, not check_mode), (0, 999, False), (403, 999, False)):
+        start = cluster.now()
+
+        def services(status: int = status, until: float = start + until) -> Sequence[Service]:
+            if cluster.now() < until:
+                raise KubeError("away", status)
+            return real()
+
+        cluster.services = services  # type: ignore[method-assign]
+        if good:
+            assert wanted(cluster).ensure(check_mode).addresses == (IP,)
+        else:
+            with pytest.raises(KubeError, match="away"):
+                wanted(cluster).ensure(check_mode)
+            assert cluster.now() - start == (0 if check_mode or status == 403 else 30)
+
+
+def test_the_services_of_a_cluster() -> None:
+    """Its own paths and words, without the bookkeeping."""
+    api = MemoryApi()
+    path = "/api/v1/namespaces/binder/services/binder"
+    api.objects[path] = {
+        "metadata": {
+            "namespace": "binder",
+            "name": "binder",
+            "uid": "u",
+            "resourceVersion": "7",
+            "managedFields": [],
+            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}", "own": "x"},
+        },
+        "spec": {"type": "LoadBalancer", "ports": [{"port": 80, "nodePort": 30080}]},
+        "status": {"loadBalancer": {"ingress": [{"ip": IP}]}},
+    }
+    api.objects["/api/v1/services/x"] = api.objects[path]
+    api.objects["/api/v1/namespaces/binder/events/1"] = {
+        "message": "new",
+        "lastTimestamp": "2026-11-20T12:00:01Z",
+    }
+    api.objects["/api/v1/namespaces/binder/events/2"] = {
+        "message": "old",
+        "eventTime": "2026-11-20T12:00:00Z",
+    }
+    client = KubernetesServices(api)
+    (service,) = client.services()
+    assert service == Service("binder", "binder", "LoadBalancer", (IP,), ())
+    assert client.manifest(service) == {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"namespace": "binder", "name": "binder", "annotations": {"own": "x"}},
+        "spec": {"type": "LoadBalancer", "ports": [{"port": 80, "nodePort": 30080}]},
+    }
+    client.make_node_port(service)
+    assert api.objects[path]["spec"]["type"] == "NodePort"
+    assert client.warnings("binder", "binder") == ["old", "new"]
+    del api.objects[path]
+    with pytest.raises(FloatingIpError, match="went away"):
+        client.manifest(service)

@@ -12,6 +12,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.nodes
     wait_for_nodes,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeError
+from hand_clock import HandClock
 
 BARE = {"metadata": {"name": "worker1"}}
 ADDRESSED = {
@@ -34,12 +35,12 @@ READY = {
 }  # type: ignore[dict-item]
 
 
-class Api:
+class Api(HandClock):
     """Gives one answer after the other, the last one for ever."""
 
     def __init__(self, *answers: object) -> None:
+        super().__init__()
         self.answers = list(answers)
-        self.now = 0.0
 
     def get(self, path: str, **query: str) -> Optional[dict[str, Any]]:
         assert path == "/api/v1/nodes"
@@ -48,20 +49,9 @@ class Api:
             raise answer
         return {"items": answer}
 
-    def text(self, path: str, **query: str) -> str:
-        raise AssertionError(path)
-
-    def delete(self, path: str) -> None:
-        raise AssertionError(path)
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
 
 def wait(api: Api, until: str, timeout_seconds: float = 10) -> dict[str, Node]:
-    return wait_for_nodes(
-        api, ["worker1"], until=until, timeout_seconds=timeout_seconds, clock=lambda: api.now, sleep=api.sleep
-    )
+    return wait_for_nodes(api, ["worker1"], until=until, timeout_seconds=timeout_seconds, clock=api)  # type: ignore[arg-type]
 
 
 def test_read_node() -> None:
@@ -81,13 +71,14 @@ def test_read_node() -> None:
         ("addressed", [[BARE], [ADDRESSED]], 1),
         ("ready", [[BARE], [ADDRESSED], [READY]], 2),
         ("ready", [KubeError("refused"), [READY]], 1),
+        ("ready", [KubeError("busy", 429), KubeError("starting", 503), [READY]], 2),
     ],
 )
 def test_waits_as_long_as_it_takes(until: str, answers: list[object], seconds: float) -> None:
     """No longer, and through an API that is starting."""
     api = Api(*answers)
     assert list(wait(api, until)) == ["worker1"]
-    assert api.now == seconds
+    assert api.seconds == seconds
 
 
 @pytest.mark.parametrize(
@@ -104,16 +95,25 @@ def test_says_what_is_missing(until: str, answer: list[object], words: str) -> N
     api = Api(answer)
     with pytest.raises(NodesError, match=words):
         wait(api, until)
-    assert api.now == 10
+    assert api.seconds == 10
     with pytest.raises(NodesError, match=words):
         wait(Api(answer), until, timeout_seconds=0)
 
 
 def test_refusals_are_not_waited_out() -> None:
-    """A wrong account stays wrong; an API that never answers is reported as such."""
+    """A wrong account stays wrong; an API that is away for too long is reported, not waited for until the end."""
     api = Api(KubeError("403 Forbidden", 403))
     with pytest.raises(KubeError, match="403"):
         wait(api, "ready")
-    assert api.now == 0
-    with pytest.raises(KubeError, match="refused"):
-        wait(Api(KubeError("refused")), "ready")
+    assert api.seconds == 0
+    api = Api(KubeError("nobody"))
+    with pytest.raises(KubeError, match="nobody"):
+        wait(api, "ready", timeout_seconds=300)
+    assert api.seconds == 30
+
+
+def test_a_result_has_no_versions() -> None:
+    """They change with every heartbeat."""
+    node = read_node({**READY, "metadata": {**READY["metadata"], "resourceVersion": "77"}})  # type: ignore[dict-item]
+    assert node.version == "77"
+    assert sorted(node.as_result()) == ["address", "labels", "name", "pod_cidr", "ready", "reason", "taints"]

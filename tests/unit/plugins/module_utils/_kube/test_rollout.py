@@ -23,6 +23,7 @@ class FakeCluster:
         self.ready_at = ready_at
         self.container = container or (lambda _seconds: {})
         self.log = log
+        self.owner = "rs"
         self.asked = []
 
     def now(self):
@@ -34,7 +35,13 @@ class FakeCluster:
     def _deployment(self, name, at):
         there = int(self.seconds >= at)
         return {
-            "metadata": {"name": name, "namespace": "ns", "generation": 1},
+            "metadata": {
+                "name": name,
+                "namespace": "ns",
+                "uid": name,
+                "generation": 1,
+                "annotations": {"deployment.kubernetes.io/revision": "1"},
+            },
             "spec": {"replicas": 1, "selector": {"matchLabels": {"app": name}}},
             "status": {
                 "observedGeneration": 1,
@@ -48,9 +55,21 @@ class FakeCluster:
         self.asked.append(path)
         if path.endswith("/deployments"):
             return {"items": [self._deployment(*entry) for entry in self.ready_at.items()]}
+        if path.endswith("/replicasets"):
+            metadata = {
+                "uid": "rs",
+                "ownerReferences": [{"uid": "binder", "controller": True}],
+                "annotations": {"deployment.kubernetes.io/revision": "1"},
+            }
+            return {"items": [{"metadata": metadata}]}
         if path.endswith("/pods"):
             state = self.container(self.seconds)
-            metadata = {"name": "binder-1", "namespace": "ns", "labels": {"app": "binder"}}
+            metadata = {
+                "name": "binder-1",
+                "namespace": "ns",
+                "labels": {"app": "binder"},
+                "ownerReferences": [{"uid": self.owner, "controller": True}],
+            }
             return {
                 "items": [
                     {
@@ -135,6 +154,21 @@ def test_the_same_trouble_in_other_words_goes_on_counting():
     assert cluster.now() < 63
 
 
+def test_a_pod_of_an_old_revision_does_not_end_the_wait():
+    """What is released mends the crash; its own pod is there after five minutes, when its image is pulled."""
+    cluster = FakeCluster({"binder": 300}, lambda _seconds: waiting("CrashLoopBackOff"), log="ValueError: no")
+    cluster.owner = "old"
+    (state,) = wait(cluster, BINDER, timeout=900, stuck=60)
+    assert state.seconds == 300
+    cluster = FakeCluster(
+        {"binder": 9999}, lambda _seconds: waiting("CrashLoopBackOff"), log="ValueError: no"
+    )
+    cluster.owner = "old"
+    with pytest.raises(RolloutError, match="no pod of the newest revision yet; of an old one"):
+        wait(cluster, BINDER, timeout=900, stuck=60)
+    assert cluster.now() == 900
+
+
 def test_a_slow_starter_gets_the_whole_timeout():
     cluster = FakeCluster(
         {"binder": 9999}, lambda _seconds: {"name": "c", "ready": False, "state": {"running": {}}}
@@ -191,6 +225,25 @@ def test_what_goes_away_is_waited_for():
     assert cluster.now() == 7
 
 
+@pytest.mark.parametrize(("status", "patient"), [(0, True), (429, True), (500, True), (403, False)])
+def test_what_goes_away_is_waited_for_through_a_restart_of_the_api(status, patient):
+    cluster = FakeCluster({})
+
+    def get(_path):
+        if 5 <= cluster.now() < 20:
+            raise KubeError("no answer", status)
+        return {} if cluster.now() < 25 else None
+
+    cluster.get = get
+    if patient:
+        wait_until_gone(cluster, "/api/v1/namespaces/ns", 60, cluster)
+        assert cluster.now() == 25
+    else:
+        with pytest.raises(KubeError):
+            wait_until_gone(cluster, "/api/v1/namespaces/ns", 60, cluster)
+        assert cluster.now() == 5
+
+
 def test_what_stays_says_why():
     cluster = FakeCluster({})
     conditions = [{"status": "True", "message": "1 pod left"}, {"status": "False", "message": "all is well"}]
@@ -200,7 +253,8 @@ def test_what_stays_says_why():
 
 
 @pytest.mark.parametrize(
-    ("status", "silent_until", "ends"), [(0, 20, 21), (503, 20, 21), (0, 9999, 30), (403, 9999, 0)]
+    ("status", "silent_until", "ends"),
+    [(0, 20, 20), (503, 20, 20), (429, 20, 20), (0, 9999, 30), (403, 9999, 0)],
 )
 def test_an_api_that_restarts_is_waited_for_a_while(status, silent_until, ends):
     cluster = FakeCluster({"binder": 0})

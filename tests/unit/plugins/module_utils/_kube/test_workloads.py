@@ -9,7 +9,6 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._kube.workload
     Workload,
     explain,
     rolled_out,
-    selects,
     workloads_of,
 )
 
@@ -19,7 +18,13 @@ SELECTOR = {"matchLabels": {"app": "binder"}}
 def workload(kind="Deployment", generation=1, spec=None, **status):
     return {
         "kind": kind,
-        "metadata": {"name": "binder", "namespace": "ns", "generation": generation},
+        "metadata": {
+            "name": "binder",
+            "namespace": "ns",
+            "uid": "deployment",
+            "generation": generation,
+            "annotations": {"deployment.kubernetes.io/revision": "2"},
+        },
         "spec": {"replicas": 1, "selector": SELECTOR, **(spec or {})},
         "status": {"observedGeneration": 1, **status},
     }
@@ -73,12 +78,26 @@ def test_rolled_out(item, ready, text):
     assert text in progress
 
 
-def pod(name="binder-1", spec=None, created="2026-11-20T12:00:00Z", labels=None, **status):
+def replica_set(uid, revision):
+    return {
+        "metadata": {
+            "uid": uid,
+            "ownerReferences": [{"uid": "deployment", "controller": True}],
+            "annotations": {"deployment.kubernetes.io/revision": revision},
+        }
+    }
+
+
+REVISIONS = [replica_set("old", "1"), replica_set("new", "2")]
+
+
+def pod(name="binder-1", spec=None, created="2026-11-20T12:00:00Z", owner="new", **status):
     return {
         "metadata": {
             "name": name,
             "namespace": "ns",
-            "labels": {"app": "binder"} if labels is None else labels,
+            "labels": {"app": "binder"},
+            "ownerReferences": [{"uid": owner, "controller": True}],
             "creationTimestamp": created,
         },
         "spec": spec or {},
@@ -251,7 +270,7 @@ PENDING_CLAIM = {
 )
 def test_reasons(pods, claims, events, expected):
     kind, terminal, text = expected
-    reason = explain(workload(), pods, claims, events)
+    reason = explain(workload(), pods, claims, events, REVISIONS)
     assert (reason.kind, reason.terminal) == (kind, terminal)
     assert text in reason.text
 
@@ -262,26 +281,51 @@ def test_a_replica_failure_speaks_first():
             {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "quota"}
         ]
     )
-    reason = explain(item, [pod(conditions=UNSCHEDULABLE)], [], [])
+    reason = explain(item, [pod(conditions=UNSCHEDULABLE)], [], [], REVISIONS)
     assert (reason.kind, reason.text) == ("create", "FailedCreate: quota")
 
 
 def test_the_newest_pod_speaks():
     old = pod("old", containerStatuses=[waiting("ErrImagePull", "old")])
     new = pod("new", created="2026-11-20T13:00:00Z", containerStatuses=[waiting("ErrImagePull", "new")])
-    assert explain(workload(), [old, new], [], []).pod == "new"
+    assert explain(workload(), [old, new], [], [], REVISIONS).pod == "new"
 
 
-def test_only_the_workloads_own_live_pods_count():
-    assert selects(workload(), pod())
-    assert not selects(workload(), pod(labels={"app": "hub"}))
-    leaving = pod()
-    leaving["metadata"]["deletionTimestamp"] = "2026-11-20T12:00:00Z"
-    assert not selects(workload(), leaving)
-    elsewhere = pod()
-    elsewhere["metadata"]["namespace"] = "other"
-    assert not selects(workload(), elsewhere)
-    assert not selects(workload(spec={"selector": {}}), pod())
+CRASHING = waiting("CrashLoopBackOff", restartCount=7, lastState=ENDED)
+
+
+def test_a_pod_that_is_being_replaced_ends_nothing():
+    """The release that mends a crash runs beside the pod that crashes; only its own pods may fail it."""
+    old = pod("old-1", owner="old", phase="Running", containerStatuses=[CRASHING])
+    starting = pod("new-1", created="2026-11-20T13:00:00Z")
+    reason = explain(workload(), [old, starting], [], [], REVISIONS)
+    assert (reason.kind, reason.terminal, reason.pod) == ("starting", False, "new-1")
+    broken = pod("new-1", containerStatuses=[waiting("CreateContainerConfigError", 'secret "x" not found')])
+    reason = explain(workload(), [old, broken], [], [], REVISIONS)
+    assert (reason.kind, reason.terminal, reason.pod) == ("config", True, "new-1")
+    assert reason.text == 'CreateContainerConfigError: secret "x" not found'
+
+
+def test_while_there_is_no_new_pod_the_old_one_is_only_told_of():
+    """A StatefulSet waits for its broken pod: worth knowing, not worth ending the wait."""
+    old = pod("old-1", owner="old", phase="Running", containerStatuses=[CRASHING])
+    reason = explain(workload(), [old], [], [], REVISIONS)
+    assert (reason.kind, reason.terminal, reason.pod) == ("crash", False, "old-1")
+    assert "no pod of the newest revision yet; of an old one: exit code 1" in reason.text
+    quota = [event("binder", "FailedCreate", "forbidden: quota")]
+    reason = explain(workload(), [old], [], quota, REVISIONS)
+    assert (reason.kind, reason.terminal) == ("create", False)
+    healthy = pod("old-1", owner="old", conditions=[{"type": "Ready", "status": "True"}])
+    assert explain(workload(), [healthy], [], [], REVISIONS).text == "no pod of the newest revision yet"
+
+
+def test_before_its_controller_has_looked_nothing_is_known():
+    """Revision and conditions are those of the specification before."""
+    conditions = [{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "quota"}]
+    item = workload(generation=2, conditions=conditions)
+    reason = explain(item, [pod(containerStatuses=[CRASHING])], [], [], REVISIONS)
+    assert (reason.kind, reason.terminal) == ("starting", False)
+    assert "has not looked" in reason.text
 
 
 def test_workloads_are_found_in_a_manifest():

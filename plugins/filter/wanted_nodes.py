@@ -1,0 +1,73 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Labels and taints of a site's nodes."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: wanted_nodes
+short_description: Give the labels and taints that every node of a site is to have
+version_added: 0.2.0
+author: Ironbinder maintainers (@ironbinder)
+description:
+  - A node's purposes are its C(site_node_purposes) where the inventory sets them. Else the head has the purpose V(core) and a
+    worker V(user); without workers the head has both.
+  - The label C(hub.jupyter.org/node-purpose) has one value. A node for both is a user node, because sessions are the larger part,
+    and core pods, which only prefer core nodes, go there all the same.
+  - A head that is no user node has the taint of control planes, and no other head has it.
+options:
+  _input:
+    description: Ansible's C(groups), of which C(head) and C(workers) are read.
+    type: dict
+    required: true
+  hostvars:
+    description: Ansible's C(hostvars).
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Label the nodes and wait for them
+  ironbinder.platform.cluster_nodes:
+    nodes: "{{ groups | ironbinder.platform.wanted_nodes(hostvars) }}"
+    kubeconfig: inventories/stfc/.kube/config
+"""
+
+RETURN = r"""
+_value:
+  description: The nodes as M(ironbinder.platform.cluster_nodes) takes them, heads first.
+  type: list
+  elements: dict
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import NODE_GROUPS, node_purposes
+
+PURPOSE_LABEL = "hub.jupyter.org/node-purpose"
+CONTROL_PLANE_TAINT = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
+
+
+def wanted_nodes(
+    groups: Mapping[str, Sequence[str]], hostvars: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return what the module `cluster_nodes` takes."""
+    found = []
+    for name in dict.fromkeys(name for group in NODE_GROUPS for name in groups.get(group) or ()):
+        given = hostvars[name].get("site_node_purposes")
+        purposes = node_purposes(name, groups) if given is None else given
+        label = "user" if "user" in purposes else next(iter(purposes), None)
+        node: dict[str, Any] = {"name": name, "labels": {PURPOSE_LABEL: label}}
+        if name in (groups.get("head") or ()):
+            node["taints"] = [{**CONTROL_PLANE_TAINT, "state": "absent" if label == "user" else "present"}]
+        found.append(node)
+    return found
+
+
+class FilterModule:
+    """Names the filter."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return the filters of this file by name."""
+        return {"wanted_nodes": wanted_nodes}

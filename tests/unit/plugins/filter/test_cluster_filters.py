@@ -1,0 +1,115 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Nodes, addresses and Calico's manifest in the words of the modules that take them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.ironbinder.platform.plugins.filter.metallb_addresses import metallb_addresses
+from ansible_collections.ironbinder.platform.plugins.filter.pod_network_objects import pod_network_objects
+from ansible_collections.ironbinder.platform.plugins.filter.wanted_nodes import PURPOSE_LABEL, wanted_nodes
+
+Answer = list[tuple[str, Any, list[str]]]
+
+
+def wanted(groups: dict[str, list[str]], **purposes: Any) -> Answer:
+    hosts = {name for members in groups.values() for name in members}
+    hostvars = {name: {"site_node_purposes": purposes[name]} if name in purposes else {} for name in hosts}
+    return [
+        (node["name"], node["labels"][PURPOSE_LABEL], [taint["state"] for taint in node.get("taints", [])])
+        for node in wanted_nodes(groups, hostvars)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("groups", "purposes", "answer"),
+    [
+        ({"head": ["h"], "workers": ["w"]}, {}, [("h", "core", ["present"]), ("w", "user", [])]),
+        ({"head": ["h"], "proxy": ["p"]}, {}, [("h", "user", ["absent"])]),
+        ({"head": ["h"], "workers": []}, {}, [("h", "user", ["absent"])]),
+        (
+            {"head": ["h"], "workers": ["w"]},
+            {"h": ["core", "user"], "w": ["core"]},
+            [("h", "user", ["absent"]), ("w", "core", [])],
+        ),
+        ({"head": ["h"], "workers": ["w"]}, {"w": []}, [("h", "core", ["present"]), ("w", None, [])]),
+    ],
+)
+def test_nodes_by_purpose(groups: dict[str, list[str]], purposes: dict[str, Any], answer: Answer) -> None:
+    assert wanted(groups, **purposes) == answer
+
+
+def test_a_pool_in_metallbs_words() -> None:
+    pool = ["192.0.2.10", "192.0.2.16/30", " 192.0.2.20 - 192.0.2.22 ", "2001:db8::1"]
+    assert metallb_addresses(pool) == [
+        "192.0.2.10-192.0.2.10",
+        "192.0.2.16/30",
+        "192.0.2.20-192.0.2.22",
+        "2001:db8::1-2001:db8::1",
+    ]
+
+
+@pytest.mark.parametrize("pool", [[], [""], ["192.0.2.9-192.0.2.1"], ["somewhere"]])
+def test_a_pool_that_is_none(pool: list[str]) -> None:
+    with pytest.raises(AnsibleFilterError, match=r"metallb_address_pool: .*Set site_floating_pool"):
+        metallb_addresses(pool)
+
+
+CALICO = """
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: calico-node, namespace: kube-system}
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: calico-node, namespace: kube-system}
+spec:
+  template:
+    spec:
+      containers:
+        - name: calico-node
+          env:
+            - name: IP
+              value: autodetect
+            # - name: CALICO_IPV4POOL_CIDR
+            #   value: "192.168.0.0/16"
+        - name: other
+"""
+SUBNET = "10.244.0.0/16"
+
+
+def environment(text: str) -> dict[str, str]:
+    spec = pod_network_objects(text, "m", SUBNET)[1]["spec"]["template"]["spec"]
+    assert spec["containers"][1] == {"name": "other"}
+    return {entry["name"]: entry["value"] for entry in spec["containers"][0]["env"]}
+
+
+def test_calico_gets_the_range_of_pods() -> None:
+    """Where upstream has a comment, and where somebody has set it already."""
+    answer = {"IP": "autodetect", "CALICO_IPV4POOL_CIDR": SUBNET}
+    assert environment(CALICO) == answer
+    assert environment(CALICO.replace("# ", "").replace("192.168.0.0/16", SUBNET)) == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (CALICO.replace("# ", ""), "to '192.168.0.0/16', and site_pod_subnet is 10.244.0.0/16"),
+        (CALICO.replace("DaemonSet", "Deployment"), "no DaemonSet calico-node.*site_pod_network_manifest"),
+        ("<html>", "no list of Kubernetes objects.*site_pod_network_manifest"),
+    ],
+)
+def test_what_is_not_calico(text: str, words: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=words):
+        pod_network_objects(text, "m", SUBNET)
+
+
+def test_any_other_manifest_stays_as_it_is() -> None:
+    assert "10.244" not in str(pod_network_objects(CALICO, "m"))
+    with pytest.raises(
+        AnsibleFilterError, match=r"https://x/m.yaml has no object.*site_pod_network_manifest"
+    ):
+        pod_network_objects("", "https://x/m.yaml")
