@@ -53,10 +53,8 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._machine.kubel
     text_of,
     write_patch,
 )
-from ansible_collections.ironbinder.platform.plugins.module_utils._machine.limits import (
-    MachineLimitsError,
-    read_machine_limits,
-)
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.limits import read_machine_limits
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.proc import MachineError
 
 # Written by kubeadm when it makes a node.
 KUBELET_CONFIG = Path("/var/lib/kubelet/config.yaml")
@@ -76,7 +74,7 @@ def main() -> None:
         if problem:
             module.warn(f"{problem} This machine is a node already and is left as it is.")
         written = write_patch(Path(module.params["folder"]), text_of(patch_of(limits)), module.check_mode)
-    except MachineLimitsError as error:
+    except MachineError as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(
