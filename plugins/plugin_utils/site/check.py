@@ -12,9 +12,11 @@ from typing import Any
 # repaired first comes first.
 # isort: off
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules import groups  # noqa: F401
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules import names  # noqa: F401
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules import contract  # noqa: F401
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules import machines  # noqa: F401
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules import ports  # noqa: F401
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules import running  # noqa: F401
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules import network  # noqa: F401
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules import pool  # noqa: F401
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules import urls  # noqa: F401
@@ -22,6 +24,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules imp
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules import artifacts  # noqa: F401
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules import versions  # noqa: F401
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules import hubs  # noqa: F401
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules import chart  # noqa: F401
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules import secrets  # noqa: F401
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules import tls  # noqa: F401
 

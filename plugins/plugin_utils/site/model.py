@@ -91,6 +91,7 @@ class Host:
 
     `state` is `seen` (facts and probe are there), `unreachable`, `failed` (it answered, but the
     facts or the probe did not work), `unaddressed` (no address to ask yet) or `unasked`.
+    `resolved` is {address} or {error} of a node that is reached by name, see `site/resolve.py`.
     """
 
     name: str
@@ -100,6 +101,7 @@ class Host:
     probe: Mapping[str, Any] = field(default_factory=dict)
     state: str = "unasked"
     message: str = ""
+    resolved: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def seen(self) -> bool:
@@ -118,8 +120,11 @@ class Host:
             if key in self.variables and self.variables[key] is not None:
                 text = str(self.variables[key]).strip()
                 if text or key == "ansible_host":
-                    return text
-        return self.name
+                    return text if key == "site_node_address" else self._resolved(text)
+        return self._resolved(self.name)
+
+    def _resolved(self, name: str) -> str:
+        return as_text(self.resolved.get("address")) or name
 
     @property
     def joined(self) -> bool:
@@ -218,6 +223,7 @@ class Site:
                 probe=as_mapping(entry.get("probe")),
                 state=as_text(entry.get("state")) or "unasked",
                 message=as_text(entry.get("message")),
+                resolved=as_mapping(entry.get("resolved")),
             )
         clock = data.get("clock")
         return cls(

@@ -218,7 +218,10 @@ class Case(NamedTuple):
 
     def site(self) -> dict[str, Any]:
         """The good site with this case's changes."""
-        site = running_site() if self.running else good_site()
+        return self.changed(running_site() if self.running else good_site())
+
+    def changed(self, site: dict[str, Any]) -> dict[str, Any]:
+        """Any site with this case's changes."""
         for way, value in self.changes.items():
             place: Any = site
             *parents, last = way.split("/")

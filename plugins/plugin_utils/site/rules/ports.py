@@ -116,7 +116,7 @@ def kubernetes_downgrade(site: Site) -> Iterator[Problem]:
         if wanted and wanted < api:
             yield Problem(
                 f"asks for {'.'.join(map(str, wanted))}, and the cluster runs {'.'.join(map(str, api))}",
-                f"set site_kubernetes_version to {'.'.join(map(str, api))} or later; Kubernetes cannot go back",
+                f"set site_kubernetes_version back to {'.'.join(map(str, api))}; Kubernetes cannot go back",
                 "site_kubernetes_version",
                 head.name,
             )
@@ -130,7 +130,7 @@ def kubernetes_skips_minor(site: Site) -> Iterator[Problem]:
         if len(api) > 1 and len(wanted) > 1 and wanted[0] == api[0] and wanted[1] > api[1] + 1:
             yield Problem(
                 f"asks for {wanted[0]}.{wanted[1]}, and the cluster runs {api[0]}.{api[1]}",
-                f"upgrade to {api[0]}.{api[1] + 1} first: kubeadm takes one minor version at a time",
+                f"set site_kubernetes_version back to {'.'.join(map(str, api))}: kubeadm takes one minor version at a time",
                 "site_kubernetes_version",
                 head.name,
             )
