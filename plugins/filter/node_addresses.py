@@ -11,6 +11,7 @@ version_added: 0.1.0
 author: Ironbinder maintainers (@ironbinder)
 description:
   - A node's address is its C(site_node_address) where the inventory sets one, else its C(ansible_host), else its name.
+  - A name is resolved as by the filter P(ironbinder.platform.resolved_address#filter).
 options:
   _input:
     description: Names of hosts.
@@ -38,13 +39,22 @@ _value:
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.resolve import resolve_names
+
 
 def node_addresses(hosts: Sequence[str], hostvars: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Return {host: address} for `hosts`."""
-    return {
-        host: str(hostvars[host].get("site_node_address") or hostvars[host].get("ansible_host") or host)
-        for host in hosts
-    }
+    variables = {host: hostvars[host] for host in hosts}
+    given = {host: str(variables[host].get("site_node_address") or "") for host in hosts}
+    # A host without an address yet is not looked for by its name.
+    reached = {host: str(variables[host].get("ansible_host", host) or "") for host in hosts if not given[host]}
+    known = resolve_names(reached.values())
+
+    def address(host: str) -> str:
+        text = reached.get(host, "")
+        return given[host] or (known[text].address if text in known else "") or text or host
+
+    return {host: address(host) for host in hosts}
 
 
 class FilterModule:

@@ -13,6 +13,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.facts imp
     reduce_hubs,
     state_of,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.resolve import add_resolved
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_facts import (
     SECRETS,
     describe,
@@ -66,6 +67,7 @@ def collect(site: SiteValues, names: Mapping[str, str]) -> dict[str, Any]:
     hosts = {}
     for host in dict.fromkeys(name for members in groups.values() for name in members):
         hosts[host] = _host(site, host, names, own)
+    add_resolved(hosts, groups)
     return {
         "values": values,
         "specs": plain(site.specs),
