@@ -11,8 +11,9 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.files import write_atomically
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.chart_schema import look_at_hub_values
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.check import check_site
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.controller_view import look
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.controller_view import fetch, look
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.inventory import collect
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.values import SiteValues
@@ -39,7 +40,13 @@ class ActionModule(ActionBase):
         values = SiteValues(self._loader, self._templar, task_vars or {})
         names = {"facts": options["facts_variable"], "probe": options["probe_variable"]}
         data = {"clock": time.time(), **collect(values, names)}
-        data["controller"] = look(Site.from_data(data))
+        site = Site.from_data(data)
+        data["controller"] = seen = look(site)
+        trusted = [path for path, told in seen["ca_files"].items() if "error" not in told]
+        # The data for the rules have no values of hubs; these are looked at here, and not kept.
+        seen["hub_values"] = look_at_hub_values(
+            site, values.find("site_hubs"), seen, lambda url: fetch(url, trusted)
+        )
         report = check_site(data).as_data()
         result |= {"changed": False, **report}
         if report["error_count"] or (options["strict"] and report["warning_count"]):

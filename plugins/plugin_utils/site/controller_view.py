@@ -72,7 +72,14 @@ def read_index(text: bytes, chart: str) -> dict[str, Any]:
     return {
         "versions": [str(entry.get("version")) for entry in entries],
         "kube_version": {str(entry.get("version")): as_text(entry.get("kubeVersion")) for entry in entries},
+        "archive": {str(entry.get("version")): _archive(entry) for entry in entries},
     }
+
+
+def _archive(entry: Mapping[str, Any]) -> dict[str, str]:
+    """Where the index says that a version's archive is, and its SHA-256."""
+    urls = as_list(entry.get("urls"))
+    return {"url": as_text(urls[0]) if urls else "", "digest": as_text(entry.get("digest"))}
 
 
 def read_chart(path: str, chart: str) -> dict[str, Any]:
@@ -134,6 +141,8 @@ def _chart(site: Site, ca_files: Sequence[str], get: Fetch) -> dict[str, Any]:
     versions = as_mapping(told.get("kube_version"))
     if "kube_version" in told:
         told["kube_version"] = as_text(versions.get(site.text("site_binderhub_chart_version")))
+    if "archive" in told:
+        told["archive"] = as_mapping(told["archive"]).get(site.text("site_binderhub_chart_version"), {})
     return told
 
 

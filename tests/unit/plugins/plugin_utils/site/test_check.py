@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -577,7 +578,12 @@ def test_bad_site(bad: Case) -> None:
 
 def test_every_rule_has_a_case() -> None:
     """A rule that no bad site breaks is a rule that nobody knows to work."""
-    assert set(RULES) == set().union(*(entry.expected for entry in CASES))
+    # Files of rules with a test file of their own have their cases there.
+    elsewhere = {path.stem.removeprefix("test_") for path in (Path(__file__).parent / "rules").glob("test_*.py")}
+    rules = {
+        entry.id for entry in RULES.values() if entry.check.__module__.rpartition(".")[2] not in elsewhere
+    }
+    assert rules <= set().union(*(entry.expected for entry in CASES)) <= set(RULES)
     assert len(CASES) >= 70
     assert len({entry.name for entry in CASES}) == len(CASES)
 
