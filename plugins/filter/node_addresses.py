@@ -47,7 +47,9 @@ def node_addresses(hosts: Sequence[str], hostvars: Mapping[str, Mapping[str, Any
     variables = {host: hostvars[host] for host in hosts}
     given = {host: str(variables[host].get("site_node_address") or "") for host in hosts}
     # A host without an address yet is not looked for by its name.
-    reached = {host: str(variables[host].get("ansible_host", host) or "") for host in hosts if not given[host]}
+    reached = {
+        host: str(variables[host].get("ansible_host", host) or "") for host in hosts if not given[host]
+    }
     known = resolve_names(reached.values())
 
     def address(host: str) -> str:

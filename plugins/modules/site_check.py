@@ -20,6 +20,7 @@ requirements:
   - netaddr
   - PyYAML
   - cryptography (to look at certificates)
+  - jsonschema (to check hubs' values)
 options:
   probe_variable:
     description: Name under which the results of M(ironbinder.platform.site_probe) were registered.

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.ironbinder.platform.plugins.module_utils._machine.cluster_facts import installed_version
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.cluster_facts import (
+    installed_version,
+)
 
 __all__ = ["MachineProbe"]
 

@@ -23,7 +23,10 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.chart_fil
     find_chart,
     read_archive,
 )
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.chart_values import Settings, hub_values
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.chart_values import (
+    Settings,
+    hub_values,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.hubs import resolve_hubs
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     Site,
@@ -132,7 +135,9 @@ def _enabled(condition: str, values: Mapping[str, Any]) -> bool:
 
 def _type_of(value: Any) -> str:
     kinds = ((bool, "boolean"), (int, "integer"), (float, "number"), (str, "string"), (Mapping, "object"))
-    return "null" if value is None else next((name for kind, name in kinds if isinstance(value, kind)), "array")
+    return (
+        "null" if value is None else next((name for kind, name in kinds if isinstance(value, kind)), "array")
+    )
 
 
 def _types(schemas: Iterable[Any]) -> list[str]:
@@ -171,15 +176,24 @@ def _told(error: Any) -> Iterator[tuple[Way, str, str]]:
         form = f"fits none of the forms that the chart takes ({kind})"
         yield way, form if fits else _wrong_type(value, types), ""
     elif kind in ("enum", "const"):
-        choices = [TYPES["null"] if entry is None else str(entry) for entry in (wanted if kind == "enum" else [wanted])]
+        choices = [
+            TYPES["null"] if entry is None else str(entry)
+            for entry in (wanted if kind == "enum" else [wanted])
+        ]
         yield way, f"is none of {', '.join(choices)}", ""
     elif kind == "required":
-        yield way, f"lacks {', '.join(key for key in wanted if key not in value)}, which the chart demands", ""
+        yield (
+            way,
+            f"lacks {', '.join(key for key in wanted if key not in value)}, which the chart demands",
+            "",
+        )
     else:
         yield way, f"is not as the chart takes it ({kind}: {str(wanted)[:MOST_CHARACTERS]})", ""
 
 
-def _judge(chart: Chart, values: Mapping[str, Any], judges: Any, way: Way = ()) -> Iterator[tuple[Way, str, str]]:
+def _judge(
+    chart: Chart, values: Mapping[str, Any], judges: Any, way: Way = ()
+) -> Iterator[tuple[Way, str, str]]:
     """Judge values by the schemas of a chart and its subcharts, as Helm does."""
     whole = _coalesce(values, chart.defaults)
     if chart.schema is not None:

@@ -100,7 +100,9 @@ def _once(name: str, ask: Ask, folder: Path) -> Answer:
         return answer
 
 
-def resolve_names(texts: Iterable[str], ask: Ask | None = None, folder: Path | None = None) -> dict[str, Answer]:
+def resolve_names(
+    texts: Iterable[str], ask: Ask | None = None, folder: Path | None = None
+) -> dict[str, Answer]:
     """Find the address of each name, once in a run.
 
     Args:

@@ -58,7 +58,9 @@ def found(site: dict[str, Any]) -> set[Found]:
 def texts(site: dict[str, Any], rule: str) -> str:
     """What the findings of one rule say, and their remedies."""
     return "\n".join(
-        f"{finding.observed} -> {finding.remedy}" for finding in check_site(site).findings if finding.id == rule
+        f"{finding.observed} -> {finding.remedy}"
+        for finding in check_site(site).findings
+        if finding.id == rule
     )
 
 

@@ -31,7 +31,11 @@ def hub_value_refused(site: Site) -> Iterator[Problem]:
             )
 
 
-@rule("hub-values-unchecked", WARNING, "Hubs have values of their own, and the chart's schema could not be read.")
+@rule(
+    "hub-values-unchecked",
+    WARNING,
+    "Hubs have values of their own, and the chart's schema could not be read.",
+)
 def hub_values_unchecked(site: Site) -> Iterator[Problem]:
     reason = as_text(as_mapping(site.controller.get("hub_values")).get("unchecked"))
     if reason:

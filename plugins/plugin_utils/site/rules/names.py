@@ -109,7 +109,11 @@ def node_address_not_its_own(site: Site) -> Iterator[Problem]:
             )
 
 
-@rule("resolver-loopback-only", ERROR, "A machine's name servers are the machine itself, which pods cannot reach.")
+@rule(
+    "resolver-loopback-only",
+    ERROR,
+    "A machine's name servers are the machine itself, which pods cannot reach.",
+)
 def resolver_loopback_only(site: Site) -> Iterator[Problem]:
     for host in site.seen("head", "workers"):
         told = as_mapping(host.probe.get("resolver"))

@@ -123,7 +123,10 @@ def api_endpoint_changed(site: Site) -> Iterator[Problem]:
     for head, told in _running(site, made_here=True):
         runs = as_text(told.get("api_endpoint"))
         address, port = _endpoint(runs)
-        wanted, wanted_port = site.text("site_api_address"), as_int(site.values.get("site_api_port"), API_PORT)
+        wanted, wanted_port = (
+            site.text("site_api_address"),
+            as_int(site.values.get("site_api_port"), API_PORT),
+        )
         # What is no address is api-address-malformed's.
         readable = bool(parse_ip(wanted)) or not set(wanted) & set(":/ ")
         if address and wanted and readable and _one_form(wanted) != address:
@@ -152,10 +155,10 @@ def pod_network_changed(site: Site) -> Iterator[Problem]:
         runs = [as_text(entry) for entry in as_list(_cluster(host).get("networks")) if as_text(entry)]
         if host.joined and wanted and runs and not fitting & set(runs):
             others.setdefault(runs[0], []).append(host)
-    for runs, hosts in others.items():
+    for provider, hosts in others.items():
         yield Problem(
-            f"is {wanted}, and /etc/cni/net.d has the network of {runs}, which running pods use",
-            f"set {PROVIDER} back to {runs}: two networks would take each other's pods; another needs a new cluster",
+            f"is {wanted}, and /etc/cni/net.d has the network of {provider}, which running pods use",
+            f"set {PROVIDER} back to {provider}: two networks would take each other's pods; another needs a new cluster",
             PROVIDER,
             _names(hosts),
         )
@@ -222,7 +225,9 @@ def kubernetes_version_changed(site: Site) -> Iterator[Problem]:
             )
 
 
-@rule("containerd-version-changed", ERROR, "Nodes of the cluster run another containerd than the site asks for.")
+@rule(
+    "containerd-version-changed", ERROR, "Nodes of the cluster run another containerd than the site asks for."
+)
 def containerd_version_changed(site: Site) -> Iterator[Problem]:
     wanted = site.text(CONTAINERD)
     if not is_exact(wanted):

@@ -130,7 +130,9 @@ def test_the_api_tells(tmp_path: Path) -> None:
 
 def test_quoted_values(tmp_path: Path) -> None:
     """YAML quotes what looks like a number."""
-    text = CONFIGURATION.replace("clusterName: lab", 'clusterName: "1234"').replace("10.96.0.0/12", "'10.96.0.0/12'")
+    text = CONFIGURATION.replace("clusterName: lab", 'clusterName: "1234"').replace(
+        "10.96.0.0/12", "'10.96.0.0/12'"
+    )
     told = cluster_facts(write(tmp_path, {**HEAD, **MADE}), api(text))
     assert (told["name"], told["service_subnet"]) == ("1234", "10.96.0.0/12")
 
@@ -185,7 +187,15 @@ def test_a_cluster_that_others_made(tmp_path: Path, mark: dict[str, str]) -> Non
         (["10-flannel.conflist"], ["manifest"]),
         (["05-cilium.conflist"], ["manifest"]),
         (["00-multus.conf", "10-ironbinder.conflist"], ["manifest", "routed"]),
-        (["87-podman-bridge.conflist", "10-containerd-net.conflist", "99-loopback.conf", "nerdctl-x.conflist"], []),
+        (
+            [
+                "87-podman-bridge.conflist",
+                "10-containerd-net.conflist",
+                "99-loopback.conf",
+                "nerdctl-x.conflist",
+            ],
+            [],
+        ),
         ([".keep", "README", "10-flannel.conflist.bak"], []),
     ],
 )

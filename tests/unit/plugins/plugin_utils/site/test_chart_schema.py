@@ -46,7 +46,11 @@ def pack(files: dict[str, str | bytes], target: Path | None = None) -> bytes:
 
 def lab_files() -> dict[str, str | bytes]:
     """The lab's chart as `helm package` packs it."""
-    return {f"binderhub/{path.relative_to(CHART)}": path.read_bytes() for path in CHART.rglob("*") if path.is_file()}
+    return {
+        f"binderhub/{path.relative_to(CHART)}": path.read_bytes()
+        for path in CHART.rglob("*")
+        if path.is_file()
+    }
 
 
 def never(url: str) -> bytes:
@@ -71,7 +75,9 @@ def local(path: Path | str) -> ChartSource:
     return ChartSource(str(path), "binderhub", "0.1.0-ironbinder.1")
 
 
-def check(hubs: Any, source: ChartSource | None = None, get: Callable[[str], bytes] = never) -> dict[str, Any]:
+def check(
+    hubs: Any, source: ChartSource | None = None, get: Callable[[str], bytes] = never
+) -> dict[str, Any]:
     """Check the hubs against the lab's chart, or another."""
     return check_hub_values(hubs, source or local(CHART), get)
 
@@ -97,7 +103,11 @@ BAD: list[tuple[str, Any, dict[str, tuple[str, str]]]] = [
         {"jupyterhub": {"hub": {"networkPolicy": 5}}},
         {"values.jupyterhub.hub.networkPolicy": ("is a whole number, and the chart takes a mapping", "")},
     ),
-    ("text for a number", {"replicas": "2"}, {"values.replicas": ("is text, and the chart takes a whole number", "")}),
+    (
+        "text for a number",
+        {"replicas": "2"},
+        {"values.replicas": ("is text, and the chart takes a whole number", "")},
+    ),
     (
         "one of several types",
         {"service": {"nodePort": "30600"}},
@@ -119,7 +129,9 @@ BAD: list[tuple[str, Any, dict[str, tuple[str, str]]]] = [
 ]
 
 
-@pytest.mark.parametrize(("values", "expected"), [entry[1:] for entry in BAD], ids=[entry[0] for entry in BAD])
+@pytest.mark.parametrize(
+    ("values", "expected"), [entry[1:] for entry in BAD], ids=[entry[0] for entry in BAD]
+)
 def test_bad_values(values: Any, expected: dict[str, tuple[str, str]]) -> None:
     """Each fault with its path, what the chart takes, and what was probably meant."""
     assert faults(values) == expected
@@ -163,17 +175,23 @@ def test_secrets_stay() -> None:
 
 def test_only_the_hub_at_fault() -> None:
     """Each hub is judged by itself."""
-    told = check({"one": {"values": {"replicas": 1}}, "two": {"values": {"replicas": "x"}}, "three": None, "four": "x"})
+    told = check(
+        {"one": {"values": {"replicas": 1}}, "two": {"values": {"replicas": "x"}}, "three": None, "four": "x"}
+    )
     assert [(entry["hub"], entry["path"]) for entry in told["faults"]] == [("two", "values.replicas")]
 
 
-@pytest.mark.parametrize("hubs", [{}, {"binder": {}}, {"binder": {"values": {}, "secret_values": {}}}, None, "x", [1]])
+@pytest.mark.parametrize(
+    "hubs", [{}, {"binder": {}}, {"binder": {"values": {}, "secret_values": {}}}, None, "x", [1]]
+)
 def test_nothing_to_look_at(hubs: Any) -> None:
     """Without values of a site's own nobody reads a chart."""
     assert check(hubs, ChartSource(URL, "binderhub", "1"), never) == {"faults": [], "unchecked": ""}
 
 
-@pytest.mark.parametrize("odd", [{1: {"x": 2}}, {"a": object}, {"replicas": float("nan")}, {"x" * 5000: 1}, {"": {"": 1}}])
+@pytest.mark.parametrize(
+    "odd", [{1: {"x": 2}}, {"a": object}, {"replicas": float("nan")}, {"x" * 5000: 1}, {"": {"": 1}}]
+)
 def test_odd_values(odd: Any) -> None:
     """Whatever a person writes, the check ends and can be written down."""
     assert json.dumps(check({"binder": {"values": odd}}))
@@ -204,7 +222,18 @@ SUBCHART = {
             "additionalProperties": False,
             "required": ["hub"],
             "properties": {
-                **{key: {} for key in ("imagePullSecret", "proxy", "scheduling", "cull", "singleuser", "global", "enabled")},
+                **{
+                    key: {}
+                    for key in (
+                        "imagePullSecret",
+                        "proxy",
+                        "scheduling",
+                        "cull",
+                        "singleuser",
+                        "global",
+                        "enabled",
+                    )
+                },
                 "hub": {
                     "type": "object",
                     "required": ["replicas"],
@@ -333,7 +362,10 @@ UNREADABLE: list[tuple[str, ChartSource, Callable[[str], bytes], str]] = [
         "a schema that refers to the network",
         ChartSource(URL, "binderhub", "1"),
         lambda url: pack(
-            {"b/Chart.yaml": "name: x\n", "b/values.schema.json": '{"properties": {"a": {"$ref": "http://192.0.2.1/s"}}}'}
+            {
+                "b/Chart.yaml": "name: x\n",
+                "b/values.schema.json": '{"properties": {"a": {"$ref": "http://192.0.2.1/s"}}}',
+            }
         ),
         "values.schema.json",
     ),
@@ -346,7 +378,9 @@ UNREADABLE: list[tuple[str, ChartSource, Callable[[str], bytes], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("source", "get", "named"), [entry[1:] for entry in UNREADABLE], ids=[e[0] for e in UNREADABLE])
+@pytest.mark.parametrize(
+    ("source", "get", "named"), [entry[1:] for entry in UNREADABLE], ids=[e[0] for e in UNREADABLE]
+)
 def test_charts_that_cannot_be_read(source: ChartSource, get: Callable[[str], bytes], named: str) -> None:
     """The reason is told, in short time, and nothing is judged."""
     started = time.monotonic()
@@ -358,7 +392,11 @@ def test_charts_that_cannot_be_read(source: ChartSource, get: Callable[[str], by
 
 def test_chart_without_a_schema() -> None:
     """Helm judges nothing there, and neither does preflight."""
-    told = check({"b": {"values": {"a": 1}}}, ChartSource(URL, "b", "1"), lambda url: pack({"b/Chart.yaml": "name: b\n"}))
+    told = check(
+        {"b": {"values": {"a": 1}}},
+        ChartSource(URL, "b", "1"),
+        lambda url: pack({"b/Chart.yaml": "name: b\n"}),
+    )
     assert told == {"faults": [], "unchecked": ""}
 
 
@@ -393,7 +431,10 @@ def test_forms() -> None:
 @pytest.mark.skipif(not REFERENCE.is_dir(), reason="the charts' schemas are not at ../shared/reference")
 def test_official_schemas() -> None:
     """The official charts' own schemas find the same."""
-    read = {name: yaml.safe_load((REFERENCE / f"{name}-chart.schema.yaml").read_text()) for name in ("binderhub", "jupyterhub")}
+    read = {
+        name: yaml.safe_load((REFERENCE / f"{name}-chart.schema.yaml").read_text())
+        for name in ("binderhub", "jupyterhub")
+    }
     for document in read.values():
         document.pop("required", None)  # their defaults are not here
     archive = pack(
@@ -409,6 +450,15 @@ def test_official_schemas() -> None:
     told = faults(values, source=source, get=lambda url: archive)
     assert told["values.servicee"] == (UNKNOWN, "service")
     assert told["values.jupyterhub.singelusr"] == (UNKNOWN, "jupyterhub.singleuser")
-    assert told["values.jupyterhub.hub.networkPolicy"][0] == "is a whole number, and the chart takes a mapping"
+    assert (
+        told["values.jupyterhub.hub.networkPolicy"][0] == "is a whole number, and the chart takes a mapping"
+    )
     assert len(told) == 3
-    assert faults({"jupyterhub": {"singleuser": {"memory": {"limit": "1G"}}}}, source=source, get=lambda url: archive) == {}
+    assert (
+        faults(
+            {"jupyterhub": {"singleuser": {"memory": {"limit": "1G"}}}},
+            source=source,
+            get=lambda url: archive,
+        )
+        == {}
+    )

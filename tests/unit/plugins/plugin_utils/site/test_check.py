@@ -579,7 +579,9 @@ def test_bad_site(bad: Case) -> None:
 def test_every_rule_has_a_case() -> None:
     """A rule that no bad site breaks is a rule that nobody knows to work."""
     # Files of rules with a test file of their own have their cases there.
-    elsewhere = {path.stem.removeprefix("test_") for path in (Path(__file__).parent / "rules").glob("test_*.py")}
+    elsewhere = {
+        path.stem.removeprefix("test_") for path in (Path(__file__).parent / "rules").glob("test_*.py")
+    }
     rules = {
         entry.id for entry in RULES.values() if entry.check.__module__.rpartition(".")[2] not in elsewhere
     }

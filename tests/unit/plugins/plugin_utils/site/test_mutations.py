@@ -9,9 +9,9 @@ from typing import Any
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.check import check_site
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import CRASHED
+from cluster_cases import bare_site, change, cluster_site
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from site_cases import good_site, running_site
 
 
 def ways(data: Any, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -24,7 +24,18 @@ def ways(data: Any, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
-WAYS = ways(running_site())
+WAYS = ways(
+    change(
+        cluster_site(),
+        {
+            "hosts/worker2/resolved": {"address": "192.0.2.22", "error": ""},
+            "controller/hub_values": {
+                "faults": [{"hub": "binder", "path": "values.x", "message": "x", "suggestion": "y"}],
+                "unchecked": "",
+            },
+        },
+    )
+)
 
 ODD_TEXTS = st.sampled_from(
     [
@@ -95,7 +106,7 @@ def mutate(site: dict[str, Any], way: tuple[Any, ...], action: str, value: Any) 
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(start=st.sampled_from([good_site, running_site]), mutations=MUTATIONS)
+@given(start=st.sampled_from([bare_site, cluster_site]), mutations=MUTATIONS)
 def test_mutations_never_crash_the_checker(
     start: Any, mutations: list[tuple[tuple[Any, ...], str, Any]]
 ) -> None:

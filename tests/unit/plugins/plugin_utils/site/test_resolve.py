@@ -12,8 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.ironbinder.platform.plugins.filter.node_addresses import FilterModule as NodeAddresses
-from ansible_collections.ironbinder.platform.plugins.filter.resolved_address import FilterModule as ResolvedAddress
+from ansible_collections.ironbinder.platform.plugins.filter.node_addresses import (
+    FilterModule as NodeAddresses,
+)
+from ansible_collections.ironbinder.platform.plugins.filter.resolved_address import (
+    FilterModule as ResolvedAddress,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site import resolve
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.resolve import (
@@ -118,11 +122,16 @@ def test_between_processes(tmp_path: Path) -> None:
 def test_without_a_folder(tmp_path: Path) -> None:
     """Where nothing can be kept, names are asked for each time; a broken note is as none."""
     (tmp_path / "file").write_text("")
-    assert resolve_names(["one.example.org"], ask, tmp_path / "file" / "x")["one.example.org"].address == "192.0.2.21"
+    assert (
+        resolve_names(["one.example.org"], ask, tmp_path / "file" / "x")["one.example.org"].address
+        == "192.0.2.21"
+    )
     resolve_names(["one.example.org"], ask, tmp_path / "run")
     for note in (tmp_path / "run").iterdir():
         note.write_text('{"address"')
-    assert resolve_names(["one.example.org"], ask, tmp_path / "run")["one.example.org"].address == "192.0.2.21"
+    assert (
+        resolve_names(["one.example.org"], ask, tmp_path / "run")["one.example.org"].address == "192.0.2.21"
+    )
 
 
 def test_names_at_the_same_time(tmp_path: Path) -> None:
@@ -153,7 +162,11 @@ def test_hosts_of_the_inventory(tmp_path: Path) -> None:
         "worker4": host(ansible_host=""),
         "proxy1": host(ansible_host="gone.example.org"),
     }
-    groups = {"head": ["head1"], "workers": [name for name in hosts if name not in ("head1", "proxy1")], "proxy": ["proxy1"]}
+    groups = {
+        "head": ["head1"],
+        "workers": [name for name in hosts if name not in ("head1", "proxy1")],
+        "proxy": ["proxy1"],
+    }
     add_resolved(hosts, groups, lambda names: resolve_names(names, ask, tmp_path))
     site = Site.from_data({"hosts": hosts, "groups": groups})
     assert {name: site.hosts[name].address for name in hosts} == {
@@ -183,7 +196,11 @@ def one_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], lis
 
 def test_filters_agree(a_run: Callable[[], list[str]]) -> None:
     """The filter for all nodes, the one for one, and the rules' data give one address."""
-    variables = {"head1": {"ansible_host": "h.example.org"}, "worker1": {"ansible_host": "192.0.2.30"}, "worker2": {}}
+    variables = {
+        "head1": {"ansible_host": "h.example.org"},
+        "worker1": {"ansible_host": "192.0.2.30"},
+        "worker2": {},
+    }
     addresses = NodeAddresses().filters()["node_addresses"]
     one = ResolvedAddress().filters()["resolved_address"]
     told = addresses(["head1", "worker1"], variables)
@@ -203,6 +220,10 @@ def test_filters_leave_what_does_not_resolve(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setattr(resolve, "run_folder", lambda: tmp_path)
     told = NodeAddresses().filters()["node_addresses"](
         ["a", "b", "c"],
-        {"a": {"ansible_host": "gone.example.org"}, "b": {"ansible_host": ""}, "c": {"site_node_address": "x.example.org"}},
+        {
+            "a": {"ansible_host": "gone.example.org"},
+            "b": {"ansible_host": ""},
+            "c": {"site_node_address": "x.example.org"},
+        },
     )
     assert told == {"a": "gone.example.org", "b": "b", "c": "x.example.org"}

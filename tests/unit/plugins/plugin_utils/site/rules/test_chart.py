@@ -50,7 +50,9 @@ CASES: list[tuple[str, dict[str, Any], Found, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "expected", "named"), [entry[1:] for entry in CASES], ids=[e[0] for e in CASES])
+@pytest.mark.parametrize(
+    ("changes", "expected", "named"), [entry[1:] for entry in CASES], ids=[e[0] for e in CASES]
+)
 @pytest.mark.parametrize("start", [bare_site, cluster_site])
 def test_bad_values(start: Any, changes: dict[str, Any], expected: Found, named: str) -> None:
     """Each fault is a finding of its own, before the first run and after."""
@@ -66,10 +68,14 @@ def test_good_values(start: Any, answer: dict[str, Any]) -> None:
     assert found(change(start(), told(**answer))) == set()
 
 
-@pytest.mark.parametrize("odd", ["x", 7, None, [], {"faults": 7}, {"faults": [7, {}, {"hub": 1, "path": []}]}])
+@pytest.mark.parametrize(
+    "odd", ["x", 7, None, [], {"faults": 7}, {"faults": [7, {}, {"hub": 1, "path": []}]}]
+)
 def test_odd_answers(odd: Any) -> None:
     """The data may come from a file; no rule crashes over them."""
-    assert "rule-crashed" not in {rule for rule, _, _ in found(change(bare_site(), {"controller/hub_values": odd}))}
+    assert "rule-crashed" not in {
+        rule for rule, _, _ in found(change(bare_site(), {"controller/hub_values": odd}))
+    }
 
 
 def test_every_rule_is_broken_above() -> None:

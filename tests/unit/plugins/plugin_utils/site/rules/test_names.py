@@ -78,7 +78,10 @@ REFUSED: list[tuple[str, dict[str, Any], Found, str]] = [
     ),
     (
         "name that does not resolve",
-        {f"{WORKER}/variables/ansible_host": NAME, f"{WORKER}/resolved": {"error": "Name or service not known"}},
+        {
+            f"{WORKER}/variables/ansible_host": NAME,
+            f"{WORKER}/resolved": {"error": "Name or service not known"},
+        },
         ("node-address-unresolved", "ansible_host", "worker2"),
         "site_node_address",
     ),
@@ -106,7 +109,9 @@ REFUSED: list[tuple[str, dict[str, Any], Found, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "expected", "named"), [entry[1:] for entry in REFUSED], ids=[e[0] for e in REFUSED])
+@pytest.mark.parametrize(
+    ("changes", "expected", "named"), [entry[1:] for entry in REFUSED], ids=[e[0] for e in REFUSED]
+)
 def test_refused(changes: dict[str, Any], expected: Found, named: str) -> None:
     """One finding for one cause, at its variable and host, with what to write instead."""
     site = change(bare_site(), changes)
@@ -140,9 +145,13 @@ TAKEN: dict[str, dict[str, Any]] = {
     "an IPv6 address, of which the facts here tell nothing": {
         f"{WORKER}/variables/site_node_address": "2001:db8::22"
     },
-    "a stub resolver with servers behind it": {f"{WORKER}/probe/resolver": {"loopback": True, "usable": True}},
+    "a stub resolver with servers behind it": {
+        f"{WORKER}/probe/resolver": {"loopback": True, "usable": True}
+    },
     "a probe that does not tell": {f"{WORKER}/probe/resolver": GONE},
-    "a proxy whose address is translated": {"hosts/proxy1/facts/interfaces": [{"name": "eth0", "cidr": "10.9.8.7/24"}]},
+    "a proxy whose address is translated": {
+        "hosts/proxy1/facts/interfaces": [{"name": "eth0", "cidr": "10.9.8.7/24"}]
+    },
 }
 
 
@@ -154,7 +163,10 @@ def test_taken(changes: dict[str, Any]) -> None:
 
 def test_a_node_that_has_joined_keeps_its_resolver() -> None:
     """Its kubelet was told another file, or its pods have names already."""
-    assert found(change(cluster_site(), {f"{WORKER}/probe/resolver": {"loopback": True, "usable": False}})) == set()
+    assert (
+        found(change(cluster_site(), {f"{WORKER}/probe/resolver": {"loopback": True, "usable": False}}))
+        == set()
+    )
 
 
 def test_an_address_that_two_hosts_claim_is_told_once() -> None:

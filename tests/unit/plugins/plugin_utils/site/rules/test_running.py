@@ -154,7 +154,9 @@ CHANGED: list[tuple[str, dict[str, Any], Found, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "expected", "named"), [entry[1:] for entry in CHANGED], ids=[e[0] for e in CHANGED])
+@pytest.mark.parametrize(
+    ("changes", "expected", "named"), [entry[1:] for entry in CHANGED], ids=[e[0] for e in CHANGED]
+)
 def test_changed_on_a_running_site(changes: dict[str, Any], expected: Found, named: str) -> None:
     """One finding for one cause, at its variable and host, and the remedy names what runs."""
     site = change(cluster_site(), changes)
@@ -196,7 +198,9 @@ UNCHANGED: dict[str, dict[str, Any]] = {
         "hosts/worker2/probe/cluster": {"networks": ["manifest"], "containerd_version": "2.3.1"},
         "hosts/worker2/probe/docker": {"socket": False, "engine": ""},
     },
-    "a probe that told nothing of a cluster": {f"hosts/{name}/probe/cluster": GONE for name in ("head1", *WORKERS)},
+    "a probe that told nothing of a cluster": {
+        f"hosts/{name}/probe/cluster": GONE for name in ("head1", *WORKERS)
+    },
 }
 
 
@@ -233,7 +237,12 @@ def test_an_undone_first_run() -> None:
 @pytest.mark.parametrize("odd", ["x", "", "1.36", "v1.36.3", 7, None, [], {"a": 1}])
 def test_odd_values(odd: Any) -> None:
     """What is no value has rules of its own; these keep still and never crash."""
-    variables = ("site_kubernetes_version", "site_containerd_version", "site_pod_subnet", "site_service_subnet")
+    variables = (
+        "site_kubernetes_version",
+        "site_containerd_version",
+        "site_pod_subnet",
+        "site_service_subnet",
+    )
     for variable in variables:
         site = change(cluster_site(), {f"values/{variable}": odd})
         assert not {rule for rule, _, _ in found(site)} & (rules_of("running") | {"rule-crashed"}), variable
