@@ -7,14 +7,16 @@ The layout: https://helm.sh/docs/topics/charts/#the-chart-file-structure
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import tarfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     as_list,
@@ -27,7 +29,16 @@ try:
 except ImportError:  # Ansible itself brings it; only a target without Ansible lacks it
     yaml = None  # type: ignore[assignment]
 
-__all__ = ["ARCHIVE_BYTES", "Chart", "ChartError", "find_chart", "read_archive"]
+__all__ = [
+    "ARCHIVE_BYTES",
+    "Chart",
+    "ChartError",
+    "ChartSource",
+    "Get",
+    "find_chart",
+    "load_chart",
+    "read_archive",
+]
 
 # The official chart has 0.1 MB. What unpacks to more than the second number is no chart.
 ARCHIVE_BYTES = 1_000_000
@@ -37,6 +48,7 @@ MOST_LEVELS = 3
 ABOUT, DEFAULTS, SCHEMA, CHARTS = "Chart.yaml", "values.yaml", "values.schema.json", "charts"
 
 Files = Mapping[str, bytes]
+Get = Callable[[str], bytes]
 
 
 class ChartError(ValueError):
@@ -163,3 +175,44 @@ def find_chart(path: str, name: str, version: str) -> Chart:
     except OSError as error:
         raise ChartError(f"it cannot be read: {error}") from error
     raise ChartError(f"there is none at {path}")
+
+
+@dataclass(frozen=True)
+class ChartSource:
+    """Where the pinned chart is.
+
+    `url` and `digest` (SHA-256) are those of the repository's index, empty where it does not tell.
+    `here` is whether the controller is the host that reads it.
+    """
+
+    repository: str
+    name: str
+    version: str
+    url: str = ""
+    digest: str = ""
+    here: bool = True
+
+
+def load_chart(source: ChartSource, get: Get) -> Chart:
+    """Read a chart from wherever it is. `get` gives a URL's content and may raise anything. Raises ChartError."""
+    if not source.here:
+        raise ChartError("the host of site_kubernetes_client_host reads the chart, not the controller")
+    if source.repository.startswith("oci://"):
+        raise ChartError("it is in an OCI registry, which preflight does not read")
+    if "://" not in source.repository:
+        return find_chart(source.repository, source.name, source.version)
+    if not source.repository.startswith(("http://", "https://")):
+        raise ChartError(f"{source.repository[:80]} is no http or https URL")
+    # What `helm package` names an archive, where the index is too long to be read.
+    name = source.url or f"{source.name}-{source.version}.tgz"
+    url = urljoin(f"{source.repository.rstrip('/')}/", name)
+    try:
+        content = get(url)
+    except Exception as error:  # whatever a server does, the check goes on without the chart
+        raise ChartError(f"{url} cannot be read: {error}"[:200]) from error
+    if len(content) > ARCHIVE_BYTES:
+        raise ChartError(f"{url} is longer than {ARCHIVE_BYTES // 1000} kB")
+    digest = source.digest.removeprefix("sha256:").lower()
+    if digest and digest != hashlib.sha256(content).hexdigest():
+        raise ChartError(f"{url} has another digest than the repository's index says")
+    return read_archive(content)

@@ -8,20 +8,17 @@ types, never a value. The rules of `site/rules/chart.py` tell it.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm_values import merge
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.chart_files import (
-    ARCHIVE_BYTES,
     Chart,
     ChartError,
-    find_chart,
-    read_archive,
+    ChartSource,
+    Get,
+    load_chart,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.chart_values import (
     Settings,
@@ -36,9 +33,8 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.spelling import closest
 
-__all__ = ["ARCHIVE_BYTES", "ChartSource", "check_hub_values", "look_at_hub_values"]
+__all__ = ["check_hub_values", "look_at_hub_values"]
 
-Get = Callable[[str], bytes]
 Way = tuple[str, ...]
 
 # What the site sets elsewhere, and rules of its own look at. Only the shape of the values counts here.
@@ -56,46 +52,6 @@ TYPES = {
     "boolean": "true or false",
     "null": "nothing",
 }
-
-
-@dataclass(frozen=True)
-class ChartSource:
-    """Where the pinned chart is.
-
-    `url` and `digest` (SHA-256) are those of the repository's index, empty where it does not tell.
-    `here` is whether the controller is the host that reads it.
-    """
-
-    repository: str
-    name: str
-    version: str
-    url: str = ""
-    digest: str = ""
-    here: bool = True
-
-
-def _load(source: ChartSource, get: Get) -> Chart:
-    if not source.here:
-        raise ChartError("the host of site_kubernetes_client_host reads the chart, not the controller")
-    if source.repository.startswith("oci://"):
-        raise ChartError("it is in an OCI registry, which preflight does not read")
-    if "://" not in source.repository:
-        return find_chart(source.repository, source.name, source.version)
-    if not source.repository.startswith(("http://", "https://")):
-        raise ChartError(f"{source.repository[:MOST_CHARACTERS]} is no http or https URL")
-    # What `helm package` names an archive, where the index is too long to be read.
-    name = source.url or f"{source.name}-{source.version}.tgz"
-    url = urljoin(f"{source.repository.rstrip('/')}/", name)
-    try:
-        content = get(url)
-    except Exception as error:  # whatever a server does, the check goes on without the chart
-        raise ChartError(f"{url} cannot be read: {error}"[:200]) from error
-    if len(content) > ARCHIVE_BYTES:
-        raise ChartError(f"{url} is longer than {ARCHIVE_BYTES // 1000} kB")
-    digest = source.digest.removeprefix("sha256:").lower()
-    if digest and digest != hashlib.sha256(content).hexdigest():
-        raise ChartError(f"{url} has another digest than the repository's index says")
-    return read_archive(content)
 
 
 def _plain(value: Any) -> Any:
@@ -258,7 +214,7 @@ def check_hub_values(hubs: Any, source: ChartSource, get: Get) -> dict[str, Any]
     Args:
         hubs: `site_hubs` with its values and secret values.
         source: the pinned chart.
-        get: gives a URL's content, at most `ARCHIVE_BYTES` and one; may raise anything.
+        get: gives a URL's content, at most `chart_files.ARCHIVE_BYTES` and one; may raise anything.
 
     Returns:
         `faults` [{hub, path, message, suggestion}], where path begins with values or secret_values,
@@ -273,7 +229,7 @@ def check_hub_values(hubs: Any, source: ChartSource, get: Get) -> dict[str, Any]
     if not own:
         return {"faults": faults, "unchecked": ""}
     try:
-        chart, judges = _load(source, get), _judges()
+        chart, judges = load_chart(source, get), _judges()
         # What the role's own values lack by a chart's schema is no fault of the site's.
         ours = set(_judge(chart, _values_of({}), judges))
         for name, hub in own.items():

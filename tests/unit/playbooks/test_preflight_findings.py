@@ -151,7 +151,7 @@ def test_values_of_hubs(tmp_path: Path, repository: str, source: str) -> None:
             "jupyterhub": {"singelusr": {"memory": SECRET}, "hub": {"networkPolicy": 5}},
             "config": {"GitHubRepoProvider": {"access_token": SECRET}},
         },
-        "secret_values": {"registry": {"pasword": SECRET}},
+        "secret_values": {"registry": {"passwd": SECRET}},
     }
     site = make_site(
         tmp_path / "site",
@@ -165,7 +165,7 @@ def test_values_of_hubs(tmp_path: Path, repository: str, source: str) -> None:
     assert {entry for entry in found if entry[0].startswith("hub-value")} == {
         ("hub-value-refused", "site_hubs.binder.values.jupyterhub.singelusr", ""),
         ("hub-value-refused", "site_hubs.binder.values.jupyterhub.hub.networkPolicy", ""),
-        ("hub-value-refused", "site_hubs.binder.secret_values.registry.pasword", ""),
+        ("hub-value-refused", "site_hubs.binder.secret_values.registry.passwd", ""),
     }
     assert "did you mean jupyterhub.singleuser?" in output
     assert SECRET not in output

@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.chart_schema import (
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.chart_files import (
     ARCHIVE_BYTES,
     ChartSource,
-    check_hub_values,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.chart_schema import check_hub_values
 
 ROOT = Path(__file__).parents[5]
 CHART = ROOT / "lab" / "chart"
