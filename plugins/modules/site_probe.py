@@ -107,7 +107,6 @@ probe:
         - What the machine knows of its cluster, C(networks), C(containerd_version) and C(source); where C(source) is not
           empty also C(made_here), C(name), C(pod_subnet), C(service_subnet) and C(api_endpoint).
       type: dict
-    resolver: {description: "C(loopback) and C(usable): the name servers, and whether pods can reach one.", type: dict}
     docker: {description: "C(socket) and C(engine).", type: dict}
     peers: {description: What came of each connection., type: dict}
     arp: {description: Hardware addresses of those that answered., type: dict}
@@ -126,10 +125,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ironbinder.platform.plugins.module_utils._machine.cluster_facts import (
-    cluster_facts,
-    resolver_facts,
-)
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.cluster_facts import cluster_facts
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.probe import MachineProbe
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.probe import (
     ask_neighbours,
@@ -190,7 +186,6 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
             "disk": machine.disk(),
             "kubernetes": machine.kubernetes(),
             "cluster": cluster.result(),
-            "resolver": resolver_facts(Path("/")),
             "docker": machine.docker(),
             "peers": peers.result(),
             "arp": arp.result(),

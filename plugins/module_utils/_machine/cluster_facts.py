@@ -12,12 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.ironbinder.platform.plugins.module_utils._machine.limits import (
-    MachineLimitsError,
-    read_machine_limits,
-)
-
-__all__ = ["ask_kubectl", "cluster_facts", "installed_version", "resolver_facts"]
+__all__ = ["ask_kubectl", "cluster_facts", "installed_version"]
 
 ADMIN_CONF = "etc/kubernetes/admin.conf"
 CONTROLLER_MANAGER = "etc/kubernetes/manifests/kube-controller-manager.yaml"
@@ -160,15 +155,3 @@ def cluster_facts(root: Path, ask: Ask = ask_kubectl) -> dict[str, Any]:
     # What kubeadm left behind when it was stopped is no cluster: the next run clears it away.
     source = "api" if api else "files" if files and worked else ""
     return {**told, "source": source, "made_here": made_here, **files, **api} if source else told
-
-
-def resolver_facts(root: Path) -> dict[str, bool]:
-    """Tell whether the machine's name servers are itself, and whether pods find another; {} where it cannot be read."""
-    try:
-        limits = read_machine_limits(root)
-    except MachineLimitsError:
-        return {}
-    return {
-        "loopback": limits.resolver_is_loopback,
-        "usable": not limits.resolver_is_loopback or bool(limits.resolv_conf),
-    }

@@ -10,10 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.ironbinder.platform.plugins.module_utils._machine.cluster_facts import (
-    installed_version,
-)
-
 __all__ = ["MachineProbe"]
 
 LISTEN = "0A"
@@ -115,8 +111,17 @@ class MachineProbe:
         return {
             "joined": (self.root / "etc/kubernetes/kubelet.conf").exists(),
             "api_version": image.group(1) if image else "",
-            "kubelet_version": installed_version(self.root, "kubelet"),
+            "kubelet_version": self._package_version("kubelet"),
         }
+
+    def _package_version(self, package: str) -> str:
+        """Version of an installed package, from dpkg's own list."""
+        found = re.search(
+            rf"^Package: {package}\n(?:.+\n)*?Status: \S+ \S+ installed\n(?:.+\n)*?Version: (?:\d+:)?([0-9.]+)",
+            self._text("var/lib/dpkg/status"),
+            re.MULTILINE,
+        )
+        return found.group(1) if found else ""
 
     def docker(self) -> dict[str, Any]:
         """Whether Docker's socket is there, and whose it is: `docker`, `podman` or ``."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import platform
+import socket
 import ssl
 import tarfile
 import urllib.error
@@ -28,14 +29,13 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     parse_ip,
     split_url,
 )
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.resolve import addresses_of
 
 try:
     import yaml
 except ImportError:  # Ansible itself brings it; only a target without Ansible lacks it
     yaml = None  # type: ignore[assignment]
 
-__all__ = ["Fetch", "Resolve", "fetch", "look", "read_chart", "read_index"]
+__all__ = ["Fetch", "Resolve", "fetch", "look", "read_chart", "read_index", "resolve"]
 
 TIMEOUT_SECONDS = 5.0
 # The official repository's index is larger than this; it is then only known to be there.
@@ -43,6 +43,13 @@ INDEX_BYTES = 1_000_000
 
 Resolve = Callable[[str], Sequence[str]]
 Fetch = Callable[[str, Sequence[str]], bytes]
+
+
+def resolve(name: str) -> list[str]:
+    """Give the addresses of a name. Raises OSError."""
+    return list(
+        dict.fromkeys(str(entry[4][0]) for entry in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM))
+    )
 
 
 def fetch(url: str, ca_files: Sequence[str]) -> bytes:
@@ -186,7 +193,7 @@ def _artifacts(site: Site, ca_files: Sequence[str], get: Fetch) -> dict[str, Any
     return {"site_helm_version": told}
 
 
-def look(site: Site, ask: Resolve = addresses_of, get: Fetch = fetch) -> dict[str, Any]:
+def look(site: Site, ask: Resolve = resolve, get: Fetch = fetch) -> dict[str, Any]:
     """Look at everything outside of the inventory that the controller can see.
 
     Args:

@@ -16,7 +16,6 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._machine.clust
     ask_kubectl,
     cluster_facts,
     installed_version,
-    resolver_facts,
 )
 
 # As kubeadm 1.36 writes it into ConfigMap kube-system/kubeadm-config.
@@ -212,31 +211,6 @@ def test_installed_version(tmp_path: Path) -> None:
     assert installed_version(tmp_path, "runc") == ""
     assert installed_version(tmp_path, "containerd") == ""
     assert cluster_facts(tmp_path, never)["containerd_version"] == "2.4.2"
-
-
-@pytest.mark.parametrize(
-    ("files", "told"),
-    [
-        ({"etc/resolv.conf": "nameserver 192.0.2.1\n"}, {"loopback": False, "usable": True}),
-        ({"etc/resolv.conf": "nameserver 127.0.0.53\n"}, {"loopback": True, "usable": False}),
-        (
-            {
-                "etc/resolv.conf": "nameserver 127.0.0.53\n",
-                "run/systemd/resolve/resolv.conf": "nameserver 192.0.2.1\n",
-            },
-            {"loopback": True, "usable": True},
-        ),
-    ],
-)
-def test_resolver(tmp_path: Path, files: dict[str, str], told: dict[str, bool]) -> None:
-    """Whether the name servers are the machine itself, and whether pods find another."""
-    write(tmp_path, {**files, "proc/mounts": "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n"})
-    assert resolver_facts(tmp_path) == told
-
-
-def test_resolver_of_a_machine_that_cannot_be_read(tmp_path: Path) -> None:
-    """No answer is no finding."""
-    assert resolver_facts(tmp_path) == {}
 
 
 def test_kubectl() -> None:
