@@ -194,18 +194,20 @@ def kubernetes_version_changed(site: Site) -> Iterator[Problem]:
         ),
         (None, ""),
     )
-    if head and numbers(api) != numbers(wanted) and not _told_elsewhere(wanted, api):
-        yield Problem(
-            f"is {wanted}, and the cluster runs {api}",
-            f"set {KUBERNETES} back to {api}: this release of Ironbinder does not upgrade a running cluster",
-            KUBERNETES,
-            head.name,
-        )
+    # While the site asks for another API, that is the cause, and nodes are judged by the value put back.
+    if head and numbers(api) != numbers(wanted):
+        if not _told_elsewhere(wanted, api):
+            yield Problem(
+                f"is {wanted}, and the cluster runs {api}",
+                f"set {KUBERNETES} back to {api}: this release of Ironbinder does not upgrade a running cluster",
+                KUBERNETES,
+                head.name,
+            )
+        return
     kubelets = {name: as_text(entry.get("kubelet_version")) for name, entry in told.items()}
     for version, hosts in _others(site, wanted, kubelets).items():
-        # What the API's own version says, here or by kubelet-newer-than-api, is the same cause.
-        if api and (numbers(version) == numbers(api) or numbers(version)[:2] > numbers(api)[:2]):
-            continue
+        if api and numbers(version)[:2] > numbers(api)[:2]:
+            continue  # kubelet-newer-than-api
         joined = [host for host in hosts if host.joined]
         fresh = [host for host in hosts if not host.joined]
         if joined:

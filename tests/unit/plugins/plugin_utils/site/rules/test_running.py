@@ -104,6 +104,12 @@ CHANGED: list[tuple[str, dict[str, Any], Found, str]] = [
         "1.35.7",
     ),
     (
+        "nodes older than the API, and another version wanted: the API's first",
+        {"values/site_kubernetes_version": "1.36.4", **versions(worker1="1.36.1")},
+        ("kubernetes-version-changed", "site_kubernetes_version", "head1"),
+        "1.36.3",
+    ),
+    (
         "one older node",
         versions(worker2="1.36.1"),
         ("kubernetes-version-changed", "site_kubernetes_version", "worker2"),
