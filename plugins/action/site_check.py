@@ -61,10 +61,14 @@ class ActionModule(ActionBase):
 def check(loader: Any, templar: Any, task_vars: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
     """Look at the site, and give the report. Raises ImportError where the controller lacks a library."""
     # Not above: a library that is missing shall be a sentence, and not a plugin that cannot be loaded.
+    from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.chart_schema import (  # noqa: PLC0415
+        look_at_hub_values,
+    )
     from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.check import (  # noqa: PLC0415
         check_site,
     )
     from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.controller_view import (  # noqa: PLC0415
+        download,
         look,
     )
     from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.inventory import (  # noqa: PLC0415
@@ -75,9 +79,16 @@ def check(loader: Any, templar: Any, task_vars: dict[str, Any], options: dict[st
         SiteValues,
     )
 
+    values = SiteValues(loader, templar, task_vars)
     names = {"facts": options["facts_variable"], "probe": options["probe_variable"]}
-    data = {"clock": time.time(), **collect(SiteValues(loader, templar, task_vars), names)}
-    data["controller"] = look(Site.from_data(data))
+    data = {"clock": time.time(), **collect(values, names)}
+    site = Site.from_data(data)
+    data["controller"] = seen = look(site)
+    trusted = [path for path, told in seen["ca_files"].items() if "error" not in told]
+    # The data for the rules have no values of hubs; these are looked at here, and not kept.
+    seen["hub_values"] = look_at_hub_values(
+        site, values.find("site_hubs"), seen, lambda url: download(url, trusted)
+    )
     return check_site(data).as_data()
 
 

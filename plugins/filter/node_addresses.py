@@ -12,6 +12,7 @@ author: Ironbinder maintainers (@ironbinder)
 description:
   - A node's address is its C(site_node_address) where the inventory sets one, else its C(ansible_host), else its name.
   - A C(ansible_host) that was left empty is an address still to be filled in, and gives an empty text.
+  - A name is resolved once in a run, on the controller.
 options:
   _input:
     description: Names of hosts.
@@ -40,11 +41,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import node_address
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.resolve import resolve_names
 
 
 def node_addresses(hosts: Sequence[str], hostvars: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Return {host: address} for `hosts`."""
-    return {host: node_address(hostvars[host], host) for host in hosts}
+    texts = {host: node_address(hostvars[host], host) for host in hosts}
+    known = resolve_names(texts.values())
+    return {host: (known[text].address if text in known else "") or text for host, text in texts.items()}
 
 
 class FilterModule:

@@ -106,6 +106,11 @@ probe:
     cgroup: {description: "C(version) and C(controllers).", type: dict}
     disk: {description: "C(path) and C(free_mb).", type: dict}
     kubernetes: {description: "C(joined), C(api_version) and C(kubelet_version).", type: dict}
+    cluster:
+      description:
+        - What the machine knows of its cluster, C(networks), C(containerd_version) and C(source); where C(source) is not
+          empty also C(made_here), C(name), C(pod_subnet), C(service_subnet) and C(api_endpoint).
+      type: dict
     docker: {description: "C(socket) and C(engine).", type: dict}
     peers: {description: What came of each connection., type: dict}
     arp: {description: Hardware addresses of those that answered., type: dict}
@@ -132,6 +137,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.cluster_facts import cluster_facts
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.probe import MachineProbe
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, HttpTransport
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.probe import (
@@ -182,10 +188,11 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
     """Look at this machine. The slow questions, to others, are asked at once."""
     epoch = time.time()
     machine = MachineProbe(Path("/"), os.uname().release)
-    with ThreadPoolExecutor(max_workers=4) as pool:
+    with ThreadPoolExecutor(max_workers=5) as pool:
         peers = pool.submit(ask_peers, params["peers"], params["peer_port"])
         arp = pool.submit(ask_neighbours, params["neighbours"], machine.neighbours)
         servers = pool.submit(ask_servers, params)
+        cluster = pool.submit(cluster_facts, Path("/"))
         return {
             "listening": machine.listening(),
             "swaps": machine.swaps(),
@@ -194,6 +201,7 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
             "cgroup": machine.cgroup(),
             "disk": machine.disk(),
             "kubernetes": machine.kubernetes(),
+            "cluster": cluster.result(),
             "docker": machine.docker(),
             "resolver": machine.resolver(),
             "peers": peers.result(),

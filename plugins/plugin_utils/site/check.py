@@ -26,14 +26,17 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule impo
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules import (
     accepted,
     artifacts,
+    chart,
     contract,
     groups,
     hubs,
     machines,
+    names,
     network,
     pool,
     ports,
     registry,
+    running,
     secrets,
     tls,
     urls,
@@ -45,9 +48,11 @@ __all__ = ["JUDGES", "RULES", "RULE_FILES", "Report", "check_site"]
 # The order is that of the table: what has to be repaired first comes first.
 RULE_FILES = (
     groups,
+    names,
     contract,
     machines,
     ports,
+    running,
     network,
     pool,
     urls,
@@ -55,6 +60,7 @@ RULE_FILES = (
     artifacts,
     versions,
     hubs,
+    chart,
     secrets,
     tls,
 )

@@ -40,7 +40,17 @@ try:
 except ImportError:  # Ansible itself brings it; only a target without Ansible lacks it
     yaml = None  # type: ignore[assignment]
 
-__all__ = ["UNEXPECTED", "Fetch", "Resolve", "fetch", "look", "read_chart", "read_index", "resolve"]
+__all__ = [
+    "UNEXPECTED",
+    "Fetch",
+    "Resolve",
+    "download",
+    "fetch",
+    "look",
+    "read_chart",
+    "read_index",
+    "resolve",
+]
 
 TIMEOUT_SECONDS = 5.0
 # Of an index over a slow line.
@@ -83,6 +93,22 @@ def fetch(url: str, ca_files: Sequence[str]) -> Reply:
     )
 
 
+def download(url: str, ca_files: Sequence[str]) -> bytes:
+    """Read a chart's archive, trusting the site's CAs too. Raises HttpFailure, or OSError for another answer than 200."""
+    reply = HttpTransport(ca_files, uses_proxies=True).request(
+        "GET",
+        url,
+        {"User-Agent": "ironbinder-site-check"},
+        TIMEOUT_SECONDS,
+        limit_bytes=CHART_BYTES,
+        deadline_seconds=WHOLE_SECONDS,
+        redirects=MOST_REDIRECTS,
+    )
+    if reply.status != 200:
+        raise OSError(f"it answers {reply.status}")
+    return reply.body
+
+
 def _yaml(text: bytes) -> Mapping[str, Any] | None:
     """Read YAML that somebody else wrote; None where it is none."""
     try:
@@ -114,7 +140,14 @@ def read_index(text: bytes, chart: str) -> dict[str, Any]:
         "kube_version": {
             _version(entry.get("version")): as_text(entry.get("kubeVersion")) for entry in entries
         },
+        "archive": {_version(entry.get("version")): _archive(entry) for entry in entries},
     }
+
+
+def _archive(entry: Mapping[str, Any]) -> dict[str, str]:
+    """Where the index says that a version's archive is, and its SHA-256."""
+    urls = as_list(entry.get("urls"))
+    return {"url": as_text(urls[0]) if urls else "", "digest": as_text(entry.get("digest"))}
 
 
 def _in_folder(place: Path, chart: str) -> bytes | None:
@@ -188,6 +221,8 @@ def _chart(site: Site, ca_files: Sequence[str], get: Fetch) -> dict[str, Any]:
     versions = as_mapping(told.get("kube_version"))
     if "kube_version" in told:
         told["kube_version"] = as_text(versions.get(site.text("site_binderhub_chart_version")))
+    if "archive" in told:
+        told["archive"] = as_mapping(told["archive"]).get(site.text("site_binderhub_chart_version"), {})
     return told
 
 

@@ -15,6 +15,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.facts imp
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.failures import failure_of
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.renamed import RENAMED
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.resolve import add_resolved
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_facts import (
     SECRETS,
     describe,
@@ -69,6 +70,7 @@ def collect(site: SiteValues, names: Mapping[str, str]) -> dict[str, Any]:
     hosts = {}
     for host in dict.fromkeys(name for members in groups.values() for name in members):
         hosts[host] = _host(site, host, names, own)
+    add_resolved(hosts, groups)
     return {
         "values": values,
         "specs": plain(site.specs),

@@ -97,6 +97,7 @@ class Host:
 
     `state` is `seen` (facts and probe are there), `unreachable`, `failed` (it answered, but the
     facts or the probe did not work), `unaddressed` (no address to ask yet) or `unasked`.
+    `resolved` is {address} or {error} of a node that is reached by name, see `site/resolve.py`.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Host:
     probe: Mapping[str, Any] = field(default_factory=dict)
     state: str = "unasked"
     message: str = ""
+    resolved: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def seen(self) -> bool:
@@ -119,8 +121,8 @@ class Host:
 
     @cached_property
     def address(self) -> str:
-        """The address other nodes use, `` where it is still to be filled in."""
-        return node_address(self.variables, self.name)
+        """The address other nodes use, `` where it is still to be filled in; of a name what it leads to."""
+        return as_text(self.resolved.get("address")) or node_address(self.variables, self.name)
 
     @property
     def joined(self) -> bool:
@@ -225,6 +227,7 @@ class Site:
                 probe=as_mapping(entry.get("probe")),
                 state=as_text(entry.get("state")) or "unasked",
                 message=as_text(entry.get("message")),
+                resolved=as_mapping(entry.get("resolved")),
             )
         clock = data.get("clock")
         return cls(

@@ -31,7 +31,10 @@ INDEX = b"""
 apiVersion: v1
 entries:
   binderhub:
-  - {version: 1.0.0-0.dev.git.3983.h383374de, kubeVersion: '>=1.28.0-0'}
+  - version: 1.0.0-0.dev.git.3983.h383374de
+    kubeVersion: '>=1.28.0-0'
+    urls: [charts/one.tgz, https://other.example.org/one.tgz]
+    digest: 0123abcd
   - {version: 0.9.0}
 """
 
@@ -62,6 +65,7 @@ def test_good_site() -> None:
     assert told["names"] == {"binder.example.org": {"addresses": ["192.0.2.31"]}}
     assert told["chart"]["versions"] == ["1.0.0-0.dev.git.3983.h383374de", "0.9.0"]
     assert told["chart"]["kube_version"] == ">=1.28.0-0"
+    assert told["chart"]["archive"] == {"url": "charts/one.tgz", "digest": "0123abcd"}
     assert told["manifest"] == {}
 
 

@@ -9,12 +9,23 @@ from typing import Any
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.check import check_site
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import CRASHED
+from cluster_cases import bare_site, change, cluster_site
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from odd_values import VALUES, mutate, ways
-from site_cases import good_site, running_site
 
-WAYS = ways(running_site())
+WAYS = ways(
+    change(
+        cluster_site(),
+        {
+            "hosts/worker2/resolved": {"address": "192.0.2.22", "error": ""},
+            "controller/hub_values": {
+                "faults": [{"hub": "binder", "path": "values.x", "message": "x", "suggestion": "y"}],
+                "unchecked": "",
+            },
+        },
+    )
+)
 
 MUTATIONS = st.lists(
     st.tuples(st.sampled_from(WAYS), st.sampled_from(["set", "remove"]), VALUES), min_size=1, max_size=4
@@ -22,7 +33,7 @@ MUTATIONS = st.lists(
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(start=st.sampled_from([good_site, running_site]), mutations=MUTATIONS)
+@given(start=st.sampled_from([bare_site, cluster_site]), mutations=MUTATIONS)
 def test_mutations_never_crash_the_checker(
     start: Any, mutations: list[tuple[tuple[Any, ...], str, Any]]
 ) -> None:
