@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: metallb_addresses
 short_description: Write a pool of addresses as MetalLB reads it
-version_added: 0.2.0
+version_added: 0.1.0
 author: Ironbinder maintainers (@ironbinder)
 description:
   - MetalLB wants ranges and CIDRs; a site may name single addresses too. A CIDR stays one, all else becomes a range.

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: pod_network_objects
 short_description: Read a pod network's manifest, and give Calico its range of pods
-version_added: 0.2.0
+version_added: 0.1.0
 author: Ironbinder maintainers (@ironbinder)
 description:
   - Reads the objects of a manifest; what is none is an error with its remedy.

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: wanted_nodes
 short_description: Give the labels and taints that every node of a site is to have
-version_added: 0.2.0
+version_added: 0.1.0
 author: Ironbinder maintainers (@ironbinder)
 description:
   - A node's purposes are its C(site_node_purposes) where the inventory sets them. Else the head has the purpose V(core) and a

@@ -6,7 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: cluster_nodes
 short_description: Label and taint the nodes of a cluster, and wait until they are ready
-version_added: 0.2.0
+version_added: 0.1.0
 author: Ironbinder maintainers (@ironbinder)
 description:
   - Gives every named node the labels and taints that it is to have, all in one call, and waits until all are ready.

@@ -6,7 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: cluster_objects
 short_description: Apply a manifest of many objects to a cluster, or remove it
-version_added: 0.2.0
+version_added: 0.1.0
 author: Ironbinder maintainers (@ironbinder)
 description:
   - Brings all objects of a manifest into a cluster in one call, as C(kubectl apply) does. What is no longer in the manifest's
@@ -113,7 +113,7 @@ EXAMPLES = r"""
 RETURN = r"""
 objects:
   description: The objects in the order of the manifest.
-  returned: always
+  returned: success
   type: list
   elements: dict
   contains:
@@ -255,12 +255,14 @@ def main() -> None:
             problem = ""
     result = {
         "changed": any(outcome.changed for outcome in keeper.outcomes),
-        "objects": [outcome.as_result() for outcome in keeper.outcomes],
         "diff": [outcome.as_diff() for outcome in keeper.outcomes if outcome.changed],
     }
     if problem:
         module.fail_json(msg=problem, **result)
-    module.exit_json(workloads=workloads, **result)
+    # Not beside an error, which a hundred objects would hide.
+    module.exit_json(
+        objects=[outcome.as_result() for outcome in keeper.outcomes], workloads=workloads, **result
+    )
 
 
 if __name__ == "__main__":

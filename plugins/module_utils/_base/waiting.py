@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, Optional, TypeVar
+from typing import Generic, Optional, TypeVar, Union
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock
 
@@ -30,7 +30,7 @@ def wait_until(
     *,
     clock: Clock,
     timeout_seconds: float,
-    step_seconds: float = 1.0,
+    step_seconds: Union[float, Callable[[Seen], float]] = 1.0,
     forgive: Optional[Callable[[Exception, float], bool]] = None,
 ) -> Waited[Seen]:
     """Look until what is seen is `done`, at most for `timeout_seconds`, and at least once.
@@ -40,7 +40,7 @@ def wait_until(
         done: judges what was seen.
         clock: time.
         timeout_seconds: 0 looks once.
-        step_seconds: pause between two looks.
+        step_seconds: pause between two looks, or what gives it for what was seen; a second after an exception.
         forgive: says of an exception of `look`, and of the seconds since `look` last gave an answer (or
             since the wait began), whether to look again. Without time left it is raised all the same.
 
@@ -56,10 +56,12 @@ def wait_until(
             now = clock.now()
             if forgive is None or now - started >= timeout_seconds or not forgive(error, now - answered):
                 raise
+            pause = 1.0 if callable(step_seconds) else step_seconds
         else:
             now = answered = clock.now()
             if done(seen):
                 return Waited(seen, now - started, True)
             if now - started >= timeout_seconds:
                 return Waited(seen, now - started, False)
-        clock.sleep(min(step_seconds, timeout_seconds - (now - started)))
+            pause = step_seconds(seen) if callable(step_seconds) else step_seconds
+        clock.sleep(min(pause, timeout_seconds - (now - started)))

@@ -15,6 +15,7 @@ from typing import Any, Optional, Protocol
 from urllib.parse import urlencode
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock, SystemClock
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.waiting import wait_until
 
 __all__ = ["GRACE_SECONDS", "KubeApi", "KubeError", "Limits", "connect", "forgive", "library_missing"]
 
@@ -105,6 +106,13 @@ class _Request:
         return self.path + (f"?{urlencode(self.query)}" if self.query else "")
 
 
+@dataclass(frozen=True)
+class _Reply:
+    status: int
+    data: bytes
+    pause: Optional[float]  # for how many seconds the server asks to be left alone
+
+
 class _Rest:
     def __init__(self, client: Any, kubeconfig: str, limits: Limits, clock: Clock) -> None:
         self._pool = client.rest_client.pool_manager
@@ -160,16 +168,18 @@ class _Rest:
     def _request(self, request: _Request) -> tuple[int, bytes]:
         """Return status and body of a success; wait where a busy server asks for it, as client-go does."""
         deadline = self._clock.now() + self._limits.total
-        while True:
-            status, headers, data = self._once(request, deadline)
-            if 200 <= status < 300:
-                return status, data
-            pause = _pause(status, headers)
-            if pause is None or self._clock.now() + pause >= deadline:
-                raise self._refused(request, status, data)
-            self._clock.sleep(pause)
+        reply = wait_until(
+            lambda _seconds: self._once(request, deadline),
+            lambda reply: reply.pause is None or self._clock.now() + reply.pause >= deadline,
+            clock=self._clock,
+            timeout_seconds=self._limits.total,
+            step_seconds=lambda reply: reply.pause or 0.0,
+        ).seen
+        if not 200 <= reply.status < 300:
+            raise self._refused(request, reply.status, reply.data)
+        return reply.status, reply.data
 
-    def _once(self, request: _Request, deadline: float) -> tuple[int, Mapping[str, str], bytes]:
+    def _once(self, request: _Request, deadline: float) -> _Reply:
         from urllib3.exceptions import HTTPError  # noqa: PLC0415 only where a cluster is asked
         from urllib3.util import Timeout  # noqa: PLC0415
 
@@ -191,7 +201,8 @@ class _Rest:
                 preload_content=False,
             )
             try:
-                return response.status, response.headers, self._read(response, deadline)
+                data = self._read(response, deadline)
+                return _Reply(response.status, data, _pause(response.status, response.headers))
             finally:
                 response.release_conn()
         except (HTTPError, OSError) as error:

@@ -15,16 +15,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import (
-    HttpFailure,
-    HttpTransport,
-    Reply,
-)
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.failure import HttpFailure
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.artifacts import artifact_urls
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.certificates import (
     HAS_CRYPTOGRAPHY,
     describe_ca,
     describe_pair,
+)
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.downloads import (
+    INDEX_BYTES,
+    BadStatus,
+    fetch,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     Site,
@@ -41,10 +42,11 @@ except ImportError:  # Ansible itself brings it; only a target without Ansible l
     yaml = None  # type: ignore[assignment]
 
 __all__ = [
+    "PURPOSES",
     "UNEXPECTED",
+    "BadStatus",
     "Fetch",
     "Resolve",
-    "download",
     "fetch",
     "look",
     "read_chart",
@@ -52,13 +54,6 @@ __all__ = [
     "resolve",
 ]
 
-TIMEOUT_SECONDS = 5.0
-# Of an index over a slow line.
-WHOLE_SECONDS = 30.0
-# GitHub's pages and downloads lead elsewhere, as Helm and Ansible follow them. No password is ever sent here.
-MOST_REDIRECTS = 5
-# The official repository's index is larger than this; it is then only known to be there.
-INDEX_BYTES = 1_000_000
 # A chart has a tenth of this, unpacked. A larger one is only known to be there.
 CHART_BYTES = 20_000_000
 # Begins the error of an entry that nobody thought of. A bug of ours, and no reason to hide what else was seen.
@@ -70,7 +65,7 @@ SCALARS = (str, int, float)
 PURPOSES = ("proxy", "registry")
 
 Resolve = Callable[[str], Sequence[str]]
-Fetch = Callable[[str, Sequence[str]], Reply]
+Fetch = Callable[[str, Sequence[str]], bytes]
 
 
 def resolve(name: str) -> list[str]:
@@ -78,35 +73,6 @@ def resolve(name: str) -> list[str]:
     return list(
         dict.fromkeys(str(entry[4][0]) for entry in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM))
     )
-
-
-def fetch(url: str, ca_files: Sequence[str]) -> Reply:
-    """Read a URL's first bytes, trusting the site's CAs too. Raises HttpFailure."""
-    return HttpTransport(ca_files, uses_proxies=True).request(
-        "GET",
-        url,
-        {"User-Agent": "ironbinder-site-check"},
-        TIMEOUT_SECONDS,
-        limit_bytes=INDEX_BYTES,
-        deadline_seconds=WHOLE_SECONDS,
-        redirects=MOST_REDIRECTS,
-    )
-
-
-def download(url: str, ca_files: Sequence[str]) -> bytes:
-    """Read a chart's archive, trusting the site's CAs too. Raises HttpFailure, or OSError for another answer than 200."""
-    reply = HttpTransport(ca_files, uses_proxies=True).request(
-        "GET",
-        url,
-        {"User-Agent": "ironbinder-site-check"},
-        TIMEOUT_SECONDS,
-        limit_bytes=CHART_BYTES,
-        deadline_seconds=WHOLE_SECONDS,
-        redirects=MOST_REDIRECTS,
-    )
-    if reply.status != 200:
-        raise OSError(f"it answers {reply.status}")
-    return reply.body
 
 
 def _yaml(text: bytes) -> Mapping[str, Any] | None:
@@ -212,12 +178,11 @@ def _chart(site: Site, ca_files: Sequence[str], get: Fetch) -> dict[str, Any]:
         if not parts or parts.scheme not in ("http", "https") or not parts.hostname:
             return {"error": "is no http or https URL and no path"}
         try:
-            reply = get(f"{source.rstrip('/')}/index.yaml", ca_files)
+            told = read_index(get(f"{source.rstrip('/')}/index.yaml", ca_files), chart)
+        except BadStatus as error:
+            told = {"error": f"{error} to index.yaml"}
         except HttpFailure as error:
-            return {"error": f"cannot be reached: {error}"}
-        if reply.status != 200:
-            return {"error": f"answers {reply.status} to index.yaml"}
-        told = {} if reply.truncated else read_index(reply.body, chart)
+            told = {"error": f"cannot be reached: {error}"}
     versions = as_mapping(told.get("kube_version"))
     if "kube_version" in told:
         told["kube_version"] = as_text(versions.get(site.text("site_binderhub_chart_version")))
@@ -264,7 +229,10 @@ def _artifacts(site: Site, ca_files: Sequence[str], get: Fetch) -> dict[str, Any
         return {}
     told: dict[str, Any] = {"url": url}
     try:
-        told["status"] = get(url, ca_files).status
+        get(url, ca_files)
+        told["status"] = 200
+    except BadStatus as error:
+        told["status"] = error.status
     except HttpFailure as error:
         told["error"] = str(error)
     return {"site_helm_version": told}
@@ -291,7 +259,7 @@ def look(site: Site, ask: Resolve = resolve, get: Fetch = fetch) -> dict[str, An
     Args:
         site: the site; its `controller` is not read.
         ask: gives a name's addresses, or raises OSError or ValueError.
-        get: gives the answer of a URL, or raises HttpFailure.
+        get: gives a URL's content, or raises BadStatus or another HttpFailure.
 
     Returns:
         `names` {name: {addresses | error}}, `ca_files` {path: {not_after | error}},

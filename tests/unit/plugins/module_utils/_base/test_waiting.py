@@ -42,6 +42,20 @@ def test_steps_are_no_longer_than_what_is_left() -> None:
     assert clock.slept == [2, 2, 1]
 
 
+def test_what_was_seen_may_say_how_long_to_wait() -> None:
+    """As a server that is busy does; after an exception it is a second."""
+    clock = HandClock()
+    seen: list[Any] = [2, OSError("away"), 5, "there"]
+
+    def look(_now: float) -> Any:
+        if isinstance(seen[0], OSError):
+            raise seen.pop(0)
+        return seen.pop(0)
+
+    assert wait(look, clock, 60, step_seconds=float, forgive=patient).done
+    assert clock.slept == [2, 1, 5]
+
+
 def flaky(clock: HandClock, silent: Callable[[float], bool], takes: float = 0) -> Callable[[float], str]:
     """Raise while `silent` says so, after `takes` seconds of hanging."""
 

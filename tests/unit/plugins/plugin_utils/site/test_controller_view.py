@@ -12,16 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, Reply
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.check import check_site
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.controller_view import (
-    INDEX_BYTES,
     PURPOSES,
     UNEXPECTED,
-    fetch,
     look,
     read_chart,
     read_index,
+)
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.downloads import (
+    INDEX_BYTES,
+    BadStatus,
+    fetch,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site
 from site_cases import good_site
@@ -54,9 +57,11 @@ def ask(name: str) -> Sequence[str]:
     raise OSError("Name or service not known")
 
 
-def get(url: str, ca_files: Sequence[str]) -> Reply:
+def get(url: str, ca_files: Sequence[str]) -> bytes:
     """Serve one index."""
-    return Reply(200, {}, INDEX) if url == "https://192.0.2.41/charts/index.yaml" else Reply(404, {}, b"")
+    if url == "https://192.0.2.41/charts/index.yaml":
+        return INDEX
+    raise BadStatus(404)
 
 
 def test_good_site() -> None:
@@ -143,15 +148,12 @@ def test_helm() -> None:
     assert told["status"] == 404
     assert told["url"].startswith("https://192.0.2.41/get.helm.sh/helm-v3.22.0-linux-")
 
-    def silent(url: str, ca_files: Sequence[str]) -> Reply:
+    def silent(url: str, ca_files: Sequence[str]) -> bytes:
         raise HttpFailure("silence", "no answer")
 
     assert look(site(**there), ask, silent)["artifacts"]["site_helm_version"]["error"] == "no answer"
     assert (
-        look(site(**there), ask, lambda url, ca_files: Reply(200, {}, b""))["artifacts"]["site_helm_version"][
-            "status"
-        ]
-        == 200
+        look(site(**there), ask, lambda url, ca_files: b"")["artifacts"]["site_helm_version"]["status"] == 200
     )
     assert look(site(**there, site_kubernetes_client_host="head1"), ask, get)["artifacts"] == {}
 
@@ -170,7 +172,7 @@ def test_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("http_proxy", raising=False)
     with WebServer({"/charts/index.yaml": Answer(body=INDEX)}) as other, WebServer() as web:
         web.answers["/index.yaml"] = Answer(301, {"Location": f"{other.url}/charts/index.yaml"})
-        assert fetch(f"{web.url}/index.yaml", []).body == INDEX
+        assert fetch(f"{web.url}/index.yaml", []) == INDEX
         other.answers["/charts/index.yaml"].body = b" " * (INDEX_BYTES + 1)
         told = look(site(site_binderhub_chart_repository=other.url + "/charts/"), ask)
         assert told["chart"] == {}
