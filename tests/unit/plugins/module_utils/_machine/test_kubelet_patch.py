@@ -13,19 +13,17 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._machine.kubel
     text_of,
     write_patch,
 )
-from ansible_collections.ironbinder.platform.plugins.module_utils._machine.limits import MachineLimits
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.limits import read_machine_limits
 
-PLAIN = MachineLimits(
+# This machine, without anything that keeps a kubelet from its defaults.
+PLAIN = replace(
+    read_machine_limits(),
     cgroup_version=2,
     can_lower_oom_score=True,
-    can_set_conntrack=True,
     resolver_is_loopback=False,
     resolv_conf="/etc/resolv.conf",
     is_container=False,
     swap_bytes=0,
-    fstab_has_swap=False,
-    missing_kernel_modules=(),
-    mounted_files=(),
 )
 STUB = "/run/systemd/resolve/resolv.conf"
 
