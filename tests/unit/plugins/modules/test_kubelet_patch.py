@@ -45,8 +45,14 @@ def test_a_machine_without_names(
     assert (code, "names only servers on the machine itself" in result["msg"]) == (1, True)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "config.yaml").touch()
+    warned: list[str] = []
+    # Ansible keeps warnings for the whole process, where other tests would find them.
+    monkeypatch.setattr(kubelet_patch.AnsibleModule, "warn", lambda _module, text: warned.append(text))
     code, result = run(tmp_path / "patches", capsys)
     assert (code, result["changed"], "resolvConf" in result["patch"]) == (0, True, False)
+    assert [text.endswith("This machine is a node already and is left as it is.") for text in warned] == [
+        True
+    ]
 
 
 def test_errors_are_the_modules_errors(
