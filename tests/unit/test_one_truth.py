@@ -37,9 +37,9 @@ FACTS = [
     ("versions", r"\\d\+\\\.\\d\+\\\.\\d\+", f"{UTILS}/_base/versions.py"),
     ("defaults of a hub", r"""["']/?jupyterhub/["']|["']/?binderhub/["']|\b3\d{4}\b""", f"{SITE}/hubs.py"),
     ("an address of the pool", r"IPRange\(|IPSet\(", f"{SITE}/pool.py"),
-    ("the form of the registry's prefix", r"\[a-z0-9\]\+\(\?:\[\._-\]", f"{SITE}/registry.py"),
-    ("the form of a token", r"\[0-9a-f\]\{64\}", f"{SITE}/tokens.py"),
-    ("the address of a node", r"""["']site_node_address["']""", f"{SITE}/node_address.py"),
+    ("the form of the registry's prefix", r"\[a-z0-9\]\+\(\?:", f"{SITE}/registry.py"),
+    ("the form of a token", r"TOKEN_LENGTH = |\[0-9a-f\]\{64\}", f"{SITE}/secret_facts.py"),
+    ("the address of a node", r"""get\(["']site_node_address["']""", f"{SITE}/nodes.py"),
 ]
 
 

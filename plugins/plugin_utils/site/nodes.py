@@ -7,9 +7,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["NODE_GROUPS", "PURPOSES", "node_address", "node_purposes"]
+__all__ = [
+    "ADDRESS_VARIABLES",
+    "NODE_GROUPS",
+    "PURPOSES",
+    "address_variable",
+    "node_address",
+    "node_purposes",
+]
 
 NODE_GROUPS = ("head", "workers")
+# What a node's address comes from, the first that is set.
+ADDRESS_VARIABLES = ("site_node_address", "ansible_host")
 # `core` runs the hubs, `user` runs people's sessions and builds.
 PURPOSES = ("core", "user")
 
@@ -25,11 +34,20 @@ def node_address(variables: Mapping[str, Any], name: str) -> str:
         Its `site_node_address`, else its `ansible_host`, else its name. An `ansible_host` that was left
         empty is an address still to be filled in, and not the name: then ``.
     """
-    own = variables.get("site_node_address")
-    if own is not None and str(own).strip():
-        return str(own).strip()
+    if _own(variables):
+        return _own(variables)
     reached = variables.get("ansible_host")
     return name if reached is None else str(reached).strip()
+
+
+def address_variable(variables: Mapping[str, Any]) -> str:
+    """Name the variable that a node's address comes from, or would."""
+    return ADDRESS_VARIABLES[0] if _own(variables) else ADDRESS_VARIABLES[1]
+
+
+def _own(variables: Mapping[str, Any]) -> str:
+    own = variables.get("site_node_address")
+    return "" if own is None else str(own).strip()
 
 
 def node_purposes(name: str, groups: Mapping[str, Sequence[str]]) -> list[str]:

@@ -21,6 +21,7 @@ __all__ = [
     "POOL",
     "PoolError",
     "holds",
+    "overlapping",
     "parse_pool",
     "pool_address",
     "pool_addresses",
@@ -113,6 +114,17 @@ def pool_ranges(site: Site) -> list[IPRange]:
 def pool_set(site: Site) -> IPSet:
     """Give the addresses of the site's pool, none where it cannot be read."""
     return IPSet(cidr for entry in pool_ranges(site) for cidr in entry.cidrs())
+
+
+def overlapping(ranges: Sequence[IPRange]) -> list[IPRange]:
+    """Give the ranges that share addresses with one before them."""
+    before, found = IPSet(), []
+    for entry in ranges:
+        own = IPSet(entry.cidrs())
+        if not before.isdisjoint(own):
+            found.append(entry)
+        before |= own
+    return found
 
 
 def holds(pool: IPSet, address: Any) -> bool:

@@ -20,6 +20,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     as_text,
     parse_ip,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import address_variable
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.spelling import closest
 
@@ -128,9 +129,7 @@ def duplicate_address(site: Site) -> Iterator[Problem]:
         yield Problem(
             f"{' and '.join(names)} all have the address {value}",
             "give each machine its own address; one machine in two groups is one name in both",
-            "site_node_address"
-            if site.hosts[names[-1]].variables.get("site_node_address")
-            else "ansible_host",
+            address_variable(site.hosts[names[-1]].variables),
             names[-1],
         )
 

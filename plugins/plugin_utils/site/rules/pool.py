@@ -19,11 +19,12 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.pool impo
     POOL,
     PoolError,
     holds,
+    overlapping,
     parse_pool,
     pool_ranges,
     pool_set,
 )
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.ranges import IPRange, IPSet
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.ranges import IPRange
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 
 
@@ -62,16 +63,12 @@ def pool_not_ipv4(site: Site) -> Iterator[Problem]:
 
 @rule("pool-ranges-overlap", ERROR, "Two ranges of the floating pool share addresses.")
 def pool_ranges_overlap(site: Site) -> Iterator[Problem]:
-    before = IPSet()
-    for entry in pool_ranges(site):
-        own = IPSet(entry.cidrs())
-        if not before.isdisjoint(own):
-            yield Problem(
-                f"{_shown(entry)} has addresses that an entry before it has too",
-                "list every address once; MetalLB refuses the pool otherwise",
-                POOL,
-            )
-        before |= own
+    for entry in overlapping(pool_ranges(site)):
+        yield Problem(
+            f"{_shown(entry)} has addresses that an entry before it has too",
+            "list every address once; MetalLB refuses the pool otherwise",
+            POOL,
+        )
 
 
 def _networks_of_nodes(site: Site) -> list[IPv4Network]:

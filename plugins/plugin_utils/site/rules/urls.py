@@ -231,7 +231,7 @@ def node_port_out_of_range(site: Site) -> Iterator[Problem]:
         if as_int(hub["node_port"]) not in NODE_PORT_RANGE:
             yield Problem(
                 f"is {str(hub['node_port'])[:20]}",
-                "use a port from 30000 to 32767, or drop the line",
+                f"use a port from {NODE_PORT_RANGE[0]} to {NODE_PORT_RANGE[-1]}, or drop the line",
                 f"site_hubs.{name}.node_port",
             )
 
