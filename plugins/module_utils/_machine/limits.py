@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from ansible_collections.ironbinder.platform.plugins.module_utils._machine.proc import MachineError, Proc
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.proc import Proc
 
 __all__ = ["MachineLimits", "read_machine_limits"]
 
@@ -53,16 +53,10 @@ def read_machine_limits(
         MachineError: a file cannot be read, or no control groups are mounted.
     """
     proc = Proc(root)
-    version = proc.cgroup_version()
-    if not version:
-        raise MachineError(
-            "/proc/mounts shows nothing on /sys/fs/cgroup, so no container can run here: "
-            "boot with systemd, or mount cgroup2 on /sys/fs/cgroup"
-        )
     resolver = proc.resolver()
     kernel = os.uname().release if release is None else release
     return MachineLimits(
-        cgroup_version=version,
+        cgroup_version=proc.cgroup_version(),
         # Services inherit from PID 1.
         can_lower_oom_score=proc.init_has_capability(CAP_SYS_RESOURCE),
         can_set_conntrack=proc.can_set_conntrack(is_writable),

@@ -82,8 +82,8 @@ class MachineFiles:
 
     Args:
         root: `/`, or a folder in tests.
-        strict: whether a file that is there and cannot be read or understood raises MachineError. Else
-            it counts as one that is not there, as where nobody knows yet whether this is root.
+        strict: whether what cannot be read or understood raises MachineError. Else it counts as not being
+            there, as where nobody knows yet whether this is root.
     """
 
     def __init__(self, root: Path = Path("/"), strict: bool = True) -> None:
@@ -139,10 +139,17 @@ class Proc(MachineFiles):
         return [Mount(_unescaped(row[1]), row[2]) for row in self.rows("proc/mounts", 3)]
 
     def cgroup_version(self) -> int:
-        """Version of the control groups at /sys/fs/cgroup, 1 or 2; 0 where nothing is mounted there."""
+        """Version of the control groups at /sys/fs/cgroup, 1 or 2; 0 or an error where nothing is mounted there."""
         kinds = [mount.kind for mount in self.mounts() if mount.target == "/sys/fs/cgroup"]
-        # The last mount on a path is the one in sight. A hybrid tree has tmpfs there and counts as 1.
-        return (2 if kinds[-1] == "cgroup2" else 1) if kinds else 0
+        if kinds:
+            # The last mount on a path is the one in sight. A hybrid tree has tmpfs there and counts as 1.
+            return 2 if kinds[-1] == "cgroup2" else 1
+        if not self.strict:
+            return 0
+        raise MachineError(
+            "/proc/mounts shows nothing on /sys/fs/cgroup, so no container can run here: "
+            "boot with systemd, or mount cgroup2 on /sys/fs/cgroup"
+        )
 
     def cgroup_controllers(self) -> list[str]:
         """Controllers that can be used in that version."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional, Protocol
@@ -235,7 +236,8 @@ class HttpTransport:
             raise HttpFailure("request", f"{url!r} is not a URL: {error}") from error
         if parts.scheme not in PORTS or not host:
             raise HttpFailure("request", f"{url!r} is not an http:// or https:// URL")
-        proxy = proxy_for(parts) if self._uses_proxies else None
+        proxies = urllib.request.getproxies() if self._uses_proxies else {}
+        proxy = proxy_for(parts, proxies, urllib.request.proxy_bypass)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         if proxy and parts.scheme == "http":
             target = f"http://{parts.netloc.rpartition('@')[2]}{target}"

@@ -197,8 +197,8 @@ class NetworkProbe:
             because the list cannot be had or read: apt may have a proxy of its own.
         """
         try:
-            release = self._get(index["release"], 1)
-            reply = self._get(index["list"], INDEX_BYTES)
+            release = self._get(str(index["release"]), 1)
+            reply = self._get(str(index["list"]), INDEX_BYTES)
             if release.status != 200 or reply.status != 200 or reply.truncated or not reply.body:
                 return None
             unpacked = gzip.GzipFile(fileobj=io.BytesIO(reply.body)).read(UNPACKED_BYTES + 1)

@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import base64
 import http.client
-import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -30,15 +29,22 @@ class Proxy:
         return f"the proxy {self.host}:{self.port} of the environment"
 
 
-def proxy_for(parts: SplitResult) -> Optional[Proxy]:
+def proxy_for(
+    parts: SplitResult, proxies: Mapping[str, str], is_direct: Callable[[str], object]
+) -> Optional[Proxy]:
     """Choose the environment's proxy for a URL; None to go there directly.
+
+    Args:
+        parts: the URL.
+        proxies: the environment's proxies by scheme, as urllib.request.getproxies gives them.
+        is_direct: whether a host or host:port is to be reached without, as urllib.request.proxy_bypass has it.
 
     Raises:
         HttpFailure: the environment names a proxy that cannot be used.
     """
     netloc = parts.netloc.rpartition("@")[2]
-    text = urllib.request.getproxies().get(parts.scheme)
-    if not text or urllib.request.proxy_bypass(netloc) or urllib.request.proxy_bypass(parts.hostname or ""):
+    text = proxies.get(parts.scheme)
+    if not text or is_direct(netloc) or is_direct(parts.hostname or ""):
         return None
     try:
         named = urlsplit(text if "://" in text else f"http://{text}")

@@ -100,7 +100,7 @@ def test_odd_wishes(capsys: pytest.CaptureFixture[str]) -> None:
         peer_port=99999999,
         neighbours=["x"],
         urls={"a": "http://h:99999999/", "b": None, "c": 5, "d": "http://["},
-        package_indexes=[{}, {"list": 5, "release": None}],
+        package_indexes=[{}, {"list": 5, "release": 5}],
         registry_url="http://:/v2/",
         registry_password=PASSWORD,
         modules=["../../etc", "("],

@@ -227,7 +227,7 @@ WORDS = st.sampled_from([*ODD, *MEANT])
 TEXTS = st.lists(st.lists(WORDS, max_size=12).map(" ".join), max_size=4).map("\n".join)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(texts=st.dictionaries(st.sampled_from(FILES), TEXTS, min_size=1))
 def test_no_kernel_stops_the_probe(tmp_path_factory: pytest.TempPathFactory, texts: dict[str, str]) -> None:
     """Odd files: the probe answers, and the limits have at most their own error."""

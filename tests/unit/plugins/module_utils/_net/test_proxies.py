@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -61,7 +62,7 @@ def test_choice(
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    proxy = proxy_for(urlsplit(url))
+    proxy = proxy_for(urlsplit(url), urllib.request.getproxies(), urllib.request.proxy_bypass)
     assert (proxy and (proxy.host, proxy.port)) == expected
 
 
