@@ -68,8 +68,10 @@ def check(loader: Any, templar: Any, task_vars: dict[str, Any], options: dict[st
         check_site,
     )
     from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.controller_view import (  # noqa: PLC0415
-        download,
         look,
+    )
+    from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.downloads import (  # noqa: PLC0415
+        download,
     )
     from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.inventory import (  # noqa: PLC0415
         collect,

@@ -15,16 +15,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import (
-    HttpFailure,
-    HttpTransport,
-    Reply,
-)
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, Reply
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.artifacts import artifact_urls
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.certificates import (
     HAS_CRYPTOGRAPHY,
     describe_ca,
     describe_pair,
+)
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.downloads import (
+    CHART_BYTES,
+    INDEX_BYTES,
+    fetch,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     Site,
@@ -44,23 +45,12 @@ __all__ = [
     "UNEXPECTED",
     "Fetch",
     "Resolve",
-    "download",
-    "fetch",
     "look",
     "read_chart",
     "read_index",
     "resolve",
 ]
 
-TIMEOUT_SECONDS = 5.0
-# Of an index over a slow line.
-WHOLE_SECONDS = 30.0
-# GitHub's pages and downloads lead elsewhere, as Helm and Ansible follow them. No password is ever sent here.
-MOST_REDIRECTS = 5
-# The official repository's index is larger than this; it is then only known to be there.
-INDEX_BYTES = 1_000_000
-# A chart has a tenth of this, unpacked. A larger one is only known to be there.
-CHART_BYTES = 20_000_000
 # Begins the error of an entry that nobody thought of. A bug of ours, and no reason to hide what else was seen.
 UNEXPECTED = "could not be looked at"
 # What Helm writes of versions, as YAML may understand it.
@@ -78,35 +68,6 @@ def resolve(name: str) -> list[str]:
     return list(
         dict.fromkeys(str(entry[4][0]) for entry in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM))
     )
-
-
-def fetch(url: str, ca_files: Sequence[str]) -> Reply:
-    """Read a URL's first bytes, trusting the site's CAs too. Raises HttpFailure."""
-    return HttpTransport(ca_files, uses_proxies=True).request(
-        "GET",
-        url,
-        {"User-Agent": "ironbinder-site-check"},
-        TIMEOUT_SECONDS,
-        limit_bytes=INDEX_BYTES,
-        deadline_seconds=WHOLE_SECONDS,
-        redirects=MOST_REDIRECTS,
-    )
-
-
-def download(url: str, ca_files: Sequence[str]) -> bytes:
-    """Read a chart's archive, trusting the site's CAs too. Raises HttpFailure, or OSError for another answer than 200."""
-    reply = HttpTransport(ca_files, uses_proxies=True).request(
-        "GET",
-        url,
-        {"User-Agent": "ironbinder-site-check"},
-        TIMEOUT_SECONDS,
-        limit_bytes=CHART_BYTES,
-        deadline_seconds=WHOLE_SECONDS,
-        redirects=MOST_REDIRECTS,
-    )
-    if reply.status != 200:
-        raise OSError(f"it answers {reply.status}")
-    return reply.body
 
 
 def _yaml(text: bytes) -> Mapping[str, Any] | None:

@@ -15,13 +15,16 @@ import pytest
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, Reply
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.check import check_site
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.controller_view import (
-    INDEX_BYTES,
     PURPOSES,
     UNEXPECTED,
-    fetch,
     look,
     read_chart,
     read_index,
+)
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.downloads import (
+    INDEX_BYTES,
+    download,
+    fetch,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site
 from site_cases import good_site
@@ -171,6 +174,9 @@ def test_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
     with WebServer({"/charts/index.yaml": Answer(body=INDEX)}) as other, WebServer() as web:
         web.answers["/index.yaml"] = Answer(301, {"Location": f"{other.url}/charts/index.yaml"})
         assert fetch(f"{web.url}/index.yaml", []).body == INDEX
+        assert download(f"{web.url}/index.yaml", []) == INDEX
+        with pytest.raises(OSError, match="it answers 404"):
+            download(f"{web.url}/gone", [])
         other.answers["/charts/index.yaml"].body = b" " * (INDEX_BYTES + 1)
         told = look(site(site_binderhub_chart_repository=other.url + "/charts/"), ask)
         assert told["chart"] == {}

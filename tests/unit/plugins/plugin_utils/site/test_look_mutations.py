@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, Reply
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site import controller_view
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site import downloads
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.check import check_site
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.controller_view import (
     UNEXPECTED,
-    fetch,
     look,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.downloads import fetch
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import CRASHED
 from certificate_files import make_certificate
@@ -144,7 +144,7 @@ def judge(data: dict[str, Any], told: dict[str, Any]) -> None:
     assert not fault or "chart-not-found" in named
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     values=st.dictionaries(st.sampled_from(READ), st.one_of(VALUES, PATHS, URLS, ODD_TEXTS), max_size=5),
     answer=ANSWERS,
@@ -159,7 +159,7 @@ def test_odd_sites_and_odd_answers(
     judge(data, look(Site.from_data(data), giving(addresses), giving(answer)))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(body=BODIES, inside=st.booleans())
 def test_odd_charts(tmp_path_factory: pytest.TempPathFactory, body: bytes, inside: bool) -> None:
     """A chart on the controller: an archive, or a folder."""
@@ -180,7 +180,7 @@ def pem(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return (folder / "both.pem").read_bytes()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(draw=st.data())
 def test_odd_certificates(tmp_path_factory: pytest.TempPathFactory, pem: bytes, draw: st.DataObject) -> None:
     """Certificates, keys and CAs with a few other letters in them."""
@@ -217,7 +217,7 @@ HEADS = st.sampled_from(
 def test_odd_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever bytes come back, what is asked for is an answer or one kind of failure."""
     monkeypatch.delenv("http_proxy", raising=False)
-    monkeypatch.setattr(controller_view, "TIMEOUT_SECONDS", 60.0)
+    monkeypatch.setattr(downloads, "TIMEOUT_SECONDS", 60.0)
     said = [b""]
 
     def answer(client: socket.socket) -> None:
@@ -227,7 +227,7 @@ def test_odd_servers(monkeypatch: pytest.MonkeyPatch) -> None:
         while client.recv(65536):
             pass
 
-    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
     @given(head=HEADS, body=BODIES, path=LEAVES)
     def ask(head: bytes, body: bytes, path: Any) -> None:
         said[0] = head + body

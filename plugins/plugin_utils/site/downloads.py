@@ -1,0 +1,42 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""What the controller reads of other servers to judge a site: without an account, and not without end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpTransport, Reply
+
+__all__ = ["CHART_BYTES", "INDEX_BYTES", "download", "fetch"]
+
+TIMEOUT_SECONDS = 5.0
+# Of an index over a slow line.
+WHOLE_SECONDS = 30.0
+# GitHub's pages and downloads lead elsewhere, as Helm and Ansible follow them. No password is ever sent here.
+MOST_REDIRECTS = 5
+# The official repository's index is larger than this; it is then only known to be there.
+INDEX_BYTES = 1_000_000
+# A chart has a tenth of this, unpacked. A larger one is only known to be there.
+CHART_BYTES = 20_000_000
+
+
+def fetch(url: str, ca_files: Sequence[str], limit_bytes: int = INDEX_BYTES) -> Reply:
+    """Read a URL's first bytes, trusting the site's CAs too. Raises HttpFailure."""
+    return HttpTransport(ca_files, uses_proxies=True).request(
+        "GET",
+        url,
+        {"User-Agent": "ironbinder-site-check"},
+        TIMEOUT_SECONDS,
+        limit_bytes=limit_bytes,
+        deadline_seconds=WHOLE_SECONDS,
+        redirects=MOST_REDIRECTS,
+    )
+
+
+def download(url: str, ca_files: Sequence[str]) -> bytes:
+    """Read a chart's archive, trusting the site's CAs too. Raises HttpFailure, or OSError for another answer than 200."""
+    reply = fetch(url, ca_files, CHART_BYTES)
+    if reply.status != 200:
+        raise OSError(f"it answers {reply.status}")
+    return reply.body
