@@ -68,8 +68,10 @@ def check(loader: Any, templar: Any, task_vars: dict[str, Any], options: dict[st
         check_site,
     )
     from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.controller_view import (  # noqa: PLC0415
-        fetch,
         look,
+    )
+    from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.downloads import (  # noqa: PLC0415
+        download,
     )
     from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.inventory import (  # noqa: PLC0415
         collect,
@@ -87,7 +89,7 @@ def check(loader: Any, templar: Any, task_vars: dict[str, Any], options: dict[st
     trusted = [path for path, told in seen["ca_files"].items() if "error" not in told]
     # The data for the rules have no values of hubs; these are looked at here, and not kept.
     seen["hub_values"] = look_at_hub_values(
-        site, values.find("site_hubs"), seen, lambda url: fetch(url, trusted)
+        site, values.find("site_hubs"), seen, lambda url: download(url, trusted)
     )
     return check_site(data).as_data()
 

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.ironbinder.platform.plugins.module_utils._net.failure import HttpFailure
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, Reply
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.artifacts import artifact_urls
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.certificates import (
     HAS_CRYPTOGRAPHY,
@@ -23,8 +23,8 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.certifica
     describe_pair,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.downloads import (
+    CHART_BYTES,
     INDEX_BYTES,
-    BadStatus,
     fetch,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
@@ -42,20 +42,15 @@ except ImportError:  # Ansible itself brings it; only a target without Ansible l
     yaml = None  # type: ignore[assignment]
 
 __all__ = [
-    "PURPOSES",
     "UNEXPECTED",
-    "BadStatus",
     "Fetch",
     "Resolve",
-    "fetch",
     "look",
     "read_chart",
     "read_index",
     "resolve",
 ]
 
-# A chart has a tenth of this, unpacked. A larger one is only known to be there.
-CHART_BYTES = 20_000_000
 # Begins the error of an entry that nobody thought of. A bug of ours, and no reason to hide what else was seen.
 UNEXPECTED = "could not be looked at"
 # What Helm writes of versions, as YAML may understand it.
@@ -65,7 +60,7 @@ SCALARS = (str, int, float)
 PURPOSES = ("proxy", "registry")
 
 Resolve = Callable[[str], Sequence[str]]
-Fetch = Callable[[str, Sequence[str]], bytes]
+Fetch = Callable[[str, Sequence[str]], Reply]
 
 
 def resolve(name: str) -> list[str]:
@@ -178,11 +173,12 @@ def _chart(site: Site, ca_files: Sequence[str], get: Fetch) -> dict[str, Any]:
         if not parts or parts.scheme not in ("http", "https") or not parts.hostname:
             return {"error": "is no http or https URL and no path"}
         try:
-            told = read_index(get(f"{source.rstrip('/')}/index.yaml", ca_files), chart)
-        except BadStatus as error:
-            told = {"error": f"{error} to index.yaml"}
+            reply = get(f"{source.rstrip('/')}/index.yaml", ca_files)
         except HttpFailure as error:
-            told = {"error": f"cannot be reached: {error}"}
+            return {"error": f"cannot be reached: {error}"}
+        if reply.status != 200:
+            return {"error": f"answers {reply.status} to index.yaml"}
+        told = {} if reply.truncated else read_index(reply.body, chart)
     versions = as_mapping(told.get("kube_version"))
     if "kube_version" in told:
         told["kube_version"] = as_text(versions.get(site.text("site_binderhub_chart_version")))
@@ -229,10 +225,7 @@ def _artifacts(site: Site, ca_files: Sequence[str], get: Fetch) -> dict[str, Any
         return {}
     told: dict[str, Any] = {"url": url}
     try:
-        get(url, ca_files)
-        told["status"] = 200
-    except BadStatus as error:
-        told["status"] = error.status
+        told["status"] = get(url, ca_files).status
     except HttpFailure as error:
         told["error"] = str(error)
     return {"site_helm_version": told}
@@ -259,7 +252,7 @@ def look(site: Site, ask: Resolve = resolve, get: Fetch = fetch) -> dict[str, An
     Args:
         site: the site; its `controller` is not read.
         ask: gives a name's addresses, or raises OSError or ValueError.
-        get: gives a URL's content, or raises BadStatus or another HttpFailure.
+        get: gives the answer of a URL, or raises HttpFailure.
 
     Returns:
         `names` {name: {addresses | error}}, `ca_files` {path: {not_after | error}},

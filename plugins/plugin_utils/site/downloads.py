@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, HttpTransport
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpTransport, Reply
 
-__all__ = ["INDEX_BYTES", "BadStatus", "fetch"]
+__all__ = ["CHART_BYTES", "INDEX_BYTES", "download", "fetch"]
 
 TIMEOUT_SECONDS = 5.0
 # Of an index over a slow line.
@@ -17,32 +17,26 @@ WHOLE_SECONDS = 30.0
 MOST_REDIRECTS = 5
 # The official repository's index is larger than this; it is then only known to be there.
 INDEX_BYTES = 1_000_000
+# A chart has a tenth of this, unpacked. A larger one is only known to be there.
+CHART_BYTES = 20_000_000
 
 
-class BadStatus(HttpFailure):
-    """An answer that is not what was asked for, such as 404."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__("status", f"answers {status}")
-        self.status = status
-
-
-def fetch(url: str, ca_files: Sequence[str]) -> bytes:
-    """Read a URL, one byte more than INDEX_BYTES at most, trusting the site's CAs too.
-
-    Raises:
-        BadStatus: it answers with another status than 200.
-        HttpFailure: it does not answer.
-    """
-    reply = HttpTransport(ca_files, uses_proxies=True).request(
+def fetch(url: str, ca_files: Sequence[str], limit_bytes: int = INDEX_BYTES) -> Reply:
+    """Read a URL's first bytes, trusting the site's CAs too. Raises HttpFailure."""
+    return HttpTransport(ca_files, uses_proxies=True).request(
         "GET",
         url,
         {"User-Agent": "ironbinder-site-check"},
         TIMEOUT_SECONDS,
-        limit_bytes=INDEX_BYTES + 1,
+        limit_bytes=limit_bytes,
         deadline_seconds=WHOLE_SECONDS,
         redirects=MOST_REDIRECTS,
     )
+
+
+def download(url: str, ca_files: Sequence[str]) -> bytes:
+    """Read a chart's archive, trusting the site's CAs too. Raises HttpFailure, or OSError for another answer than 200."""
+    reply = fetch(url, ca_files, CHART_BYTES)
     if reply.status != 200:
-        raise BadStatus(reply.status)
+        raise OSError(f"it answers {reply.status}")
     return reply.body

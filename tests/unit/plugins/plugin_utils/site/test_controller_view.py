@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, Reply
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.check import check_site
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.controller_view import (
     PURPOSES,
@@ -23,7 +23,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.controlle
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.downloads import (
     INDEX_BYTES,
-    BadStatus,
+    download,
     fetch,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site
@@ -57,11 +57,9 @@ def ask(name: str) -> Sequence[str]:
     raise OSError("Name or service not known")
 
 
-def get(url: str, ca_files: Sequence[str]) -> bytes:
+def get(url: str, ca_files: Sequence[str]) -> Reply:
     """Serve one index."""
-    if url == "https://192.0.2.41/charts/index.yaml":
-        return INDEX
-    raise BadStatus(404)
+    return Reply(200, {}, INDEX) if url == "https://192.0.2.41/charts/index.yaml" else Reply(404, {}, b"")
 
 
 def test_good_site() -> None:
@@ -148,12 +146,15 @@ def test_helm() -> None:
     assert told["status"] == 404
     assert told["url"].startswith("https://192.0.2.41/get.helm.sh/helm-v3.22.0-linux-")
 
-    def silent(url: str, ca_files: Sequence[str]) -> bytes:
+    def silent(url: str, ca_files: Sequence[str]) -> Reply:
         raise HttpFailure("silence", "no answer")
 
     assert look(site(**there), ask, silent)["artifacts"]["site_helm_version"]["error"] == "no answer"
     assert (
-        look(site(**there), ask, lambda url, ca_files: b"")["artifacts"]["site_helm_version"]["status"] == 200
+        look(site(**there), ask, lambda url, ca_files: Reply(200, {}, b""))["artifacts"]["site_helm_version"][
+            "status"
+        ]
+        == 200
     )
     assert look(site(**there, site_kubernetes_client_host="head1"), ask, get)["artifacts"] == {}
 
@@ -172,7 +173,10 @@ def test_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("http_proxy", raising=False)
     with WebServer({"/charts/index.yaml": Answer(body=INDEX)}) as other, WebServer() as web:
         web.answers["/index.yaml"] = Answer(301, {"Location": f"{other.url}/charts/index.yaml"})
-        assert fetch(f"{web.url}/index.yaml", []) == INDEX
+        assert fetch(f"{web.url}/index.yaml", []).body == INDEX
+        assert download(f"{web.url}/index.yaml", []) == INDEX
+        with pytest.raises(OSError, match="it answers 404"):
+            download(f"{web.url}/gone", [])
         other.answers["/charts/index.yaml"].body = b" " * (INDEX_BYTES + 1)
         told = look(site(site_binderhub_chart_repository=other.url + "/charts/"), ask)
         assert told["chart"] == {}

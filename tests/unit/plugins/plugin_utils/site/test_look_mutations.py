@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, Reply
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site import downloads
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.check import check_site
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.controller_view import (
     UNEXPECTED,
     look,
 )
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.downloads import BadStatus, fetch
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.downloads import fetch
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import CRASHED
 from certificate_files import make_certificate
@@ -110,13 +110,11 @@ BODIES = st.one_of(
         ]
     ),
 )
-KINDS = ["unreachable", "tls", "silence", "closed", "redirect", "proxy", "request", "status"]
-ANSWERS = st.one_of(
-    BODIES,
-    BODIES,
-    st.builds(BadStatus, st.sampled_from([204, 301, 401, 403, 404, 500, 999])),
-    st.builds(HttpFailure, st.sampled_from(KINDS), st.text(max_size=20)),
+REPLIES = st.builds(
+    Reply, st.sampled_from([200, 200, 200, 204, 301, 401, 404, 500, 999]), st.just({}), BODIES, st.booleans()
 )
+KINDS = ["unreachable", "tls", "silence", "closed", "redirect", "proxy", "request"]
+ANSWERS = st.one_of(REPLIES, st.builds(HttpFailure, st.sampled_from(KINDS), st.text(max_size=20)))
 NAMED = st.one_of(
     st.lists(st.sampled_from(["192.0.2.31", "::1", ""]), max_size=2),
     st.sampled_from(
@@ -196,7 +194,7 @@ def test_odd_certificates(tmp_path_factory: pytest.TempPathFactory, pem: bytes, 
         "site_registry_tls_key_file": "",
         "site_ca_files": [str(folder / "ca")],
     }
-    judge(data, look(Site.from_data(data), giving(["192.0.2.31"]), giving(INDEX)))
+    judge(data, look(Site.from_data(data), giving(["192.0.2.31"]), giving(Reply(200, {}, INDEX))))
 
 
 HEADS = st.sampled_from(
@@ -234,11 +232,11 @@ def test_odd_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     def ask(head: bytes, body: bytes, path: Any) -> None:
         said[0] = head + body
         try:
-            content = fetch(f"http://127.0.0.1:{port}/{path}", [])
+            reply = fetch(f"http://127.0.0.1:{port}/{path}", [])
         except HttpFailure as failure:
             assert failure.kind in KINDS
         else:
-            assert isinstance(content, bytes)
+            assert isinstance(reply.status, int)
 
     with raw_server(answer) as port:
         ask()
