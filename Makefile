@@ -65,9 +65,11 @@ preflight: setup ## check a site without changing anything (SITE=lab)
 	@ansible-playbook -i inventories/$(SITE) playbooks/preflight.yml
 
 .PHONY: lint
-lint: setup ## ansible-lint, yamllint, ruff, mypy, codespell
+lint: setup ## ansible-lint, yamllint, ruff, mypy, vermin, codespell
 	@ruff check . && ruff format --check .
 	@mypy
+# What travels has to run on the Python of the oldest machine.
+	@vermin --quiet --target=3.9- --no-tips --violations plugins/module_utils plugins/modules
 	@yamllint --strict .
 	@ansible-lint --offline
 	@tests/tools/role_readme.py --check && tests/tools/site_rules.py --check
@@ -75,7 +77,7 @@ lint: setup ## ansible-lint, yamllint, ruff, mypy, codespell
 
 .PHONY: unit
 unit: artifacts ## unit tests of all Python
-	@pytest tests/unit
+	@pytest tests/unit --numprocesses 2 --dist loadfile --cov=plugins --cov-report=term:skip-covered
 
 .PHONY: sanity
 sanity: setup ## ansible-test sanity on a staged copy, and a build of the collection
