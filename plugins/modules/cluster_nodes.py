@@ -147,7 +147,7 @@ def report(keeper: NodeKeeper) -> dict[str, Any]:
 def main() -> None:
     """Map the arguments to the work and its errors to Ansible's."""
     taint = {
-        "key": {"type": "str", "required": True},
+        "key": {"type": "str", "required": True, "no_log": False},
         "effect": {
             "type": "str",
             "required": True,

@@ -74,7 +74,8 @@ def read_manifest(text: str, where: str) -> list[dict[str, Any]]:
     for tag in ("timestamp", "value"):
         Loader.add_constructor(f"tag:yaml.org,2002:{tag}", lambda loader, node: loader.construct_scalar(node))
     try:
-        return list(yaml.load_all(text, Loader=Loader))
+        # As bytes, because the C loader takes no class of text but str itself, and Ansible has its own.
+        return list(yaml.load_all(text.encode(), Loader=Loader))
     except yaml.YAMLError as error:
         raise ManifestError(f"{where} is no YAML: {' '.join(str(error).split())}") from error
 

@@ -69,6 +69,17 @@ def test_objects_of_a_manifest() -> None:
     assert secret["metadata"]["annotations"] == {}
 
 
+def test_text_of_a_template_is_text() -> None:
+    """Ansible marks texts by a class of its own, which the C loader does not take for one."""
+
+    class Tagged(str):
+        """As Ansible 2.19 has it."""
+
+        __slots__ = ()
+
+    assert read_manifest(Tagged("a: ä"), "m") == [{"a": "ä"}]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
