@@ -208,6 +208,12 @@ def test_check_do_check_do(run: Run, tmp_path: Path, case: tuple[Tree, Tree, Tre
     assert tree(folder) == before
     done = run(group)
     assert texts(folder) == after
+    # No folder is left empty, and a file of others around a block keeps its mode.
+    assert {name for name, (what, _mode) in tree(folder).items() if what is None} == {
+        str(parent) for name in after for parent in Path(name).parents if parent.name
+    }
+    for name in before if "block" in options else ():
+        assert tree(folder)[name][1] == before[name][1]
     for answer in (check, done):
         assert [path.removeprefix(f"{folder}/") for path in answer["written"]] == told.get("written", [])
         assert [path.removeprefix(f"{folder}/") for path in answer["removed"]] == told.get("removed", [])
