@@ -170,16 +170,12 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.file_changes import bring_about
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.file_groups import Group, Step
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.file_states import (
     ManagedFilesError,
 )
-from ansible_collections.ironbinder.platform.plugins.module_utils._machine.managed_files import (
-    Group,
-    Step,
-    bring_about,
-    outdated,
-    plan,
-)
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.managed_files import outdated, plan
 
 HIDDEN = "(not shown)"
 

@@ -1,17 +1,19 @@
 # Copyright: Ironbinder maintainers
 # BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
-"""Folders in which some files are ours: written, kept in order, and taken away when nobody wants them."""
+"""Folders in which some files are ours: what has to be written, put in order, and taken away."""
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Optional
 
-from ansible_collections.ironbinder.platform.plugins.module_utils._base.files import write_atomically
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.file_groups import (
+    UNCHANGED,
+    Group,
+    Plan,
+    Step,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.file_states import (
     KEPT_SUFFIX,
     FileState,
@@ -24,88 +26,20 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._machine.file_
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.text_blocks import with_block
 
-__all__ = ["Group", "Plan", "Step", "bring_about", "outdated", "plan"]
-
-# Of os.chown: this one stays.
-_UNCHANGED = -1
-
-
-@dataclass(frozen=True)
-class Group:
-    """Files of one folder. Field by field as documented in the module managed_files."""
-
-    folder: Path
-    files: Mapping[str, Optional[str]]
-    mark: str = ""
-    names: Sequence[str] = ()
-    block: str = ""
-    depth: int = 1
-    mode: int = 0o644
-    directory_mode: int = 0o755
-    owner: str = ""
-    group: str = ""
-    sensitive: bool = False
-    used_by: str = ""
-
-    def paths(self) -> dict[Path, Optional[str]]:
-        """Give {path: content}, a link to a file that holds a block followed.
-
-        Raises:
-            ManagedFilesError: a name leads out of the folder.
-        """
-        found = {}
-        for name, content in self.files.items():
-            parts = PurePosixPath(name).parts
-            if not parts or parts[0] == "/" or ".." in parts:
-                raise ManagedFilesError(f"{name!r} is no name of a file below {self.folder}")
-            path = self.folder / name
-            found[Path(os.path.realpath(path)) if self.block else path] = content
-        return found
-
-
-@dataclass(frozen=True)
-class Step:
-    """One thing to do to one path.
-
-    `kind` is folder, write, mode, owner or remove. `before` and `after` are contents, or for modes and
-    owners what a person calls them; None where there is nothing. `kept_as` names the path that keeps a
-    file which was not ours.
-    """
-
-    kind: str
-    path: Path
-    group: Group
-    before: Optional[bytes] = None
-    after: Optional[bytes] = None
-    mode: int = 0
-    owner: tuple[int, int] = (_UNCHANGED, _UNCHANGED)
-    foreign: bool = False
-    kept_as: Optional[Path] = None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What there is to do, in order, and the files that somebody else has yet to write."""
-
-    steps: Sequence[Step]
-    missing: Sequence[Path] = field(default_factory=tuple)
-
-    def paths(self, *kinds: str) -> list[str]:
-        """Give the paths of the steps of these kinds."""
-        return [str(step.path) for step in self.steps if step.kind in kinds]
+__all__ = ["outdated", "plan"]
 
 
 def _owner(group: Group, check_mode: bool) -> tuple[int, int]:
     """Give the numbers of the group's owner. In a check a package may still have to make them."""
     numbers = []
     for what, name, number in (("user", group.owner, user_id), ("group", group.group, group_id)):
-        found = number(name) if name else _UNCHANGED
+        found = number(name) if name else UNCHANGED
         if found is None and not check_mode:
             raise ManagedFilesError(
                 f"the files in {group.folder} shall belong to the {what} {name}, and this machine has none: "
                 f"see `getent {'passwd' if what == 'user' else 'group'} {name}`, install what brings it, or name another"
             )
-        numbers.append(_UNCHANGED if found is None else found)
+        numbers.append(UNCHANGED if found is None else found)
     return numbers[0], numbers[1]
 
 
@@ -145,7 +79,7 @@ def _write(path: Path, group: Group, seen: FileState, data: bytes, owner: tuple[
     mode = seen.mode if group.block and seen.kind == "file" else group.mode
     # A new file belongs to whoever writes it, a changed one to whom it belonged.
     uid, gid = (
-        present if number == _UNCHANGED and seen.kind == "file" else number
+        present if number == UNCHANGED and seen.kind == "file" else number
         for number, present in zip(owner, (seen.uid, seen.gid))
     )
     return Step(
@@ -166,7 +100,7 @@ def _drift(path: Path, group: Group, seen: FileState, owner: tuple[int, int]) ->
     if group.block or seen.kind != "file":
         return []
     steps = []
-    if any(wanted not in (_UNCHANGED, is_now) for wanted, is_now in zip(owner, (seen.uid, seen.gid))):
+    if any(wanted not in (UNCHANGED, is_now) for wanted, is_now in zip(owner, (seen.uid, seen.gid))):
         was, will = (f"{pair[0]}:{pair[1]}".encode() for pair in ((seen.uid, seen.gid), owner))
         steps.append(Step("owner", path, group, was, will.replace(b"-1", b"*"), owner=owner))
     if seen.mode != group.mode:
@@ -211,82 +145,6 @@ def plan(groups: Sequence[Group], *, check_mode: bool = False) -> Plan:
     for step in steps:
         unique.setdefault((step.kind, step.path), step)
     return Plan(list(unique.values()), missing)
-
-
-def bring_about(steps: Sequence[Step], done: Callable[[Step], None] = lambda step: None) -> None:
-    """Do what was planned, one step after the other; each is whole, or not done.
-
-    Args:
-        steps: what `plan` gave.
-        done: told after each step.
-
-    Raises:
-        ManagedFilesError: the system refuses.
-    """
-    for step in steps:
-        try:
-            _do(step)
-        except OSError as error:
-            raise ManagedFilesError(
-                f"{step.path} cannot be changed ({step.kind}): {error.strerror or error}. See `ls -ld {step.path.parent}`, "
-                "`mount` for a file system that is read-only, and `df` for one that is full"
-            ) from error
-        done(step)
-
-
-def _do(step: Step) -> None:
-    if step.kind == "folder":
-        step.path.mkdir(exist_ok=True)
-        step.path.chmod(step.mode)
-    elif step.kind == "write":
-        _keep(step)
-        _put(step.path, step.after or b"", step.mode, step.owner)
-    elif step.kind == "owner":
-        os.chown(step.path, *step.owner)
-    elif step.kind == "mode":
-        step.path.chmod(step.mode)
-    else:
-        step.path.unlink(missing_ok=True)
-        _remove_empty(step.path.parent, step.group.folder)
-
-
-def _keep(step: Step) -> None:
-    """Give what was there before us a second name; it keeps mode, owner and times."""
-    if step.kept_as is None:
-        return
-    try:
-        os.link(step.path, step.kept_as, follow_symlinks=False)
-    except FileExistsError:
-        return
-    except OSError:
-        # A mount of its own, or a file system without such links.
-        write_atomically(step.kept_as, step.before or b"", mode=step.path.stat().st_mode & 0o7777)
-
-
-def _put(path: Path, data: bytes, mode: int, owner: tuple[int, int]) -> None:
-    try:
-        write_atomically(path, data, mode=mode, owner=None if owner == (_UNCHANGED, _UNCHANGED) else owner)
-    except OSError as error:
-        # A file that is a mount of its own, as /etc/hosts in a container, cannot be replaced by another.
-        if error.errno not in (errno.EBUSY, errno.EXDEV):
-            raise
-        with path.open("r+b") as stream:
-            stream.write(data)
-            stream.truncate()
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chown(path, *owner)
-        path.chmod(mode)
-
-
-def _remove_empty(folder: Path, top: Path) -> None:
-    """Remove folders that a removal left empty, up to `top`, which stays."""
-    while top in folder.parents:
-        try:
-            folder.rmdir()
-        except OSError:
-            return  # not empty, or in use
-        folder = folder.parent
 
 
 def outdated(groups: Sequence[Group], steps: Sequence[Step], now: float) -> list[str]:

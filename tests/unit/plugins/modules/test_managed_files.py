@@ -13,7 +13,11 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.ironbinder.platform.plugins.module_utils._machine import managed_files as files
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine import (
+    file_changes,
+    file_states,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.file_groups import Step
 from ansible_collections.ironbinder.platform.plugins.modules import managed_files
 
 MARK = "Managed by us"
@@ -290,14 +294,14 @@ def test_a_run_killed_after_any_step_is_finished_by_the_next(
     make(tmp_path, {"a": "theirs\n", "x/old": OURS})
     group = {"folder": str(tmp_path), "files": {"a": OURS, "sub/b": OURS}, "mark": MARK, "depth": 2}
     left = iter(range(step))
-    do = files._do
+    do = file_changes._do
 
-    def killed(one: files.Step) -> None:
+    def killed(one: Step) -> None:
         if next(left, None) is None:
             raise KeyboardInterrupt
         do(one)
 
-    monkeypatch.setattr(files, "_do", killed)
+    monkeypatch.setattr(file_changes, "_do", killed)
     with patch_module_args({"groups": [group]}), pytest.raises(KeyboardInterrupt):
         managed_files.main()
     monkeypatch.undo()
@@ -314,7 +318,7 @@ def test_a_run_killed_between_keeping_and_writing_loses_nothing(
     def killed(*_args: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(files, "_put", killed)
+    monkeypatch.setattr(file_changes, "_put", killed)
     group = {"folder": str(tmp_path), "files": {"a": OURS}, "mark": MARK}
     with patch_module_args({"groups": [group]}), pytest.raises(KeyboardInterrupt):
         managed_files.main()
@@ -332,7 +336,7 @@ def test_a_file_that_is_a_mount_is_written_in_place(
     def busy(*_args: Any, **_more: Any) -> None:
         raise OSError(errno.EBUSY, "Device or resource busy")
 
-    monkeypatch.setattr(files, "write_atomically", busy)
+    monkeypatch.setattr(file_changes, "write_atomically", busy)
     group = {"folder": str(tmp_path), "files": {"hosts": OURS}, "names": ["hosts"]}
     assert run(group)["written"] == [str(tmp_path / "hosts")]
     assert (tmp_path / "hosts").stat().st_ino == inode
@@ -404,7 +408,7 @@ def test_what_cannot_be_read_is_named(
     target, name = {
         "a file": (Path, "read_bytes"),
         "a candidate": (Path, "open"),
-        "a folder": (files.leftovers.__globals__["os"], "scandir"),
+        "a folder": (file_states.os, "scandir"),
     }[what]
     wanted = {"a": OURS} if what == "a file" else {}
     with monkeypatch.context() as patch:
@@ -418,14 +422,14 @@ def test_what_cannot_be_read_is_named(
 def test_a_disk_that_refuses_is_told_with_what_was_done(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put = files._put
+    put = file_changes._put
 
     def full(path: Path, *rest: Any) -> None:
         if path.name == "b":
             raise OSError(errno.ENOSPC, "No space left on device")
         put(path, *rest)
 
-    monkeypatch.setattr(files, "_put", full)
+    monkeypatch.setattr(file_changes, "_put", full)
     answer = run({"folder": str(tmp_path), "files": {"a": OURS, "b": OURS}, "mark": MARK})
     assert "No space left on device" in answer["msg"]
     assert "`df`" in answer["msg"]
