@@ -165,19 +165,21 @@ outdated:
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.file_changes import bring_about
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.file_groups import Group, Step
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.file_report import (
+    differences,
+    result,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.file_states import (
     ManagedFilesError,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.managed_files import outdated, plan
-
-HIDDEN = "(not shown)"
 
 
 class Module(AnsibleModule):
@@ -209,44 +211,6 @@ def _group(params: Mapping[str, Any]) -> Group:
             "directory_mode": _mode(params["directory_mode"], "directory_mode"),
         }
     )
-
-
-def _text(step: Step, data: bytes | None) -> str:
-    if data is None:
-        return ""
-    if step.kind in ("mode", "owner"):
-        return f"{step.kind}: {data.decode()}\n"
-    return HIDDEN + "\n" if step.group.sensitive else data.decode(errors="backslashreplace")
-
-
-def _difference(step: Step) -> dict[str, str]:
-    if step.kind == "folder":
-        return {"before": "", "after": f"folder, {step.mode:04o}\n"} | _headers(step)
-    before, after = _text(step, step.before), _text(step, step.after)
-    if before == after == HIDDEN + "\n":
-        after = f"{HIDDEN}, and different\n"
-    return {"before": before, "after": after} | _headers(step)
-
-
-def _headers(step: Step) -> dict[str, str]:
-    kept = f" (not Ironbinder's, kept as {step.kept_as})" if step.kept_as else ""
-    return {"before_header": f"{step.path}{kept}", "after_header": str(step.path)}
-
-
-def _result(steps: Sequence[Step], missing: Sequence[Path]) -> dict[str, Any]:
-    def paths(*kinds: str) -> list[str]:
-        return list(dict.fromkeys(str(step.path) for step in steps if step.kind in kinds))
-
-    return {
-        "changed": bool(steps),
-        "written": paths("write"),
-        "removed": paths("remove"),
-        "corrected": paths("mode", "owner"),
-        "replaced": [
-            {"path": str(step.path), "kept_as": str(step.kept_as or "")} for step in steps if step.foreign
-        ],
-        "missing": [str(path) for path in missing],
-    }
 
 
 def main() -> None:
@@ -291,10 +255,10 @@ def main() -> None:
             bring_about(wanted.steps, done.append)
         told["outdated"] = outdated(groups, wanted.steps, time.time())
     except ManagedFilesError as error:
-        module.fail_json(msg=str(error), **{**told, **_result(done, ())})
+        module.fail_json(msg=str(error), **{**told, **result(done, ())})
     if module._diff:
-        told["diff"] = [_difference(step) for step in wanted.steps]
-    module.exit_json(**told, **_result(wanted.steps, wanted.missing))
+        told["diff"] = differences(wanted.steps)
+    module.exit_json(**told, **result(wanted.steps, wanted.missing))
 
 
 if __name__ == "__main__":
