@@ -164,6 +164,10 @@ class Proc(MachineFiles):
         """Tell whether /etc/fstab brings swap back at the next start."""
         return any(row[2] == "swap" for row in self.rows("etc/fstab", 3, comments=True))
 
+    def kernel_parameter(self, name: str) -> str:
+        """Give a parameter's value, `` where the kernel has none, for want of a module."""
+        return self.text(f"proc/sys/{name.replace('.', '/')}").strip()
+
     def module(self, name: str, release: str) -> str:
         """Say of a kernel module whether it is `present`, `loadable`, `absent` or `unknown`.
 
