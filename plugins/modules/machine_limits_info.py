@@ -89,6 +89,11 @@ fstab_has_swap:
   returned: success
   type: bool
   sample: false
+swap_target_masked:
+  description: Whether C(swap.target) is masked, so that no unit, generator or partition type brings swap back.
+  returned: success
+  type: bool
+  sample: true
 missing_kernel_modules:
   description: Those of V(overlay) and V(br_netfilter) that are neither loaded nor built in.
   returned: success

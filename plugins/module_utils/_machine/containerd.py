@@ -55,8 +55,8 @@ class Containerd:
         folders = _CONFIG_PATH.findall(told)
         if self._hosts_dir not in folders:
             raise ContainerdError(
-                f"containerd looks for its registries in {', '.join(folders) or 'no folder'}, not in {self._hosts_dir}: set config_path of "
-                "its image plugin (`containerd config dump`), then `systemctl restart containerd`"
+                f"containerd looks for its registries in {', '.join(folders) or 'no folder'}, not in {self._hosts_dir}: "
+                "set config_path of its image plugin (`containerd config dump`), then `systemctl restart containerd`"
             )
 
     def has(self, image: str) -> bool:
@@ -76,17 +76,20 @@ class Containerd:
         self._image("pull", "--hosts-dir", self._hosts_dir, image, timeout_seconds=timeout_seconds)
 
     def _image(self, *words: str, timeout_seconds: float = _ASK_SECONDS) -> Ran:
-        return self._ctr(
-            "--namespace", self._namespace, "images", *words, timeout_seconds=timeout_seconds
-        )
+        return self._ctr("--namespace", self._namespace, "images", *words, timeout_seconds=timeout_seconds)
 
     def _ctr(self, *words: str, timeout_seconds: float = _ASK_SECONDS) -> Ran:
         ran = self._run(["ctr", *words], timeout_seconds)
         if ran.rc == NOT_THERE:
-            raise ContainerdError(f"containerd's client ctr is not on this machine ({ran.said}): install containerd")
+            raise ContainerdError(
+                f"containerd's client ctr is not on this machine ({ran.said}): install containerd"
+            )
         if ran.rc != 0:
-            # Progress is printed over itself; the last lines say what was wrong.
-            said = " / ".join(line.strip() for line in ran.said.splitlines()[-3:] if line.strip())
+            # It warns of what will be given up one day, whatever was asked; and the last lines say what was wrong.
+            lines = [
+                line.strip() for line in ran.said.splitlines() if line.strip() and "level=warning" not in line
+            ]
+            said = " / ".join(lines[-3:])
             raise ContainerdError(
                 f"`ctr {' '.join(words)}` failed: {said}. See `journalctl -u containerd`, "
                 f"and {self._hosts_dir}/*/hosts.toml for where images come from"

@@ -39,6 +39,7 @@ class MachineLimits:
     is_container: bool
     swap_bytes: int
     fstab_has_swap: bool
+    swap_target_masked: bool
     missing_kernel_modules: Sequence[str]
     kernel_parameters: Mapping[str, str]
     mounted_files: Sequence[str]
@@ -78,6 +79,7 @@ def read_machine_limits(
         is_container=proc.is_container(),
         swap_bytes=sum(swap.size_bytes for swap in proc.swaps()),
         fstab_has_swap=proc.fstab_has_swap(),
+        swap_target_masked=proc.is_masked("swap.target"),
         missing_kernel_modules=[name for name in MODULES if proc.module(name, kernel) != "present"],
         kernel_parameters={name: proc.kernel_parameter(name) for name in FORWARDING_PARAMETERS},
         mounted_files=sorted({mount.target for mount in proc.mounts()} & set(MOUNTED)),

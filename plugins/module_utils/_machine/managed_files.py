@@ -68,11 +68,16 @@ def _folders(path: Path, group: Group) -> list[Step]:
     return [Step("folder", folder, group, mode=group.directory_mode) for folder in reversed(missing)]
 
 
+def _is_ours(data: bytes, wanted: bytes, mark: str) -> bool:
+    """Whether a file is known by its mark, or lacks the mark alone."""
+    return carries(data, mark) or (bool(mark) and data.strip() == wanted.partition(b"\n")[2].strip())
+
+
 def _write(path: Path, group: Group, seen: FileState, data: bytes, owner: tuple[int, int]) -> Step:
     foreign = seen.kind != "missing" and not (
         group.block
         or _named(path, group)
-        or (seen.kind == "file" and seen.data is not None and carries(seen.data, group.mark))
+        or (seen.kind == "file" and _is_ours(seen.data or b"", data, group.mark))
     )
     kept_as = path.with_name(path.name + KEPT_SUFFIX) if foreign else None
     # Around a block the file is somebody else's, mode and owner included.

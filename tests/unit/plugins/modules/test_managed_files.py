@@ -111,6 +111,13 @@ CASES: dict[str, tuple[Tree, Tree, Tree, Tree, Tree]] = {
         {"a": OURS.encode(), "a.before-ironbinder": b"theirs\n"},
         {"written": ["a"], "replaced": [("a", "a.before-ironbinder")]},
     ),
+    "one that lacks the mark alone is ours": (
+        {"a": "text\n\n"},
+        {"a": OURS + "text\n"},
+        {},
+        {"a": f"{OURS}text\n".encode()},
+        {"written": ["a"]},
+    ),
     "it is kept once": (
         {"a": "theirs again\n", "a.before-ironbinder": "theirs\n"},
         {"a": OURS},
