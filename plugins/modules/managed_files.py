@@ -47,7 +47,7 @@ options:
         description:
           - Title of a block. The contents then are not whole files but lines of files that belong to others, kept
             between C(# BEGIN) and C(# END) with this title, as M(ansible.builtin.blockinfile) does.
-          - Empty content takes the block out.
+          - Empty content, and C(null), take the block out.
           - The file keeps its mode and owner, and links are followed.
         type: str
         default: ""

@@ -43,13 +43,16 @@ class Group:
         Raises:
             ManagedFilesError: a name leads out of the folder.
         """
-        found = {}
+        found: dict[Path, Optional[str]] = {}
         for name, content in self.files.items():
             parts = PurePosixPath(name).parts
             if not parts or parts[0] == "/" or ".." in parts:
                 raise ManagedFilesError(f"{name!r} is no name of a file below {self.folder}")
             path = self.folder / name
-            found[Path(os.path.realpath(path)) if self.block else path] = content
+            if self.block:
+                found[Path(os.path.realpath(path))] = content or ""
+            else:
+                found[path] = content
         return found
 
 

@@ -204,6 +204,14 @@ CASES: dict[str, tuple[Tree, Tree, Tree, Tree, Tree]] = {
         {"hosts": b"x\n"},
         {"written": ["hosts"]},
     ),
+    # Jinja makes nothing of a template without text.
+    "a block of nothing": (
+        {"hosts": "x\n# BEGIN ours\ny\n# END ours\n"},
+        {"hosts": None},
+        {"block": "ours", "mark": ""},
+        {"hosts": b"x\n"},
+        {"written": ["hosts"]},
+    ),
     "no block in no file": ({}, {"hosts": ""}, {"block": "ours", "mark": ""}, {}, {}),
 }
 
