@@ -113,7 +113,7 @@ from typing import Optional
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import SystemClock
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.commands import run_command
-from ansible_collections.ironbinder.platform.plugins.module_utils._machine.programs import was_replaced
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.proc import Proc
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.unit_states import (
     COMES_BACK,
     UnitWish,
@@ -147,7 +147,11 @@ def main() -> None:
     )
     wish = UnitWish(**module.params)
     units = Units(
-        run=run_command, clock=SystemClock(), changed_at=changed_at, now=time.time, was_replaced=was_replaced
+        run=run_command,
+        clock=SystemClock(),
+        changed_at=changed_at,
+        now=time.time,
+        was_replaced=Proc().program_was_replaced,
     )
     try:
         done = units.bring_about(wish, check_mode=module.check_mode)

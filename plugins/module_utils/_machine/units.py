@@ -90,13 +90,13 @@ class Units:
         seen = self.show(wish.name)
         if wish.state == "stopped" and seen.load_state in ("not-found", "masked") and not seen.is_running:
             return Brought([], seen, seen)
-        if seen.load_state == "not-found":
+        reread = []
+        if seen.load_state not in ("loaded", "masked"):
+            # A file that has just come, or come anew under a unit that ran.
+            reread = ["daemon-reload"]
             if check_mode:
-                # A package that the check did not install brings it.
-                wanted = (["enable"] if wish.enabled else []) + (["start"] if wish.state == "started" else [])
-                return Brought(wanted, seen, seen)
-            # A unit's file that has just come.
-            self._systemctl(["daemon-reload"], wish)
+                return Brought(_foreseen(seen, wish) or reread, seen, seen)
+            self._systemctl(reread, wish)
             seen = self.show(wish.name)
         if seen.load_state != "loaded":
             raise UnitError(_not_loaded(seen))
@@ -119,7 +119,7 @@ class Units:
                 f"{seen.name} still has no restart policy, though {self.drop_in(seen.name)} gives it one: "
                 f"a later drop-in takes it back ({', '.join(after.drop_ins)}). Remove Restart=no there"
             )
-        return Brought(actions, seen, after)
+        return Brought([*reread, *actions], seen, after)
 
     def show(self, name: str) -> UnitState:
         """Ask systemd about a unit; a name without a suffix is a service's.
@@ -200,6 +200,13 @@ class Units:
             f"See `systemctl status {seen.name}` and `journalctl -u {seen.name}`",
             journal,
         )
+
+
+def _foreseen(seen: UnitState, wish: UnitWish) -> list[str]:
+    """What becomes of a unit that is not there in a check: a package that was not installed brings it."""
+    if seen.load_state != "not-found":
+        return []
+    return (["enable"] if wish.enabled else []) + (["start"] if wish.state == "started" else [])
 
 
 def _not_loaded(seen: UnitState) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.ironbinder.platform.plugins.module_utils._machine.limits import MachineLimitsError
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.proc import MachineError
 from ansible_collections.ironbinder.platform.plugins.modules import kubelet_patch
 
 
@@ -58,7 +58,7 @@ def test_errors_are_the_modules_errors(
     assert (code, "Not a directory" in result["msg"]) == (1, True)
 
     def fail() -> None:
-        raise MachineLimitsError("no control groups: mount cgroup2")
+        raise MachineError("no control groups: mount cgroup2")
 
     monkeypatch.setattr(kubelet_patch, "read_machine_limits", fail)
     assert run(tmp_path, capsys)[1]["msg"] == "no control groups: mount cgroup2"

@@ -24,6 +24,8 @@ PLAIN = MachineLimits(
     is_container=False,
     swap_bytes=0,
     fstab_has_swap=False,
+    swap_target_masked=False,
+    kernel_parameters={},
     missing_kernel_modules=(),
     mounted_files=(),
 )

@@ -172,10 +172,17 @@ def test_in_a_check_a_missing_unit_is_one_that_a_package_brings(make: Make) -> N
     assert make(Systemd(recorded("not_found"))).bring_about(off).actions == []
 
 
-def test_a_unit_that_has_just_come_is_found_by_reading_them_again(make: Make) -> None:
-    systemd = Systemd(recorded("not_found"), RUNNING)
-    assert make(systemd).bring_about(UnitWish("d1good")).actions == []
+@pytest.mark.parametrize("answer", ["not_found", "bad_setting"])
+def test_a_unit_whose_file_has_just_come_is_found_by_reading_them_again(make: Make, answer: str) -> None:
+    systemd = Systemd(recorded(answer), RUNNING)
+    assert make(systemd).bring_about(UnitWish("d1good")).actions == ["daemon-reload"]
     assert systemd.given == ["daemon-reload"]
+
+
+def test_a_check_does_not_know_what_reading_a_broken_unit_again_will_bring(make: Make) -> None:
+    systemd = Systemd(recorded("bad_setting"))
+    assert make(systemd).bring_about(UnitWish("d1bad"), check_mode=True).actions == ["daemon-reload"]
+    assert systemd.given == []
 
 
 REFUSED = {
