@@ -89,12 +89,22 @@ fstab_has_swap:
   returned: success
   type: bool
   sample: false
+swap_target_masked:
+  description: Whether C(swap.target) is masked, so that no unit, generator or partition type brings swap back.
+  returned: success
+  type: bool
+  sample: true
 missing_kernel_modules:
   description: Those of V(overlay) and V(br_netfilter) that are neither loaded nor built in.
   returned: success
   type: list
   elements: str
   sample: []
+kernel_parameters:
+  description: What the parameters that pods' traffic needs are now. Empty where the kernel has none, for want of a module.
+  returned: success
+  type: dict
+  sample: {"net.ipv4.ip_forward": "1", "net.bridge.bridge-nf-call-iptables": "1", "net.bridge.bridge-nf-call-ip6tables": "1"}
 mounted_files:
   description:
     - Those of V(/etc/hosts), V(/etc/hostname) and V(/etc/resolv.conf) that are mounts of their own, as in containers.

@@ -41,6 +41,11 @@ def test_daemon_runs_and_starts_at_boot(host: Any, name: str) -> None:
     assert service.is_enabled
 
 
+@pytest.mark.parametrize("name", ["docker", "containerd", "kubelet"])
+def test_daemon_comes_back_by_itself(host: Any, name: str) -> None:
+    assert host.check_output("systemctl show --property=Restart --value %s", name) not in ("", "no")
+
+
 def test_docker_uses_the_mirrors(host: Any, told: Any) -> None:
     mirrors = json.loads(host.check_output("docker info --format '{{json .RegistryConfig.Mirrors}}'")) or []
     assert [mirror.rstrip("/") for mirror in mirrors] == [

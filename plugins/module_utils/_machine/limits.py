@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
@@ -17,6 +17,12 @@ __all__ = ["MachineLimits", "read_machine_limits"]
 # https://man7.org/linux/man-pages/man7/capabilities.7.html
 CAP_SYS_RESOURCE = 24
 MODULES = ("overlay", "br_netfilter")
+# Pods reach each other through bridges, and iptables has to see that traffic.
+FORWARDING_PARAMETERS = (
+    "net.ipv4.ip_forward",
+    "net.bridge.bridge-nf-call-iptables",
+    "net.bridge.bridge-nf-call-ip6tables",
+)
 # Files that Docker mounts into containers one by one.
 MOUNTED = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
 
@@ -33,7 +39,9 @@ class MachineLimits:
     is_container: bool
     swap_bytes: int
     fstab_has_swap: bool
+    swap_target_masked: bool
     missing_kernel_modules: Sequence[str]
+    kernel_parameters: Mapping[str, str]
     mounted_files: Sequence[str]
 
 
@@ -65,6 +73,8 @@ def read_machine_limits(
         is_container=proc.is_container(),
         swap_bytes=sum(swap.size_bytes for swap in proc.swaps()),
         fstab_has_swap=proc.fstab_has_swap(),
+        swap_target_masked=proc.is_masked("swap.target"),
         missing_kernel_modules=[name for name in MODULES if proc.module(name, kernel) != "present"],
+        kernel_parameters={name: proc.kernel_parameter(name) for name in FORWARDING_PARAMETERS},
         mounted_files=sorted({mount.target for mount in proc.mounts()} & set(MOUNTED)),
     )

@@ -171,6 +171,26 @@ class Proc(MachineFiles):
         """Tell whether /etc/fstab brings swap back at the next start."""
         return any(row[2] == "swap" for row in self.rows("etc/fstab", 3, comments=True))
 
+    def is_masked(self, unit: str) -> bool:
+        """Tell whether systemd may not start a unit. The link is what `systemctl mask` makes, and all that counts."""
+        path = self.root / "etc/systemd/system" / unit
+        return path.is_symlink() and str(path.readlink()) == "/dev/null"
+
+    def program_was_replaced(self, pid: int) -> bool:
+        """Tell whether the program of a process is no longer the one on the disk, as after an upgrade.
+
+        False where the kernel does not tell: the process is gone, or may not be looked into.
+        https://man7.org/linux/man-pages/man5/proc_pid_exe.5.html
+        """
+        try:
+            return str((self.root / f"proc/{pid}/exe").readlink()).endswith(" (deleted)")
+        except OSError:
+            return False
+
+    def kernel_parameter(self, name: str) -> str:
+        """Give a parameter's value, `` where the kernel has none, for want of a module."""
+        return self.text(f"proc/sys/{name.replace('.', '/')}").strip()
+
     def module(self, name: str, release: str) -> str:
         """Say of a kernel module whether it is `present`, `loadable`, `absent` or `unknown`.
 

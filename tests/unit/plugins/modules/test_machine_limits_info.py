@@ -23,7 +23,7 @@ def test_answer_is_as_documented(check_mode: bool, capsys: pytest.CaptureFixture
     answer.pop("invocation")
     documented = yaml.safe_load(machine_limits_info.RETURN)
     assert set(answer) == set(documented)
-    types = {"bool": bool, "int": int, "str": str, "list": list}
+    types = {"bool": bool, "int": int, "str": str, "list": list, "dict": dict}
     for key, value in answer.items():
         assert type(value) is types[documented[key]["type"]], key
 

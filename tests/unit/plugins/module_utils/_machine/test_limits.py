@@ -23,11 +23,14 @@ MACHINE = {
     "proc/1/environ": "HOME=/\0TERM=linux\0",
     "proc/filesystems": "nodev\tsysfs\nnodev\toverlay\n\text4\n",
     "proc/sys/net/bridge/bridge-nf-call-iptables": "1\n",
+    "proc/sys/net/bridge/bridge-nf-call-ip6tables": "0\n",
+    "proc/sys/net/ipv4/ip_forward": "1\n",
     "proc/sys/net/netfilter/nf_conntrack_max": "262144\n",
     "proc/swaps": SWAP_HEADER,
     "etc/fstab": "# UUID=1 none swap sw 0 0\n/dev/sda1 / ext4 defaults 0 1\n",
     "etc/resolv.conf": "# site\nnameserver 192.0.2.53\nsearch example.org\n",
 }
+NO_BRIDGE = {f"proc/sys/net/bridge/bridge-nf-call-{name}": None for name in ("iptables", "ip6tables")}
 STUB = "nameserver 127.0.0.53\noptions edns0\n"
 
 
@@ -52,6 +55,12 @@ CASES = {
             "swap_bytes": 0,
             "fstab_has_swap": False,
             "missing_kernel_modules": [],
+            "kernel_parameters": {
+                "net.ipv4.ip_forward": "1",
+                "net.bridge.bridge-nf-call-iptables": "1",
+                "net.bridge.bridge-nf-call-ip6tables": "0",
+            },
+            "swap_target_masked": False,
             "mounted_files": [],
         },
     ),
@@ -104,11 +113,18 @@ CASES = {
     ),
     "no fstab": ({"etc/fstab": None}, {"fstab_has_swap": False}),
     "no overlay, no bridge": (
-        {"proc/filesystems": "\text4\n", "proc/sys/net/bridge/bridge-nf-call-iptables": None},
-        {"missing_kernel_modules": ["overlay", "br_netfilter"]},
+        {"proc/filesystems": "\text4\n", **NO_BRIDGE},
+        {
+            "missing_kernel_modules": ["overlay", "br_netfilter"],
+            "kernel_parameters": {
+                "net.ipv4.ip_forward": "1",
+                "net.bridge.bridge-nf-call-iptables": "",
+                "net.bridge.bridge-nf-call-ip6tables": "",
+            },
+        },
     ),
     "br_netfilter is built in": (
-        {"proc/sys/net/bridge/bridge-nf-call-iptables": None, "sys/module/br_netfilter/initstate": "live"},
+        {**NO_BRIDGE, "sys/module/br_netfilter/initstate": "live"},
         {"missing_kernel_modules": []},
     ),
     "br_netfilter is loaded around the container": (
@@ -143,6 +159,17 @@ CASES = {
 def test_machine(tmp_path: Path, changes: dict[str, str | None], expected: dict[str, object]) -> None:
     limits = read_machine_limits(make(tmp_path, **changes), lambda path: True, "6.1.0-test")
     assert {key: getattr(limits, key) for key in expected} == expected
+
+
+def test_a_masked_target_keeps_swap_away(tmp_path: Path) -> None:
+    root = make(tmp_path)
+    unit = root / "etc/systemd/system/swap.target"
+    unit.parent.mkdir(parents=True)
+    unit.symlink_to("/dev/null")
+    assert read_machine_limits(root).swap_target_masked
+    unit.unlink()
+    unit.symlink_to("/lib/systemd/system/swap.target")
+    assert not read_machine_limits(root).swap_target_masked
 
 
 def test_conntrack_is_refused_by_the_kernel(tmp_path: Path) -> None:

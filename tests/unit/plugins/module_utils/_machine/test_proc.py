@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -241,3 +243,18 @@ def test_no_kernel_stops_the_probe(tmp_path_factory: pytest.TempPathFactory, tex
         read_machine_limits(root)
     except MachineError as error:
         assert str(error)
+
+
+def test_a_replaced_program_is_seen(tmp_path: Path) -> None:
+    program = tmp_path / "sleep"
+    shutil.copy2(shutil.which("sleep") or "/bin/sleep", program)
+    process = subprocess.Popen([str(program), "60"])
+    try:
+        assert not Proc().program_was_replaced(process.pid)
+        shutil.copy2(program, tmp_path / "new")
+        (tmp_path / "new").replace(program)
+        assert Proc().program_was_replaced(process.pid)
+    finally:
+        process.kill()
+        process.wait()
+    assert not Proc().program_was_replaced(process.pid)
