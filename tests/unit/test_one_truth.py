@@ -27,7 +27,7 @@ FACTS = [
         f"{UTILS}/_base/files.py",
     ),
     ("the clock", r"time\.monotonic\b|time\.sleep\b", f"{UTILS}/_base/clock.py"),
-    ("waiting", r"while .*:\n(?:.*\n){0,12}?.*\bclock\.sleep\(", f"{UTILS}/_base/waiting.py"),
+    ("waiting", r"while .*:\n(?:.*\n){0,30}?.*\bclock\.sleep\(", f"{UTILS}/_base/waiting.py"),
     (
         "/proc",
         r"""["'(/]proc/(?:mounts|swaps|modules|cgroups|filesystems|self|net/(?:tcp|arp)|sys|\[)""",
