@@ -40,15 +40,12 @@ _value:
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import node_address
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.resolve import resolve_names
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.resolve import resolved_nodes
 
 
 def node_addresses(hosts: Sequence[str], hostvars: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Return {host: address} for `hosts`."""
-    texts = {host: node_address(hostvars[host], host) for host in hosts}
-    known = resolve_names(texts.values())
-    return {host: (known[text].address if text in known else "") or text for host, text in texts.items()}
+    return resolved_nodes({host: hostvars[host] for host in hosts})
 
 
 class FilterModule:

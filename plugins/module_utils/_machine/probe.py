@@ -10,6 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.cluster_facts import (
+    installed_version,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.proc import Proc
 
 __all__ = ["MachineProbe"]
@@ -76,17 +79,8 @@ class MachineProbe:
         return {
             "joined": self._proc.exists("etc/kubernetes/kubelet.conf"),
             "api_version": image.group(1) if image else "",
-            "kubelet_version": self._package_version("kubelet"),
+            "kubelet_version": installed_version(self.root, "kubelet"),
         }
-
-    def _package_version(self, package: str) -> str:
-        """Version of an installed package, from dpkg's own list."""
-        found = re.search(
-            rf"^Package: {package}\n(?:.+\n)*?Status: \S+ \S+ installed\n(?:.+\n)*?Version: (?:\d+:)?([0-9.]+)",
-            self._proc.text("var/lib/dpkg/status"),
-            re.MULTILINE,
-        )
-        return found.group(1) if found else ""
 
     def docker(self) -> dict[str, Any]:
         """Whether Docker's socket is there, and whose it is: `docker`, `podman` or ``."""

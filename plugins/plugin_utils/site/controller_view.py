@@ -7,7 +7,6 @@ from __future__ import annotations
 import gzip
 import io
 import platform
-import socket
 import tarfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -35,6 +34,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     parse_ip,
     split_url,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.resolve import addresses_of
 
 try:
     import yaml
@@ -48,7 +48,6 @@ __all__ = [
     "look",
     "read_chart",
     "read_index",
-    "resolve",
 ]
 
 # Begins the error of an entry that nobody thought of. A bug of ours, and no reason to hide what else was seen.
@@ -61,13 +60,6 @@ PURPOSES = ("proxy", "registry")
 
 Resolve = Callable[[str], Sequence[str]]
 Fetch = Callable[[str, Sequence[str]], Reply]
-
-
-def resolve(name: str) -> list[str]:
-    """Give the addresses of a name. Raises OSError."""
-    return list(
-        dict.fromkeys(str(entry[4][0]) for entry in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM))
-    )
 
 
 def _yaml(text: bytes) -> Mapping[str, Any] | None:
@@ -246,7 +238,7 @@ def _by_name(told: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
     return {name: {**told, "certificate_error": told["error"]} for name in names}
 
 
-def look(site: Site, ask: Resolve = resolve, get: Fetch = fetch) -> dict[str, Any]:
+def look(site: Site, ask: Resolve = addresses_of, get: Fetch = fetch) -> dict[str, Any]:
     """Look at everything outside of the inventory that the controller can see. Never raises.
 
     Args:

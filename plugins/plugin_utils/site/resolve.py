@@ -22,13 +22,20 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
-    Host,
     as_mapping,
     as_text,
     parse_ip,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import (
+    ADDRESS_VARIABLES,
+    NODE_GROUPS,
+    address_variable,
+    node_address,
+)
 
-__all__ = ["Answer", "add_resolved", "addresses_of", "resolve_names"]
+__all__ = ["Answer", "add_resolved", "addresses_of", "resolve_names", "resolved_nodes"]
+
+REACHED_BY = ADDRESS_VARIABLES[-1]
 
 Ask = Callable[[str], Sequence[str]]
 
@@ -121,18 +128,34 @@ def resolve_names(
         return dict(zip(names, pool.map(lambda name: _once(name, asked, place), names)))
 
 
+def _reached(nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Nodes that are reached by their ansible_host or name. A site_node_address has to be an address itself."""
+    return {
+        name: node_address(variables, name)
+        for name, variables in nodes.items()
+        if address_variable(variables) == REACHED_BY
+    }
+
+
+def resolved_nodes(nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Give the address of each node, {name: variables}; a name that leads to no address as it is."""
+    answers = resolve_names(_reached(nodes).values())
+
+    def address(name: str) -> str:
+        text = node_address(nodes[name], name)
+        return (answers[text].address if text in answers else "") or text
+
+    return {name: address(name) for name in nodes}
+
+
 def add_resolved(
     hosts: Mapping[str, dict[str, Any]],
     groups: Mapping[str, Sequence[str]],
     find: Callable[[Iterable[str]], Mapping[str, Answer]] = resolve_names,
 ) -> None:
     """Add `resolved`, {address} or {error}, to each node of a collected inventory that is reached by name."""
-    names = {}
-    for name in dict.fromkeys([*groups.get("head", ()), *groups.get("workers", ())]):
-        variables = as_mapping(hosts[name].get("variables")) if name in hosts else {}
-        # A site_node_address has to be an address: node-address-is-a-name.
-        if name in hosts and not as_text(variables.get("site_node_address")):
-            names[name] = Host(name, variables=variables).address
+    members = dict.fromkeys(name for group in NODE_GROUPS for name in groups.get(group, ()))
+    names = _reached({name: as_mapping(hosts[name].get("variables")) for name in members if name in hosts})
     answers = find(names.values())
     for name, text in names.items():
         if text in answers:

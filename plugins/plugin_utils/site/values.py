@@ -14,8 +14,8 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.utils.vars import load_extra_vars
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import (
     ADDRESS_VARIABLES,
-    node_address,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.resolve import resolved_nodes
 
 __all__ = ["SITE_ROLE", "SiteValues", "load_yaml", "plain"]
 
@@ -125,4 +125,4 @@ class SiteValues:
     def node_address(self, host: str) -> str:
         """The address other nodes use, `` where it is still to be filled in or cannot be computed."""
         given = [key for key in ADDRESS_VARIABLES if key in self.raw(host)]
-        return node_address({key: self.find(key, host, default=None) for key in given}, host)
+        return resolved_nodes({host: {key: self.find(key, host, default=None) for key in given}})[host]

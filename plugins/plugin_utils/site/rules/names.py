@@ -18,6 +18,11 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     as_text,
     parse_ip,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import (
+    ADDRESS_VARIABLES,
+    address_variable,
+    node_address,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 
 # A node's name is a DNS-1123 subdomain, https://kubernetes.io/docs/concepts/architecture/nodes/#node-name-uniqueness,
@@ -32,7 +37,7 @@ def _better(name: str) -> str:
     return ".".join(label.strip("-") for label in labels if label.strip("-")) or "worker1"
 
 
-@rule("node-name-malformed", ERROR, "A node's name is none that Kubernetes takes.")
+@rule("node-name-malformed", ERROR, "A node's name is none that Kubernetes takes.", acceptable=False)
 def node_name_malformed(site: Site) -> Iterator[Problem]:
     for host in site.nodes:
         if not NODE_NAME.fullmatch(host.name) or len(host.name) > NAME_LENGTH:
@@ -46,10 +51,17 @@ def node_name_malformed(site: Site) -> Iterator[Problem]:
 
 
 def _own_address(host: Host) -> str:
-    return as_text(host.variables.get("site_node_address"))
+    """The site_node_address that the inventory gives, `` where the node is reached by ansible_host or name."""
+    own = address_variable(host.variables) == ADDRESS_VARIABLES[0]
+    return node_address(host.variables, host.name) if own else ""
 
 
-@rule("node-address-unresolved", ERROR, "A node's name leads the controller to no IPv4 address.")
+@rule(
+    "node-address-unresolved",
+    ERROR,
+    "A node's name leads the controller to no IPv4 address.",
+    acceptable=False,
+)
 def node_address_unresolved(site: Site) -> Iterator[Problem]:
     for host in site.nodes:
         fault = as_text(host.resolved.get("error"))
@@ -62,7 +74,7 @@ def node_address_unresolved(site: Site) -> Iterator[Problem]:
             )
 
 
-@rule("node-address-is-a-name", ERROR, "A node's site_node_address is a name.")
+@rule("node-address-is-a-name", ERROR, "A node's site_node_address is a name.", acceptable=False)
 def node_address_is_a_name(site: Site) -> Iterator[Problem]:
     for host in site.nodes:
         text = _own_address(host)
@@ -89,7 +101,12 @@ def _addresses(host: Host) -> list[IPv4Address]:
     return found
 
 
-@rule("node-address-not-its-own", ERROR, "A node's address is on none of the machine's interfaces.")
+@rule(
+    "node-address-not-its-own",
+    ERROR,
+    "A node's address is on none of the machine's interfaces.",
+    acceptable=False,
+)
 def node_address_not_its_own(site: Site) -> Iterator[Problem]:
     holders = Counter(host.address for host in site.hosts.values())
     for host in site.seen("head", "workers"):
@@ -113,6 +130,7 @@ def node_address_not_its_own(site: Site) -> Iterator[Problem]:
     "resolver-loopback-only",
     ERROR,
     "A machine's name servers are the machine itself, which pods cannot reach.",
+    acceptable=False,
 )
 def resolver_loopback_only(site: Site) -> Iterator[Problem]:
     for host in site.seen("head", "workers"):

@@ -21,7 +21,9 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.resolve i
     Answer,
     add_resolved,
     resolve_names,
+    resolved_nodes,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.values import SiteValues
 
 NAMES = {
     "one.example.org": ["192.0.2.21"],
@@ -206,6 +208,21 @@ def test_filters_agree(a_run: Callable[[], list[str]]) -> None:
     add_resolved(hosts, {"head": ["head1"]})
     assert hosts["head1"]["resolved"] == {"address": "192.0.2.1"}
     assert a_run() == ["h.example.org"]
+
+
+def test_the_probe_asks_the_same(a_run: Callable[[], list[str]]) -> None:
+    """Whom a node tries to reach is the address that the others have, not a name that it may not know."""
+    task_vars = {
+        "hostvars": type("Vars", (dict,), {"raw_get": dict.get})({"w": {"ansible_host": "w.example.org"}})
+    }
+
+    class Values(SiteValues):
+        def get(self, variable: str, host: str = "localhost") -> Any:
+            return self.raw(host)[variable]
+
+    assert Values(None, None, task_vars).node_address("w") == "192.0.2.1"  # type: ignore[arg-type]
+    assert resolved_nodes({"w": {"ansible_host": "w.example.org"}}) == {"w": "192.0.2.1"}
+    assert a_run() == ["w.example.org"]
 
 
 def test_filters_leave_what_does_not_resolve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
