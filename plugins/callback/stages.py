@@ -19,12 +19,12 @@ requirements:
 """
 
 import importlib
-import time
 from pathlib import Path
 from typing import Any
 
 import yaml
 from ansible.plugins.callback import CallbackBase
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import SystemClock
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.run.stages import (
     Stages,
     imports,
@@ -66,7 +66,7 @@ class CallbackModule(CallbackBase):
     def __init__(self, display: Any = None) -> None:
         """Begin without stages: the playbook is not known yet."""
         super().__init__(display=display)
-        self._stages = Stages([], time.monotonic, self._say)
+        self._stages = Stages([], SystemClock().now, self._say)
 
     def _say(self, line: str) -> None:
         self._display.display(line, color="bright cyan")
@@ -79,7 +79,7 @@ class CallbackModule(CallbackBase):
                 break
             plays, folder = _read(imports(plays)[0], folder)
         files = stages_by_file(plays, folder, _read)
-        self._stages = Stages(stage_names(plays), time.monotonic, self._say, files)
+        self._stages = Stages(stage_names(plays), SystemClock().now, self._say, files)
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         """Every play knows the file that it was written in."""
