@@ -27,6 +27,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     as_text,
     parse_ip,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import own_address
 
 __all__ = ["Answer", "add_resolved", "addresses_of", "resolve_names"]
 
@@ -131,7 +132,7 @@ def add_resolved(
     for name in dict.fromkeys([*groups.get("head", ()), *groups.get("workers", ())]):
         variables = as_mapping(hosts[name].get("variables")) if name in hosts else {}
         # A site_node_address has to be an address: node-address-is-a-name.
-        if name in hosts and not as_text(variables.get("site_node_address")):
+        if name in hosts and not own_address(variables):
             names[name] = Host(name, variables=variables).address
     answers = find(names.values())
     for name, text in names.items():

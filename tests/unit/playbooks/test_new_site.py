@@ -117,7 +117,7 @@ def test_new_site_after_a_kill(tmp_path: Path) -> None:
     done = new_site(tmp_path, "-e", "site_name=demo")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "was empty" in done.stdout + done.stderr
-    assert len(set(re.findall(r'"([0-9a-f]{64})"', secrets.read_text()))) == 2
+    assert len(set(re.findall(r'"([0-9a-f]{64})"', secrets.read_text()))) == 3
     again = new_site(tmp_path, "-e", "site_name=demo")
     assert "was empty" not in again.stdout + again.stderr
 

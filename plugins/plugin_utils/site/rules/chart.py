@@ -16,7 +16,12 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 
 
-@rule("hub-value-refused", ERROR, "The chart does not take a value of a hub, or has no such key.")
+@rule(
+    "hub-value-refused",
+    ERROR,
+    "The chart does not take a value of a hub, or has no such key.",
+    acceptable=False,
+)
 def hub_value_refused(site: Site) -> Iterator[Problem]:
     for entry in as_list(as_mapping(site.controller.get("hub_values")).get("faults")):
         fault = as_mapping(entry)

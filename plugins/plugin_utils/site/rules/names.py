@@ -18,6 +18,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     as_text,
     parse_ip,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import own_address
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 
 # A node's name is a DNS-1123 subdomain, https://kubernetes.io/docs/concepts/architecture/nodes/#node-name-uniqueness,
@@ -32,7 +33,7 @@ def _better(name: str) -> str:
     return ".".join(label.strip("-") for label in labels if label.strip("-")) or "worker1"
 
 
-@rule("node-name-malformed", ERROR, "A node's name is none that Kubernetes takes.")
+@rule("node-name-malformed", ERROR, "A node's name is none that Kubernetes takes.", acceptable=False)
 def node_name_malformed(site: Site) -> Iterator[Problem]:
     for host in site.nodes:
         if not NODE_NAME.fullmatch(host.name) or len(host.name) > NAME_LENGTH:
@@ -45,11 +46,12 @@ def node_name_malformed(site: Site) -> Iterator[Problem]:
             )
 
 
-def _own_address(host: Host) -> str:
-    return as_text(host.variables.get("site_node_address"))
-
-
-@rule("node-address-unresolved", ERROR, "A node's name leads the controller to no IPv4 address.")
+@rule(
+    "node-address-unresolved",
+    ERROR,
+    "A node's name leads the controller to no IPv4 address.",
+    acceptable=False,
+)
 def node_address_unresolved(site: Site) -> Iterator[Problem]:
     for host in site.nodes:
         fault = as_text(host.resolved.get("error"))
@@ -62,10 +64,10 @@ def node_address_unresolved(site: Site) -> Iterator[Problem]:
             )
 
 
-@rule("node-address-is-a-name", ERROR, "A node's site_node_address is a name.")
+@rule("node-address-is-a-name", ERROR, "A node's site_node_address is a name.", acceptable=False)
 def node_address_is_a_name(site: Site) -> Iterator[Problem]:
     for host in site.nodes:
-        text = _own_address(host)
+        text = own_address(host.variables)
         if text and parse_ip(text) is None:
             known = ", ".join(str(address) for address in _addresses(host) if not address.is_loopback)
             yield Problem(
@@ -89,7 +91,12 @@ def _addresses(host: Host) -> list[IPv4Address]:
     return found
 
 
-@rule("node-address-not-its-own", ERROR, "A node's address is on none of the machine's interfaces.")
+@rule(
+    "node-address-not-its-own",
+    ERROR,
+    "A node's address is on none of the machine's interfaces.",
+    acceptable=False,
+)
 def node_address_not_its_own(site: Site) -> Iterator[Problem]:
     holders = Counter(host.address for host in site.hosts.values())
     for host in site.seen("head", "workers"):
@@ -99,7 +106,7 @@ def node_address_not_its_own(site: Site) -> Iterator[Problem]:
             continue
         real = [entry for entry in own if not entry.is_loopback]
         if real and address not in own:
-            given = "" if _own_address(host) else as_text(host.variables.get("ansible_host"))
+            given = "" if own_address(host.variables) else as_text(host.variables.get("ansible_host"))
             told = f"{given[:80]} is {address}, which" if given and given != host.address else f"{address}"
             yield Problem(
                 f"{told} is not on the machine; it has {', '.join(map(str, real))}",

@@ -75,7 +75,12 @@ def _range_changed(site: Site, variable: str, key: str, what: str) -> Iterator[P
             )
 
 
-@rule("pod-subnet-changed", ERROR, "The range of pods is not the one that the running cluster was made with.")
+@rule(
+    "pod-subnet-changed",
+    ERROR,
+    "The range of pods is not the one that the running cluster was made with.",
+    acceptable=False,
+)
 def pod_subnet_changed(site: Site) -> Iterator[Problem]:
     yield from _range_changed(site, "site_pod_subnet", "pod_subnet", "the pods")
 
@@ -84,12 +89,18 @@ def pod_subnet_changed(site: Site) -> Iterator[Problem]:
     "service-subnet-changed",
     ERROR,
     "The range of services is not the one that the running cluster was made with.",
+    acceptable=False,
 )
 def service_subnet_changed(site: Site) -> Iterator[Problem]:
     yield from _range_changed(site, "site_service_subnet", "service_subnet", "the services")
 
 
-@rule("cluster-name-changed", ERROR, "The site's name is not the one that the running cluster was made with.")
+@rule(
+    "cluster-name-changed",
+    ERROR,
+    "The site's name is not the one that the running cluster was made with.",
+    acceptable=False,
+)
 def cluster_name_changed(site: Site) -> Iterator[Problem]:
     for head, told in _running(site, made_here=True):
         runs, wanted = as_text(told.get("name")), site.text("site_name")
@@ -118,7 +129,12 @@ def _one_form(host: str) -> str:
     return str(address) if address else host.lower().rstrip(".")
 
 
-@rule("api-endpoint-changed", ERROR, "The API's address or port is not the one that the nodes have joined.")
+@rule(
+    "api-endpoint-changed",
+    ERROR,
+    "The API's address or port is not the one that the nodes have joined.",
+    acceptable=False,
+)
 def api_endpoint_changed(site: Site) -> Iterator[Problem]:
     for head, told in _running(site, made_here=True):
         runs = as_text(told.get("api_endpoint"))
@@ -145,7 +161,9 @@ def api_endpoint_changed(site: Site) -> Iterator[Problem]:
             )
 
 
-@rule("pod-network-changed", ERROR, "The pod network is not the one that joined nodes have.")
+@rule(
+    "pod-network-changed", ERROR, "The pod network is not the one that joined nodes have.", acceptable=False
+)
 def pod_network_changed(site: Site) -> Iterator[Problem]:
     wanted = site.text(PROVIDER)
     # A manifest of one's own may be Calico's.
@@ -180,7 +198,12 @@ def _told_elsewhere(wanted: str, api: str) -> bool:
     return new < old or (new[0] == old[0] and new[1] > old[1] + 1)
 
 
-@rule("kubernetes-version-changed", ERROR, "Machines have another Kubernetes than the site asks for.")
+@rule(
+    "kubernetes-version-changed",
+    ERROR,
+    "Machines have another Kubernetes than the site asks for.",
+    acceptable=False,
+)
 def kubernetes_version_changed(site: Site) -> Iterator[Problem]:
     wanted = site.text(KUBERNETES)
     if not is_exact(wanted):
