@@ -25,6 +25,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule impo
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules import (
     accepted,
+    access,
     artifacts,
     chart,
     contract,
@@ -49,6 +50,7 @@ __all__ = ["JUDGES", "RULES", "RULE_FILES", "Report", "check_site"]
 RULE_FILES = (
     groups,
     names,
+    access,
     contract,
     machines,
     ports,

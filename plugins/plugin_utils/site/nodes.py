@@ -14,6 +14,7 @@ __all__ = [
     "address_variable",
     "node_address",
     "node_purposes",
+    "own_address",
 ]
 
 NODE_GROUPS = ("head", "workers")
@@ -34,18 +35,19 @@ def node_address(variables: Mapping[str, Any], name: str) -> str:
         Its `site_node_address`, else its `ansible_host`, else its name. An `ansible_host` that was left
         empty is an address still to be filled in, and not the name: then ``.
     """
-    if _own(variables):
-        return _own(variables)
+    if own_address(variables):
+        return own_address(variables)
     reached = variables.get("ansible_host")
     return name if reached is None else str(reached).strip()
 
 
 def address_variable(variables: Mapping[str, Any]) -> str:
     """Name the variable that a node's address comes from, or would."""
-    return ADDRESS_VARIABLES[0] if _own(variables) else ADDRESS_VARIABLES[1]
+    return ADDRESS_VARIABLES[0] if own_address(variables) else ADDRESS_VARIABLES[1]
 
 
-def _own(variables: Mapping[str, Any]) -> str:
+def own_address(variables: Mapping[str, Any]) -> str:
+    """Give the address that the inventory says other nodes use, `` where it leaves that open."""
     own = variables.get("site_node_address")
     return "" if own is None else str(own).strip()
 

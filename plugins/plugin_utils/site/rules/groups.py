@@ -6,13 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.failures import (
-    PYTHON,
-    SILENT,
-    SUDO,
-    reason,
-    words_of,
-)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     Host,
@@ -26,10 +19,6 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.spelling 
 
 REQUIRED_GROUPS = {"head": "the machine that runs the control plane", "proxy": "the external NGINX"}
 GROUPS = ("head", "workers", "proxy", "registry", "mirror")
-FACTS_REMEDIES = {
-    PYTHON: "install python3 (3.9 or later) on it, or set ansible_python_interpreter to where it is",
-    SILENT: "look at the line to it, and run again",
-}
 EXCLUSIVE = (("head", "workers"), ("workers", "proxy"), ("head", "proxy"))
 
 
@@ -176,39 +165,3 @@ def duplicate_machine_id(site: Site) -> Iterator[Problem]:
             "",
             names[-1],
         )
-
-
-@rule("host-unreachable", ERROR, "A machine of the site does not answer Ansible.")
-def host_unreachable(site: Site) -> Iterator[Problem]:
-    for host in site.machines:
-        # A sudo that asks for a password for ever is no machine that is down.
-        if host.state == "unreachable" and reason(host.message) != SUDO:
-            # Ansible's own words end in what ssh said.
-            said = words_of(host.message).rpartition("via ssh: ")[2]
-            yield Problem(
-                f"cannot be reached at {host.address}: {said or 'no answer'}",
-                "start it, correct ansible_host, or check the SSH key and user",
-                "ansible_host",
-                host.name,
-            )
-
-
-@rule("host-facts-failed", ERROR, "A machine answers, but Ansible cannot look at it.")
-def host_facts_failed(site: Site) -> Iterator[Problem]:
-    for host in site.machines:
-        why = reason(host.message)
-        if host.state == "failed" and why != SUDO:
-            yield Problem(
-                f"facts could not be gathered: {words_of(host.message) or 'no facts'}",
-                FACTS_REMEDIES.get(why, "see what ansible -m ansible.builtin.setup says of this host"),
-                "ansible_python_interpreter" if why == PYTHON else "",
-                host.name,
-            )
-
-
-@rule("spare-host-unreachable", WARNING, "A host that no stage changes does not answer.")
-def spare_host_unreachable(site: Site) -> Iterator[Problem]:
-    ours = {host.name for host in site.machines}
-    for host in site.hosts.values():
-        if host.name not in ours and host.state in ("unreachable", "failed"):
-            yield Problem("does not answer", "nothing to do if that is meant", "ansible_host", host.name)

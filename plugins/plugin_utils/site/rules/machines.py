@@ -6,14 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.failures import (
-    CRASH,
-    PYTHON,
-    SILENT,
-    SUDO,
-    reason,
-    words_of,
-)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     Host,
@@ -39,19 +31,6 @@ DISK_ADVISED_MB = 20_000
 # Tokens and certificates are judged by the clock.
 SKEW_SECONDS = 30.0
 CONTROLLERS = ("cpu", "memory", "pids")
-PROBE_FAILURES = {
-    PYTHON: "there is no Python for root",
-    SILENT: "the connection broke",
-    CRASH: "the module site_probe crashed on it",
-}
-PROBE_REMEDIES = {
-    PYTHON: (
-        "install python3, or set ansible_python_interpreter to one that root can run",
-        "ansible_python_interpreter",
-    ),
-    SILENT: ("look at the line to it, and run again", "ansible_host"),
-    CRASH: ("report this with the message; ansible-playbook -vvv shows all of it", ""),
-}
 
 
 def _looked_at(site: Site) -> Iterator[Host]:
@@ -232,52 +211,6 @@ def clock_skew(site: Site) -> Iterator[Problem]:
                 f"its clock is {skew:.0f} s {way} the controller's",
                 "set it once (timedatectl, or chronyc makestep), and set site_ntp_servers so that it stays right",
                 "site_ntp_servers",
-                host.name,
-            )
-
-
-def _probe_failure(host: Host) -> str:
-    """What Ansible said of a probe, or already of the facts, that did not work."""
-    return as_text(host.probe.get("failed")) or host.message
-
-
-@rule("no-sudo", ERROR, "Ansible cannot become root on a machine.", acceptable=False)
-def no_sudo(site: Site) -> Iterator[Problem]:
-    for host in site.machines:
-        said = _probe_failure(host)
-        if (said and reason(said) == SUDO) or host.probe.get("root") is False:
-            yield Problem(
-                f"cannot become root: {words_of(said) or 'the task ran as an ordinary user'}",
-                "give the login user sudo, and Ansible its password (--ask-become-pass) if it needs one",
-                "ansible_become",
-                host.name,
-            )
-
-
-@rule(
-    "probe-failed",
-    ERROR,
-    "A machine's facts are known, but the look at what it runs failed.",
-    acceptable=False,
-)
-def probe_failed(site: Site) -> Iterator[Problem]:
-    for host in _looked_at(site):
-        said = as_text(host.probe.get("failed"))
-        why = reason(said)
-        if said and why != SUDO:
-            remedy, variable = PROBE_REMEDIES[why]
-            yield Problem(f"{PROBE_FAILURES[why]}: {words_of(said)}", remedy, variable, host.name)
-
-
-@rule("python-too-old", ERROR, "A machine's Python is older than the modules need.", acceptable=False)
-def python_too_old(site: Site) -> Iterator[Problem]:
-    for host in _looked_at(site):
-        numbers = [as_int(part, -1) for part in as_text(host.facts.get("python_version")).split(".")[:2]]
-        if len(numbers) == 2 and -1 not in numbers and tuple(numbers) < (3, 9):
-            yield Problem(
-                f"has Python {host.facts.get('python_version')}",
-                "install python3 3.9 or later, and set ansible_python_interpreter if there are several",
-                "ansible_python_interpreter",
                 host.name,
             )
 

@@ -95,7 +95,12 @@ def service_subnet_changed(site: Site) -> Iterator[Problem]:
     yield from _range_changed(site, "site_service_subnet", "service_subnet", "the services")
 
 
-@rule("cluster-name-changed", ERROR, "The site's name is not the one that the running cluster was made with.")
+@rule(
+    "cluster-name-changed",
+    ERROR,
+    "The site's name is not the one that the running cluster was made with.",
+    acceptable=False,
+)
 def cluster_name_changed(site: Site) -> Iterator[Problem]:
     for head, told in _running(site, made_here=True):
         runs, wanted = as_text(told.get("name")), site.text("site_name")

@@ -98,8 +98,8 @@ def test_a_missing_library_is_no_crash_of_a_rule() -> None:
         check_rules([lacking], Site())
 
 
-def test_names_of_cases_are_names() -> None:
-    """Two cases of one name would be one to whoever reads a failure."""
+def test_rules_are_told_in_sentences() -> None:
+    """Their summaries are the documentation, and their ids what people write into site_accepted_findings."""
     assert len(RULES) >= 140
     assert all(entry.summary.endswith(".") and entry.id == entry.id.lower() for entry in RULES.values())
 

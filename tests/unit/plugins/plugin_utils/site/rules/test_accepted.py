@@ -125,6 +125,11 @@ def test_what_a_role_refuses_cannot_be_accepted() -> None:
         "token-missing",
         "token-malformed",
         "pool-too-small",
+        "node-address-not-its-own",
+        "pod-subnet-changed",
+        "pod-network-changed",
+        "kubernetes-version-changed",
+        "hub-value-refused",
     } <= final
 
 

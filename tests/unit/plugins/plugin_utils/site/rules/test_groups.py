@@ -58,58 +58,9 @@ CASES = [
         ("routed-needs-one-network", "site_pod_network_provider", "worker2"),
     ),
     case(
-        "host is down",
-        {"hosts/worker2/state": "unreachable", "hosts/worker2/message": "timed out"},
-        ("host-unreachable", "ansible_host", "worker2"),
-    ),
-    case(
-        "no python",
-        {"hosts/worker2/state": "failed", "hosts/worker2/message": "python3: not found"},
-        ("host-facts-failed", "ansible_python_interpreter", "worker2"),
-    ),
-    case(
-        "somebody else's host is down",
-        {
-            "hosts/backup1": {"variables": {"ansible_host": "192.0.2.60"}, "state": "unreachable"},
-            "groups/backup": ["backup1"],
-        },
-        ("spare-host-unreachable", "ansible_host", "backup1"),
-    ),
-    case(
         "one site_node_address twice",
         {f"hosts/worker{n}/variables/site_node_address": "192.0.2.23" for n in (1, 2)},
         ("duplicate-address", "site_node_address", "worker2"),
-    ),
-    case(
-        "sudo waits for a password for ever",
-        {
-            "hosts/worker2/state": "unreachable",
-            "hosts/worker2/message": "Timeout (12s) waiting for privilege escalation prompt: ",
-        },
-        ("no-sudo", "ansible_become", "worker2"),
-    ),
-    case(
-        "no sudo for the facts either",
-        {
-            "hosts/worker2/state": "failed",
-            "hosts/worker2/facts": {},
-            "hosts/worker2/probe": {},
-            "hosts/worker2/message": "Premature end of stream waiting for become success.\nsudo: a password is required",
-        },
-        ("no-sudo", "ansible_become", "worker2"),
-    ),
-    case(
-        "the line breaks",
-        {"hosts/worker2/state": "failed", "hosts/worker2/message": "Connection reset by peer"},
-        ("host-facts-failed", "", "worker2"),
-    ),
-    case(
-        "facts crash",
-        {
-            "hosts/worker2/state": "failed",
-            "hosts/worker2/message": "Traceback (most recent call last): KeyError: 'x'",
-        },
-        ("host-facts-failed", "", "worker2"),
     ),
 ]
 

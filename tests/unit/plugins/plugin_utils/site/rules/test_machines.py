@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from site_cases import NOW, Case, case, fact, found, probe, rules_in
+from site_cases import NOW, Case, fact, found, probe, rules_in
 
 CASES = [
     fact("old Debian", "worker1", "distribution_version", "11.9", ("os-unsupported", "", "worker1")),
@@ -15,13 +15,6 @@ CASES = [
     fact("head with 1 GB", "head1", "memtotal_mb", 1000, ("memory-too-small", "", "head1")),
     fact("worker with 1 GB", "worker1", "memtotal_mb", 1000, ("memory-too-small", "", "worker1")),
     fact("head with one processor", "head1", "processor_vcpus", 1, ("cpu-too-small", "", "head1")),
-    fact(
-        "old python",
-        "worker1",
-        "python_version",
-        "3.8.10",
-        ("python-too-old", "ansible_python_interpreter", "worker1"),
-    ),
     probe("full disk", "worker1", "disk/free_mb", 900, ("disk-too-small", "", "worker1")),
     probe("scarce disk", "worker1", "disk/free_mb", 9_000, ("disk-scarce", "", "worker1")),
     probe("swap", "worker1", "swaps", ["/dev/sda2"], ("swap-on", "", "worker1")),
@@ -50,12 +43,6 @@ CASES = [
     ),
     probe("clock behind", "worker1", "epoch", NOW - 600, ("clock-skew", "site_ntp_servers", "worker1")),
     probe("clock ahead", "proxy1", "epoch", NOW + 600, ("clock-skew", "site_ntp_servers", "proxy1")),
-    case(
-        "no sudo",
-        {"hosts/worker1/probe": {"failed": "sudo: a password is required"}},
-        ("no-sudo", "ansible_become", "worker1"),
-    ),
-    probe("ordinary user", "worker1", "root", False, ("no-sudo", "ansible_become", "worker1")),
     probe(
         "no route",
         "worker1",
@@ -69,50 +56,6 @@ CASES = [
         "peers",
         {"192.0.2.11": "timeout"},
         ("node-silent-to-node", "site_node_address", "worker1"),
-    ),
-    case(
-        "not among the sudoers",
-        {
-            "hosts/proxy1/probe": {
-                "failed": "Task failed: Premature end of stream waiting for become success.\n"
-                ">>> Standard Error\nansible is not in the sudoers file."
-            }
-        },
-        ("no-sudo", "ansible_become", "proxy1"),
-    ),
-    case(
-        "no sudo installed",
-        {
-            "hosts/worker1/probe": {
-                "failed": "Premature end of stream waiting for become success. /bin/sh: 1: sudo: not found"
-            }
-        },
-        ("no-sudo", "ansible_become", "worker1"),
-    ),
-    case(
-        "no python for root",
-        {
-            "hosts/worker1/probe": {
-                "failed": "The module interpreter '/opt/py/bin/python3' was not found.\n"
-                "sudo: /opt/py/bin/python3: command not found"
-            }
-        },
-        ("probe-failed", "ansible_python_interpreter", "worker1"),
-    ),
-    case(
-        "the probe crashes",
-        {
-            "hosts/worker1/probe": {
-                "failed": "Module result deserialization failed: No start of json char found\n"
-                "Traceback (most recent call last):\nTimeoutError: timed out"
-            }
-        },
-        ("probe-failed", "", "worker1"),
-    ),
-    case(
-        "the line breaks under the probe",
-        {"hosts/worker1/probe": {"failed": "Shared connection to 192.0.2.21 closed. Broken pipe"}},
-        ("probe-failed", "ansible_host", "worker1"),
     ),
 ]
 
