@@ -9,12 +9,21 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._base.versions
     is_exact_chart,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site, as_text
-from packaging.version import InvalidVersion, Version
+
+try:
+    from packaging.version import InvalidVersion, Version
+except ImportError:  # the action site_check names it with the others that are missing
+    Version = None  # type: ignore[assignment,misc]
+
+    class InvalidVersion(ValueError):  # type: ignore[no-redef]
+        """Stands in for packaging's error, so that this file can be imported without packaging."""
+
 
 __all__ = [
     "CHART",
     "KUBERNETES",
     "PINNED",
+    "Version",
     "is_pinned",
     "of_package",
     "version",

@@ -20,10 +20,10 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.ports imp
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.versions import (
     KUBERNETES,
+    Version,
     version,
     wanted_kubernetes,
 )
-from packaging.version import Version
 
 
 def _wanted(site: Site) -> Iterator[tuple[Host, int, tuple[str, ...]]]:
