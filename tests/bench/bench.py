@@ -326,6 +326,22 @@ def report(rounds: list[dict[str, Any]], base: str, cold_seconds: float | None) 
     )
 
 
+def write(rounds: list[dict[str, Any]], base: str, cold_seconds: float | None) -> str:
+    """Write the page and its picture; return the page."""
+    text = report(rounds, base, cold_seconds)
+    (ROOT / "docs" / "performance.md").write_text(text)
+    last = rounds[-1]
+    sides = {
+        "now": last["new"]["stages"],
+        base: last["old"]["stages"],
+        "now, again": last["new"]["second_stages"],
+        f"{base}, again": last["old"]["second_stages"],
+        "floor": {"floor": last["floor"]},
+    }
+    chart(sides, ROOT / "docs" / "performance.svg")
+    return text
+
+
 def main() -> None:
     """Measure, print, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -343,6 +359,8 @@ def main() -> None:
             for number in range(1, options.rounds + 1):
                 print(f"round {number}/{options.rounds}", flush=True)
                 rounds.append(one_round(number, base, folder, places, cache))
+                # What was measured stays, whatever happens in the next round.
+                write(rounds, options.base, None)
         finally:
             subprocess.run(["git", "worktree", "remove", "--force", str(base)], cwd=ROOT, check=True)
     play("lab/down.yml")
@@ -350,18 +368,7 @@ def main() -> None:
     if options.cold:
         play("lab/docker.yml")
         cold_seconds = cold(shutil.which("go") or "go")
-    text = report(rounds, options.base, cold_seconds)
-    (ROOT / "docs" / "performance.md").write_text(text)
-    last = rounds[-1]
-    sides = {
-        "now": last["new"]["stages"],
-        f"{options.base}": last["old"]["stages"],
-        "now, again": last["new"]["second_stages"],
-        f"{options.base}, again": last["old"]["second_stages"],
-        "floor": {"floor": last["floor"]},
-    }
-    chart(sides, ROOT / "docs" / "performance.svg")
-    print(text)
+    print(write(rounds, options.base, cold_seconds))
 
 
 if __name__ == "__main__":
