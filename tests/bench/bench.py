@@ -23,6 +23,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
+import yaml
+
 ROOT = Path(__file__).resolve().parents[2]
 LAB = ROOT / "inventories" / "lab"
 STATE = LAB / ".lab"
@@ -74,7 +76,18 @@ def earlier(commit: str, folder: Path) -> Path:
     subprocess.run(
         ["git", "worktree", "add", "--quiet", "--detach", str(folder), commit], cwd=ROOT, check=True
     )
-    (folder / LAB.relative_to(ROOT) / ".lab").symlink_to(STATE)
+    inventory = folder / LAB.relative_to(ROOT)
+    (inventory / ".lab").symlink_to(STATE)
+    secrets = (LAB / "group_vars/all/secrets.yml").read_text()
+    contract = yaml.safe_load((folder / "roles/site/meta/argument_specs.yml").read_text())["argument_specs"]
+    # It refuses a secret that it does not know.
+    entries = re.findall(r"^(\w+):.*\n(?:[ \-].*\n)*", secrets, re.M)
+    for name in entries:
+        if name not in contract["contract"]["options"]:
+            secrets = re.sub(rf"^{name}:.*\n(?:[ \-].*\n)*", "", secrets, flags=re.M)
+    file = inventory / "group_vars/all/secrets.yml"
+    file.touch(mode=0o600)
+    file.write_text(secrets)
     return folder
 
 
@@ -185,9 +198,17 @@ def chart(sides: dict[str, dict[str, float]], path: Path) -> None:
 def measure(checkout: Path) -> dict[str, Any]:
     """Make new machines, and run a checkout's site.yml on them twice."""
     made = machines()
-    inventory = str(checkout / LAB.relative_to(ROOT))
-    first = play("-i", inventory, "site.yml", checkout=checkout)
-    second = play("-i", inventory, "site.yml", checkout=checkout)
+    # The mirror serves the chart of this commit, whoever asks.
+    chart_version = yaml.safe_load((ROOT / "lab/chart/Chart.yaml").read_text())["version"]
+    run = (
+        "-i",
+        str(checkout / LAB.relative_to(ROOT)),
+        "-e",
+        f"site_binderhub_chart_version={chart_version}",
+        "site.yml",
+    )
+    first = play(*run, checkout=checkout)
+    second = play(*run, checkout=checkout)
     return {
         "machines": made,
         "site": first.seconds,
