@@ -21,7 +21,7 @@ import time
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 CHUNK = 1 << 20
 # A shorter piece of a secret would be found in anything.
@@ -75,7 +75,7 @@ class Canaries:
         """Names of the secrets in `data`."""
         return {self.by_form[match.group()] for match in self.pattern.finditer(data)}
 
-    def in_stream(self, stream: BinaryIO) -> set[str]:
+    def in_stream(self, stream: IO[bytes]) -> set[str]:
         """Names of the secrets in a stream of any length."""
         found: set[str] = set()
         rest = b""

@@ -372,7 +372,9 @@ def main() -> int:
             for part in (lives, interruptions, complaints):
                 part(recorder)
         finally:
-            known = {item.metadata.name for item in recorder.api.list_namespace().items}
+            # Each has the metadata that their type calls optional.
+            namespaces: Any = recorder.api.list_namespace().items
+            known = {item.metadata.name for item in namespaces}
             for namespace in known.intersection(recorder.namespaces):
                 recorder.api.delete_namespace(namespace)
     RECORDED.parent.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ The schemas are not part of this repository; where they lie beside it, the test 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -36,7 +37,7 @@ FULL = {
 }
 
 
-def without_required(schema):
+def without_required(schema: Any) -> Any:
     """Drop `required` from a schema of whole values: the charts' defaults fill in what we leave out."""
     if isinstance(schema, list):
         return [without_required(entry) for entry in schema]
@@ -50,11 +51,11 @@ def without_required(schema):
     }
 
 
-def schema(name):
+def schema(name: str) -> Any:
     return without_required(yaml.safe_load((REFERENCE / name).read_text(encoding="utf-8")))
 
 
-def computed(settings, url, **hub):
+def computed(settings: dict[str, Any], url: str, **hub: Any) -> dict[str, Any]:
     entry = resolve_hubs({"binder": hub}, url, "192.0.2.10")["binder"]
     result = hub_values(entry, Settings(**settings), "a" * 64, "b" * 64, "c" * 64)
     return merge(result["config"], result["secrets"])
@@ -62,7 +63,7 @@ def computed(settings, url, **hub):
 
 @pytest.mark.parametrize("url", ["http://proxy.example.org", "https://binder.example.org"])
 @pytest.mark.parametrize("settings", [PLAIN, FULL, {**FULL, "registry_plain_http_enabled": True}])
-def test_values_pass(settings, url):
+def test_values_pass(settings: dict[str, Any], url: str) -> None:
     values = computed(settings, url)
     jsonschema.validate(values, schema("binderhub-chart.schema.yaml"))
     jsonschema.validate(values["jupyterhub"], schema("jupyterhub-chart.schema.yaml"))
@@ -78,7 +79,7 @@ def test_values_pass(settings, url):
         {"imageCleaner": {"delay": "5"}},
     ],
 )
-def test_a_wrong_value_would_be_seen(wrong):
+def test_a_wrong_value_would_be_seen(wrong: dict[str, Any]) -> None:
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(computed(FULL, "http://x", values=wrong), schema("binderhub-chart.schema.yaml"))
 
@@ -92,7 +93,7 @@ def test_a_wrong_value_would_be_seen(wrong):
         {"hub": {"db": {"type": "sqlite"}}},
     ],
 )
-def test_a_wrong_hub_value_would_be_seen(wrong):
+def test_a_wrong_hub_value_would_be_seen(wrong: dict[str, Any]) -> None:
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(
             computed(FULL, "http://x", values={"jupyterhub": wrong})["jupyterhub"],

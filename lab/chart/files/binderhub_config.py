@@ -12,6 +12,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import binderhub.app
@@ -23,7 +24,8 @@ from kubernetes import client
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 from tornado.httputil import url_concat
 
-c = get_config()  # noqa: F821
+# Given by traitlets, which runs this file.
+c = get_config()  # type: ignore[name-defined]  # noqa: F821
 
 VALUES = Path(os.environ.get("BINDERHUB_VALUES_FILE", "/etc/binderhub/values/values.yaml"))
 values = yaml.safe_load(VALUES.read_text(encoding="utf-8"))
@@ -55,7 +57,7 @@ EXECUTOR_HERE = {
 BINDER_HERE = {"cors_allow_origin", "hub_url_local", "image_prefix"}
 
 
-def ignored(name):
+def ignored(name: str) -> None:
     """Say which key has no effect here."""
     print(f"binderhub_config: BinderHub 0.1.0 does not know {name}: ignored", file=sys.stderr)
 
@@ -112,7 +114,7 @@ MANIFESTS = ", ".join(
 class Registry(binderhub.app.DockerRegistry):
     """Asks for a manifest as today's BinderHub does: with Basic authentication where there is no token server."""
 
-    def __init__(self, auth_host, auth_token_url, registry_host):
+    def __init__(self, auth_host: str, auth_token_url: str, registry_host: str) -> None:
         self.token_url = auth_token_url
         self.url = registry_host
         self.username = registry.get("username") or secret.get("username")
@@ -121,7 +123,7 @@ class Registry(binderhub.app.DockerRegistry):
         path = (binder.get("image_prefix") or "").split("/")[1:]
         self.path = "".join(f"{part}/" for part in path[:-2])
 
-    async def get_image_manifest(self, image, tag):
+    async def get_image_manifest(self, image: str, tag: str) -> Any:
         image = self.path + image
         login = {"auth_username": self.username, "auth_password": self.password} if self.username else {}
         headers = {"Accept": MANIFESTS}
@@ -144,7 +146,7 @@ class Registry(binderhub.app.DockerRegistry):
 class GitProvider(binderhub.repoproviders.GitRepoProvider):
     """Takes branches and tags too, and asks the repository for their commit, as today's BinderHub does."""
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         binderhub.repoproviders.RepoProvider.__init__(self, *args, **kwargs)
         url, self.unresolved_ref = self.spec.rsplit("/", 1)
         self.repo = unquote(url)
@@ -152,7 +154,7 @@ class GitProvider(binderhub.repoproviders.GitRepoProvider):
         if not self.unresolved_ref:
             raise ValueError("the spec ends without a branch, tag or commit: write git/<quoted URL>/<ref>")
 
-    async def get_resolved_ref(self):
+    async def get_resolved_ref(self) -> str | None:
         if re.fullmatch("[0-9a-f]{40}", self.unresolved_ref):
             return self.unresolved_ref
         git = await asyncio.create_subprocess_exec(
@@ -175,13 +177,13 @@ class GitProvider(binderhub.repoproviders.GitRepoProvider):
 class BuildPods:
     """The Kubernetes client of a build, which gives its pod what the values say."""
 
-    def __init__(self, api):
+    def __init__(self, api: Any) -> None:
         self.api = api
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self.api, name)
 
-    def create_namespaced_pod(self, namespace, pod):
+    def create_namespaced_pod(self, namespace: str, pod: Any) -> Any:
         [container] = pod.spec.containers
         container.image_pull_policy = "IfNotPresent"
         extra = executor.get("extra_envs") or {}
@@ -195,9 +197,8 @@ class BuildPods:
             }
             for kind, trait in (("limits", "limit"), ("requests", "request"))
         }
-        container.resources = client.V1ResourceRequirements(
-            **{kind: {**amounts[kind], **(resources.get(kind) or {})} for kind in amounts}
-        )
+        wanted: dict[str, Any] = {kind: {**amounts[kind], **(resources.get(kind) or {})} for kind in amounts}
+        container.resources = client.V1ResourceRequirements(**wanted)
         # A build does not talk to Kubernetes.
         pod.spec.automount_service_account_token = False
         return self.api.create_namespaced_pod(namespace, pod)
@@ -206,12 +207,12 @@ class BuildPods:
 class Build(binderhub.build.Build):
     """A build whose pod and arguments follow KubernetesBuildExecutor's keys."""
 
-    def get_cmd(self):
+    def get_cmd(self) -> list[str]:
         *arguments, repository = super().get_cmd()
         return [*arguments, *(executor.get("repo2docker_extra_args") or []), repository]
 
-    def submit(self):
-        self.api = BuildPods(self.api)
+    def submit(self) -> None:
+        self.api: Any = BuildPods(self.api)
         super().submit()
 
 

@@ -4,14 +4,17 @@ import json
 import os
 import re
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 from kubespawner import KubeSpawner
 from tornado import web
 from traitlets import Bool, Unicode
 
-c = get_config()  # noqa: F821
+# Given by traitlets, which runs this file.
+c = get_config()  # type: ignore[name-defined]  # noqa: F821
 
 VALUES = Path(os.environ.get("JUPYTERHUB_VALUES_FILE", "/usr/local/etc/jupyterhub/secret/values.yaml"))
 values = yaml.safe_load(VALUES.read_text(encoding="utf-8"))
@@ -19,12 +22,12 @@ hub, user = values["hub"], values["singleuser"]
 scheduling = values["scheduling"]
 
 
-def snake(name):
+def snake(name: str) -> str:
     """Return the Python name of a chart's key: concurrentSpawnLimit, concurrent_spawn_limit."""
     return re.sub(r"([A-Z])", r"_\1", name).lower()
 
 
-def copy(source, keys, section):
+def copy(source: Mapping[str, Any], keys: Iterable[str] | Mapping[str, str], section: Any) -> None:
     """Set the traits of the keys that have a value; {trait: key} or the keys themselves."""
     pairs = keys.items() if isinstance(keys, dict) else ((snake(key), key) for key in keys)
     for trait, key in pairs:
@@ -42,7 +45,7 @@ class BinderSpawner(KubeSpawner):
     auth_enabled = Bool(False, config=True, help="Whether people log in at the hub.")
     cors_allow_origin = Unicode("", config=True, help="Origins that may use the servers.")
 
-    def get_args(self):
+    def get_args(self) -> list[str]:
         if self.auth_enabled:
             return super().get_args()
         settings = {
@@ -62,14 +65,14 @@ class BinderSpawner(KubeSpawner):
         ]
         return ["--ip=0.0.0.0", f"--port={self.port}", *options, *self.args]
 
-    def start(self):
+    def start(self) -> Any:
         missing = [name for name in ("image", "token") if not self.user_options.get(name)]
         if missing and not self.auth_enabled:
             raise web.HTTPError(400, f"a launch needs {' and '.join(missing)}")
-        self.image = self.user_options.get("image") or self.image
+        self.image: str = self.user_options.get("image") or self.image
         return super().start()
 
-    def get_env(self):
+    def get_env(self) -> dict[str, Any]:
         env = super().get_env()
         if "repo_url" in self.user_options:
             env["BINDER_REPO_URL"] = self.user_options["repo_url"]

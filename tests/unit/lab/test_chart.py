@@ -16,7 +16,9 @@ import subprocess
 import sys
 import types
 from collections import defaultdict
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import jsonschema
@@ -37,11 +39,15 @@ KUBERNETES = yaml.safe_load((ROOT / "roles/site/defaults/main/versions.yml").rea
     "site_kubernetes_version"
 ]
 
+Objects = dict[tuple[str, str], dict[str, Any]]
+# Loads a configuration with these values, and gives its names.
+Load = Callable[[Mapping[str, Any]], dict[str, Any]]
+
 needs_helm = pytest.mark.skipif(not HELM, reason="no Helm: set IRONBINDER_HELM or put helm in PATH")
 PASSWORD = 'it\'s "quoted" ü {{ x }} #\\ $HOME'  # what templates mangle
 
 
-def site_values(**hub):
+def site_values(**hub: Any) -> dict[str, Any]:
     """Values as role binderhub computes them for the lab's kind of site."""
     entry = resolve_hubs({"binder": hub}, "http://172.30.77.31", "172.30.77.101-172.30.77.101")["binder"]
     settings = Settings(
@@ -56,7 +62,9 @@ def site_values(**hub):
     return merge(result["config"], result["secrets"])
 
 
-def helm(tmp_path, values, command="template"):
+def helm(
+    tmp_path: Path, values: Mapping[str, Any], command: str = "template"
+) -> subprocess.CompletedProcess[str]:
     file = tmp_path / "values.json"
     file.write_text(json.dumps(values), encoding="utf-8")
     argv = [
@@ -72,14 +80,14 @@ def helm(tmp_path, values, command="template"):
     return subprocess.run(argv, capture_output=True, text=True, check=False)
 
 
-def render(tmp_path, values):
+def render(tmp_path: Path, values: Mapping[str, Any]) -> Objects:
     result = helm(tmp_path, values)
     assert result.returncode == 0, result.stderr
     objects = [entry for entry in yaml.safe_load_all(result.stdout) if entry]
     return {(entry["kind"], entry["metadata"]["name"]): entry for entry in objects}
 
 
-def manifest(tmp_path):
+def manifest(tmp_path: Path) -> list[dict[str, Any]]:
     """Render what Helm keeps as the release's manifest, which is all but the hooks."""
     file = tmp_path / "values.json"
     file.write_text(json.dumps(site_values()), encoding="utf-8")
@@ -88,24 +96,24 @@ def manifest(tmp_path):
     return [entry for entry in yaml.safe_load_all(result.stdout) if entry]
 
 
-def pod(objects, name):
+def pod(objects: Objects, name: str) -> dict[str, Any]:
     return objects["Deployment", name]["spec"]["template"]["spec"]
 
 
 @pytest.fixture
-def objects(tmp_path):
+def objects(tmp_path: Path) -> Objects:
     return render(tmp_path, site_values())
 
 
 @needs_helm
-def test_lint_passes(tmp_path):
+def test_lint_passes(tmp_path: Path) -> None:
     result = helm(tmp_path, site_values(), "lint")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "WARNING" not in result.stdout
 
 
 @needs_helm
-def test_objects_have_upstreams_names(objects):
+def test_objects_have_upstreams_names(objects: Objects) -> None:
     assert {name for kind, name in objects if kind == "Deployment"} == {
         "binder",
         "hub",
@@ -127,7 +135,9 @@ def test_objects_have_upstreams_names(objects):
 
 
 @needs_helm
-def test_the_secret_that_sessions_pull_with_is_a_hook_as_upstreams_is(tmp_path, objects):
+def test_the_secret_that_sessions_pull_with_is_a_hook_as_upstreams_is(
+    tmp_path: Path, objects: Objects
+) -> None:
     """zero-to-jupyterhub-k8s, jupyterhub/templates/image-pull-secret.yaml."""
     annotations = objects["Secret", "image-pull-secret"]["metadata"]["annotations"]
     assert annotations == {
@@ -146,7 +156,7 @@ def test_the_secret_that_sessions_pull_with_is_a_hook_as_upstreams_is(tmp_path, 
 
 
 @needs_helm
-def test_only_the_proxy_holds_the_floating_address(objects):
+def test_only_the_proxy_holds_the_floating_address(objects: Objects) -> None:
     services = {name: entry["spec"] for (kind, name), entry in objects.items() if kind == "Service"}
     balanced = [name for name, spec in services.items() if spec.get("type") == "LoadBalancer"]
     assert balanced == ["proxy-public"]
@@ -158,7 +168,7 @@ def test_only_the_proxy_holds_the_floating_address(objects):
 
 
 @needs_helm
-def test_whatever_a_pod_refers_to_exists(objects):
+def test_whatever_a_pod_refers_to_exists(objects: Objects) -> None:
     for (kind, name), entry in objects.items():
         if kind != "Deployment":
             continue
@@ -183,7 +193,7 @@ def test_whatever_a_pod_refers_to_exists(objects):
 
 
 @needs_helm
-def test_services_reach_a_port_of_their_pods(objects):
+def test_services_reach_a_port_of_their_pods(objects: Objects) -> None:
     for (kind, name), service in objects.items():
         if kind != "Service":
             continue
@@ -199,7 +209,7 @@ def test_services_reach_a_port_of_their_pods(objects):
 
 
 @needs_helm
-def test_roles_are_bound_to_the_pods_accounts(objects):
+def test_roles_are_bound_to_the_pods_accounts(objects: Objects) -> None:
     for (kind, _), entry in objects.items():
         if kind in ("RoleBinding", "ClusterRoleBinding"):
             [subject] = entry["subjects"]
@@ -210,7 +220,7 @@ def test_roles_are_bound_to_the_pods_accounts(objects):
 
 
 @needs_helm
-def test_base_paths_reach_probes_and_the_error_page(objects):
+def test_base_paths_reach_probes_and_the_error_page(objects: Objects) -> None:
     [binder] = pod(objects, "binder")["containers"]
     [hub] = pod(objects, "hub")["containers"]
     [proxy] = pod(objects, "proxy")["containers"]
@@ -221,7 +231,7 @@ def test_base_paths_reach_probes_and_the_error_page(objects):
 
 
 @needs_helm
-def test_credentials_arrive_unchanged(objects):
+def test_credentials_arrive_unchanged(objects: Objects) -> None:
     push = json.loads(objects["Secret", "binder-build-docker-config"]["stringData"]["config.json"])
     pull = json.loads(objects["Secret", "image-pull-secret"]["stringData"][".dockerconfigjson"])
     wanted = f"binder:{PASSWORD}".encode()
@@ -235,7 +245,7 @@ def test_credentials_arrive_unchanged(objects):
 
 
 @needs_helm
-def test_secrets_are_in_secrets_only(objects):
+def test_secrets_are_in_secrets_only(objects: Objects) -> None:
     for (kind, name), entry in objects.items():
         if kind != "Secret":
             text = json.dumps(entry, ensure_ascii=False)
@@ -244,12 +254,12 @@ def test_secrets_are_in_secrets_only(objects):
 
 
 @needs_helm
-def test_rendering_twice_gives_the_same(tmp_path):
+def test_rendering_twice_gives_the_same(tmp_path: Path) -> None:
     assert helm(tmp_path, site_values()).stdout == helm(tmp_path, site_values()).stdout
 
 
 @needs_helm
-def test_tokens_are_made_where_none_is_given(tmp_path):
+def test_tokens_are_made_where_none_is_given(tmp_path: Path) -> None:
     values = site_values()
     values["jupyterhub"]["hub"]["services"]["binder"]["apiToken"] = None
     values["jupyterhub"]["proxy"]["secretToken"] = None
@@ -259,7 +269,7 @@ def test_tokens_are_made_where_none_is_given(tmp_path):
 
 
 @needs_helm
-def test_sessions_go_through_the_user_scheduler(objects):
+def test_sessions_go_through_the_user_scheduler(objects: Objects) -> None:
     config = yaml.safe_load(objects["ConfigMap", "user-scheduler"]["data"]["config.yaml"])
     assert config["profiles"][0]["schedulerName"] == "binder-user-scheduler"
     assert config["leaderElection"]["resourceNamespace"] == "ns1"
@@ -274,7 +284,7 @@ def test_sessions_go_through_the_user_scheduler(objects):
 
 
 @needs_helm
-def test_without_the_user_scheduler_nothing_of_it_is_left(tmp_path):
+def test_without_the_user_scheduler_nothing_of_it_is_left(tmp_path: Path) -> None:
     values = merge(site_values(), {"jupyterhub": {"scheduling": {"userScheduler": {"enabled": False}}}})
     objects = render(tmp_path, values)
     assert not [key for key in objects if "scheduler" in key[1]]
@@ -291,7 +301,7 @@ def test_without_the_user_scheduler_nothing_of_it_is_left(tmp_path):
         ("ignore", None),
     ],
 )
-def test_core_pods_follow_the_nodes_purpose(tmp_path, match, key):
+def test_core_pods_follow_the_nodes_purpose(tmp_path: Path, match: str, key: str | None) -> None:
     core = {"corePods": {"nodeAffinity": {"matchNodePurpose": match}}}
     objects = render(tmp_path, merge(site_values(), {"jupyterhub": {"scheduling": core}}))
     for name in ("binder", "hub", "proxy", "user-scheduler"):
@@ -300,7 +310,7 @@ def test_core_pods_follow_the_nodes_purpose(tmp_path, match, key):
 
 
 @needs_helm
-def test_mounted_certificates_and_environment_reach_binder(objects):
+def test_mounted_certificates_and_environment_reach_binder(objects: Objects) -> None:
     spec = pod(objects, "binder")
     assert {"name": "SSL_CERT_FILE", "value": "/etc/ssl/certs/ca-certificates.crt"} in spec["containers"][0][
         "env"
@@ -309,7 +319,7 @@ def test_mounted_certificates_and_environment_reach_binder(objects):
 
 
 @needs_helm
-def test_images_are_those_the_lab_builds(objects):
+def test_images_are_those_the_lab_builds(objects: Objects) -> None:
     built = [
         entry["name"] for entry in yaml.safe_load((ROOT / "lab/images/images.yml").read_text())["images"]
     ]
@@ -329,7 +339,7 @@ def test_images_are_those_the_lab_builds(objects):
     assert set(used) <= set(built)
 
 
-def test_sample_repositories_start_from_an_image_the_lab_builds():
+def test_sample_repositories_start_from_an_image_the_lab_builds() -> None:
     built = [
         entry["name"] for entry in yaml.safe_load((ROOT / "lab/images/images.yml").read_text())["images"]
     ]
@@ -351,7 +361,7 @@ def test_sample_repositories_start_from_an_image_the_lab_builds():
         {"jupyterhub": {"proxy": {"service": {"loadbalancerIP": "192.0.2.1"}}}},
     ],
 )
-def test_unknown_keys_and_wrong_types_are_refused(tmp_path, wrong):
+def test_unknown_keys_and_wrong_types_are_refused(tmp_path: Path, wrong: dict[str, Any]) -> None:
     result = helm(tmp_path, merge(site_values(), wrong))
     assert result.returncode != 0
     assert "don't meet the specifications of the schema" in result.stderr
@@ -372,7 +382,7 @@ def test_unknown_keys_and_wrong_types_are_refused(tmp_path, wrong):
         ({"extraFiles": {"x": {"mountPath": "/x", "stringData": "x"}}}, "extraFiles"),
     ],
 )
-def test_what_it_cannot_honour_is_refused_by_name(tmp_path, wrong, said):
+def test_what_it_cannot_honour_is_refused_by_name(tmp_path: Path, wrong: dict[str, Any], said: str) -> None:
     result = helm(tmp_path, merge(site_values(), wrong))
     assert result.returncode != 0
     assert "the lab's chart cannot honour: " in result.stderr
@@ -380,14 +390,14 @@ def test_what_it_cannot_honour_is_refused_by_name(tmp_path, wrong, said):
 
 
 @needs_helm
-def test_offloaded_https_opens_443(tmp_path):
+def test_offloaded_https_opens_443(tmp_path: Path) -> None:
     values = merge(site_values(), {"jupyterhub": {"proxy": {"https": {"enabled": True, "type": "offload"}}}})
     ports = render(tmp_path, values)["Service", "proxy-public"]["spec"]["ports"]
     assert [(port["port"], port["targetPort"]) for port in ports] == [(80, "http"), (443, "http")]
 
 
 @pytest.mark.skipif(not REFERENCE.is_dir(), reason="the charts' schemas are not at ../shared/reference")
-def test_keys_and_defaults_are_the_official_charts():
+def test_keys_and_defaults_are_the_official_charts() -> None:
     own = json.loads((CHART / "values.schema.json").read_text())
     defaults = yaml.safe_load((CHART / "values.yaml").read_text())
     pairs = [
@@ -413,11 +423,11 @@ class Section(dict):
 class Config(defaultdict):
     __getattr__ = defaultdict.__getitem__
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(Section)
 
 
-def module(monkeypatch, name, **members):
+def module(monkeypatch: pytest.MonkeyPatch, name: str, **members: Any) -> types.ModuleType:
     made = types.ModuleType(name)
     made.__dict__.update(members)
     monkeypatch.setitem(sys.modules, name, made)
@@ -425,29 +435,29 @@ def module(monkeypatch, name, **members):
 
 
 @pytest.fixture
-def binder_config(monkeypatch, tmp_path):
-    class App:
+def binder_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Load:
+    class Traits:
         @staticmethod
-        def class_trait_names(config):
+        def default() -> dict[str, str]:
+            return {"gh": "GitHub", "git": "Git"}
+
+    class App:
+        repo_providers = Traits
+
+        @staticmethod
+        def class_trait_names(config: bool) -> set[str]:
             return (
                 {"base_url", "docker_image_prefix", "hub_url", "use_registry", "auth_enabled"}
                 if config
                 else set()
             )
 
-    class Traits:
-        @staticmethod
-        def default():
-            return {"gh": "GitHub", "git": "Git"}
-
-    App.repo_providers = Traits
-
     class RepoProvider:
-        def __init__(self, spec):
+        def __init__(self, spec: str) -> None:
             self.spec = spec
 
     class Build:
-        def get_cmd(self):
+        def get_cmd(self) -> list[str]:
             return ["jupyter-repo2docker", "--push", "http://example.org/x.git"]
 
     app = module(monkeypatch, "binderhub.app", BinderHub=App, DockerRegistry=object)
@@ -470,9 +480,9 @@ def binder_config(monkeypatch, tmp_path):
     monkeypatch.setenv("JUPYTERHUB_API_URL", "")
     monkeypatch.setenv("BINDERHUB_VALUES_FILE", str(tmp_path / "values.yaml"))
 
-    def load(values):
+    def load(values: Mapping[str, Any]) -> dict[str, Any]:
         (tmp_path / "values.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
-        scope = {"get_config": Config}
+        scope: dict[str, Any] = {"get_config": Config}
         source = CHART / "files" / "binderhub_config.py"
         exec(compile(source.read_text(encoding="utf-8"), str(source), "exec"), scope)
         return scope
@@ -480,7 +490,7 @@ def binder_config(monkeypatch, tmp_path):
     return load
 
 
-def test_official_keys_become_the_traits_of_0_1_0(binder_config):
+def test_official_keys_become_the_traits_of_0_1_0(binder_config: Load) -> None:
     scope = binder_config(site_values())
     traits = scope["c"]["BinderHub"]
     assert traits.docker_image_prefix == "172.30.77.41:5000/binder/lab-"
@@ -493,7 +503,7 @@ def test_official_keys_become_the_traits_of_0_1_0(binder_config):
     assert "build_memory_limit" not in traits  # repo2docker no longer has the option it becomes
 
 
-def test_keys_without_effect_are_said(binder_config, capsys):
+def test_keys_without_effect_are_said(binder_config: Load, capsys: pytest.CaptureFixture[str]) -> None:
     binder_config(
         {
             "config": {
@@ -512,12 +522,12 @@ def test_keys_without_effect_are_said(binder_config, capsys):
 @pytest.mark.parametrize(
     ("prefix", "path"), [("r:5000/binder/lab-", ""), ("r:5000/a/b/lab-", "a/"), ("r:5000/a/b/c/lab-", "a/b/")]
 )
-def test_manifests_are_asked_for_by_their_whole_path(binder_config, prefix, path):
+def test_manifests_are_asked_for_by_their_whole_path(binder_config: Load, prefix: str, path: str) -> None:
     scope = binder_config({"config": {"BinderHub": {"image_prefix": prefix}}})
     assert scope["Registry"]("", "", "https://r:5000").path == path
 
 
-def test_extra_arguments_come_before_the_repository(binder_config):
+def test_extra_arguments_come_before_the_repository(binder_config: Load) -> None:
     scope = binder_config({"config": {"KubernetesBuildExecutor": {"repo2docker_extra_args": ["--debug"]}}})
     assert scope["Build"]().get_cmd() == [
         "jupyter-repo2docker",
@@ -528,11 +538,12 @@ def test_extra_arguments_come_before_the_repository(binder_config):
 
 
 @pytest.fixture
-def hub_config(monkeypatch, tmp_path):
+def hub_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Load:
     class KubeSpawner:
-        default_url, port, args = "/lab", 8888, []
+        default_url, port = "/lab", 8888
+        args: ClassVar[list[str]] = []
 
-        def start(self):
+        def start(self) -> str:
             return "started"
 
     class HTTPError(Exception):
@@ -547,11 +558,11 @@ def hub_config(monkeypatch, tmp_path):
     monkeypatch.setenv("PULL_SECRETS", '["image-pull-secret"]')
     monkeypatch.setenv("JUPYTERHUB_VALUES_FILE", str(tmp_path / "values.yaml"))
 
-    def load(extra):
+    def load(extra: Mapping[str, Any]) -> dict[str, Any]:
         defaults = yaml.safe_load((CHART / "values.yaml").read_text())
         values = merge(defaults, site_values(), {"jupyterhub": extra})["jupyterhub"]
         (tmp_path / "values.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
-        scope = {"get_config": Config}
+        scope: dict[str, Any] = {"get_config": Config}
         source = CHART / "files" / "jupyterhub_config.py"
         exec(compile(source.read_text(encoding="utf-8"), str(source), "exec"), scope)
         return scope
@@ -559,7 +570,7 @@ def hub_config(monkeypatch, tmp_path):
     return load
 
 
-def test_hub_is_configured_by_the_site(hub_config):
+def test_hub_is_configured_by_the_site(hub_config: Load) -> None:
     config = hub_config({})["c"]
     assert config["JupyterHub"].base_url == "/jupyterhub/"
     assert config["JupyterHub"].authenticator_class == "null"
@@ -578,14 +589,14 @@ def test_hub_is_configured_by_the_site(hub_config):
     assert preferred["preference"]["matchExpressions"][0]["values"] == ["user"]
 
 
-def test_required_purpose_of_user_nodes(hub_config):
+def test_required_purpose_of_user_nodes(hub_config: Load) -> None:
     scheduling = {"userPods": {"nodeAffinity": {"matchNodePurpose": "require"}}}
     spawner = hub_config({"scheduling": scheduling})["c"]["KubeSpawner"]
     assert len(spawner.node_affinity_required) == 1
     assert spawner.node_affinity_preferred == []
 
 
-def test_a_session_is_the_image_and_token_that_binderhub_named(hub_config):
+def test_a_session_is_the_image_and_token_that_binderhub_named(hub_config: Load) -> None:
     spawner = hub_config({})["BinderSpawner"]()
     spawner.server = types.SimpleNamespace(base_url="/jupyterhub/user/x/")
     spawner.user_options = {"image": "r:5000/binder/lab-x:1", "token": "secret", "repo_url": "u"}
@@ -599,7 +610,7 @@ def test_a_session_is_the_image_and_token_that_binderhub_named(hub_config):
 
 
 @pytest.mark.parametrize("options", [{}, {"image": "x"}, {"token": "x"}, {"image": "x", "token": ""}])
-def test_a_launch_without_image_or_token_is_refused(hub_config, options):
+def test_a_launch_without_image_or_token_is_refused(hub_config: Load, options: dict[str, str]) -> None:
     scope = hub_config({})
     spawner = scope["BinderSpawner"]()
     spawner.user_options = options
@@ -607,7 +618,7 @@ def test_a_launch_without_image_or_token_is_refused(hub_config, options):
         spawner.start()
 
 
-def test_the_git_provider_takes_branches_tags_and_commits(binder_config, tmp_path):
+def test_the_git_provider_takes_branches_tags_and_commits(binder_config: Load, tmp_path: Path) -> None:
     scope = binder_config(site_values())
     assert scope["c"]["BinderHub"].repo_providers["gh"] == "GitHub"
     provider = scope["c"]["BinderHub"].repo_providers["git"]
@@ -619,7 +630,7 @@ def test_the_git_provider_takes_branches_tags_and_commits(binder_config, tmp_pat
         [*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True
     ).stdout.strip()
 
-    def resolve(url, ref):
+    def resolve(url: object, ref: str) -> Any:
         return asyncio.run(provider(spec=f"{quote(str(url), safe='')}/{ref}").get_resolved_ref())
 
     assert resolve(tree, "main") == resolve(tree, "HEAD") == commit

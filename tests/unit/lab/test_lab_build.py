@@ -33,6 +33,11 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[build.Plan, 
     return plan, build.Builder(tmp_path / "binder-images")
 
 
+def names_of(builder: build.Builder) -> set[str]:
+    """All bases and images."""
+    return {*builder.bases, *(item.name for item in builder.images)}
+
+
 def test_a_cold_build_is_one_list(empty: tuple[build.Plan, build.Builder]) -> None:
     """Go builds, packages, all images and the registry's filling; the machines come on top of it."""
     plan, builder = empty
@@ -42,7 +47,7 @@ def test_a_cold_build_is_one_list(empty: tuple[build.Plan, build.Builder]) -> No
         *(f"go {name}" for name in plan.components),
         "go caches removed",
     ]
-    assert {f"image {item.name}" for item in [*builder.bases.values(), *builder.images]} <= set(labels)
+    assert {f"image {name}" for name in names_of(builder)} <= set(labels)
     assert {"rootfs machine", "debs built", "mirror files", "image node", "image mirror"} <= set(labels)
     assert labels[-1] == f"registry with {len(build.image_names(plan, builder))} images"
     assert len(labels) == len(set(labels)) == 34
@@ -57,8 +62,7 @@ def test_a_cold_build_is_one_list(empty: tuple[build.Plan, build.Builder]) -> No
 def test_every_image_has_a_weight_of_its_own(empty: tuple[build.Plan, build.Builder]) -> None:
     """A weight that is left out would be guessed, and one of an image that is gone would mislead."""
     _plan, builder = empty
-    names = {item.name for item in [*builder.bases.values(), *builder.images]}
-    assert set(builder.seconds) == names
+    assert set(builder.seconds) == names_of(builder)
 
 
 def test_images_that_docker_lost_are_only_forgotten_where_it_can_be_asked(

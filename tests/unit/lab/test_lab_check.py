@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "lab"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-import check
+from lab import check
 
 LAB = {
     "Name": "ironbinder",
@@ -45,7 +45,7 @@ def test_short_of_room(memory: float, disk: float, words: list[str]) -> None:
 def test_taken_network(networks: list, routes: list, user: "str | None") -> None:
     problems = check.taken_network("172.30.77.0/24", networks, routes)
     assert bool(problems) == bool(user)
-    assert all(user in problem and "lab_network" in problem for problem in problems)
+    assert all(str(user) in problem and "lab_network" in problem for problem in problems)
 
 
 def test_taken_names() -> None:

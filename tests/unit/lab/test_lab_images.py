@@ -4,25 +4,27 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-FOLDER = Path(__file__).resolve().parents[3] / "lab" / "images"
-spec = importlib.util.spec_from_file_location("lab_images_build", FOLDER / "build.py")
-build = importlib.util.module_from_spec(spec)
-# Dataclasses look their module up by name.
-sys.modules[spec.name] = build
-spec.loader.exec_module(build)
+ROOT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT))
+
+from lab.images import build
+from lab.images.build import Builder
+
+FOLDER = ROOT / "lab" / "images"
 
 
-def builder(tmp_path, **change):
+def builder(tmp_path: Path, **change: Any) -> Builder:
     recipes = tmp_path / "recipes"
     if not recipes.exists():
         shutil.copytree(FOLDER, recipes)
@@ -33,7 +35,13 @@ def builder(tmp_path, **change):
     return build.Builder(tmp_path / "cache", recipes)
 
 
-def keys(made):
+def taken(found: re.Match[str] | None) -> str:
+    """What the first group took."""
+    assert found is not None
+    return found[1]
+
+
+def keys(made: Builder) -> dict[str, str]:
     return {image.name: made.key(image) for image in made.images}
 
 
@@ -46,21 +54,21 @@ def keys(made):
         ("kubernetes-asyncio==36.1.0", "kubernetes_asyncio-36.1.0-"),
     ],
 )
-def test_wheel_of_a_requirement(requirement, begin):
+def test_wheel_of_a_requirement(requirement: str, begin: str) -> None:
     assert build.wheel_name(requirement) == begin
 
 
 @pytest.mark.parametrize("file", sorted(FOLDER.glob("*/requirements.txt")), ids=lambda file: file.parent.name)
-def test_every_requirement_is_pinned_once(file):
+def test_every_requirement_is_pinned_once(file: Path) -> None:
     lines = [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
-    names = [re.fullmatch(r"([a-z0-9.-]+)==[0-9][0-9a-z.]*", line)[1] for line in lines]
+    names = [taken(re.fullmatch(r"([a-z0-9.-]+)==[0-9][0-9a-z.]*", line)) for line in lines]
     assert names == sorted(set(names))
 
 
-def test_one_jupyterhub_everywhere():
+def test_one_jupyterhub_everywhere() -> None:
     """The hub, the session's client and BinderHub's login code have to be of one version."""
     pins = {
-        re.search(r"^jupyterhub==(.*)$", file.read_text(), re.M)[1]
+        taken(re.search(r"^jupyterhub==(.*)$", file.read_text(), re.M))
         for file in FOLDER.glob("*/requirements.txt")
         if file.parent.name != "repo2docker"
     }
@@ -70,18 +78,18 @@ def test_one_jupyterhub_everywhere():
     assert f"docker.io/jupyter/minimal-notebook:hub-{version}" in names
 
 
-def test_npm_packages_are_pinned_by_hash_and_by_no_server():
+def test_npm_packages_are_pinned_by_hash_and_by_no_server() -> None:
     lock = json.loads((FOLDER / "configurable-http-proxy" / "package-lock.json").read_text())
     packages = {name: entry for name, entry in lock["packages"].items() if name}
     assert all("integrity" in entry and "resolved" not in entry for entry in packages.values())
 
 
-def test_dockerfiles_need_no_network():
+def test_dockerfiles_need_no_network() -> None:
     for file in FOLDER.glob("*/Dockerfile"):
         assert not re.search(r"apt-get|curl|wget|https?://|pip download", file.read_text()), file
 
 
-def test_a_changed_file_rebuilds_its_image_only(tmp_path):
+def test_a_changed_file_rebuilds_its_image_only(tmp_path: Path) -> None:
     before = keys(builder(tmp_path))
     with (tmp_path / "recipes" / "k8s-hub" / "Dockerfile").open("a") as stream:
         stream.write("# changed\n")
@@ -89,7 +97,7 @@ def test_a_changed_file_rebuilds_its_image_only(tmp_path):
     assert [name for name in before if before[name] != after[name]] == ["quay.io/jupyterhub/k8s-hub:5.5.4"]
 
 
-def test_a_changed_base_rebuilds_what_stands_on_it(tmp_path):
+def test_a_changed_base_rebuilds_what_stands_on_it(tmp_path: Path) -> None:
     bases = yaml.safe_load((FOLDER / "images.yml").read_text())["bases"]
     before = keys(builder(tmp_path))
     bases["ironbinder-lab/docker-client:trixie"]["packages"].append("less")
@@ -106,25 +114,25 @@ def test_a_changed_base_rebuilds_what_stands_on_it(tmp_path):
         ({"name": "x:1"}, "neither a base nor a context"),
     ],
 )
-def test_a_recipe_that_cannot_be_built_is_refused(tmp_path, image, said):
+def test_a_recipe_that_cannot_be_built_is_refused(tmp_path: Path, image: dict[str, str], said: str) -> None:
     with pytest.raises(build.ImageError, match=said):
         builder(tmp_path, images=[image])
 
 
-def test_an_unknown_name_is_refused_before_anything_is_built(tmp_path):
+def test_an_unknown_name_is_refused_before_anything_is_built(tmp_path: Path) -> None:
     with pytest.raises(build.ImageError, match="no recipe for x:1"):
         builder(tmp_path).parts(["x:1"])
 
 
-def needed_of(made, only=()):
+def needed_of(made: Builder, only: Sequence[str] = ()) -> list[str]:
     return [part.label.removeprefix("image ") for part in made.parts(only) if part.is_needed()]
 
 
-def test_bases_are_built_for_images_that_need_them(tmp_path, monkeypatch):
+def test_bases_are_built_for_images_that_need_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A base whose images are all there may be lost; one of an image that is not there is built before it."""
     hub, base = "quay.io/jupyterhub/k8s-hub:5.5.4", "ironbinder-lab/python:bookworm"
     made = builder(tmp_path)
-    everything = {item.name for item in [*made.bases.values(), *made.images]}
+    everything = {*made.bases, *(image.name for image in made.images)}
     there = set(everything)
     monkeypatch.setattr(made, "is_built", lambda item: item.name in there)
     assert needed_of(made) == []

@@ -39,7 +39,8 @@ def progress(clock: Clock, said: list[str], factor: float = 1.0, later: tuple[fl
 
 def test_every_line_counts_everything() -> None:
     """Part i of n with what others do afterwards, the time so far, and the rest at this machine's speed."""
-    clock, said = Clock(), []
+    clock = Clock()
+    said: list[str] = []
     work = progress(clock, said, later=(60, 60))
     parts = [clock.part("go helm", 60, 120), clock.part("image hub", 60, 120, "304 MB")]
     work.expect(parts)
@@ -55,7 +56,8 @@ def test_every_line_counts_everything() -> None:
 
 def test_what_is_found_later_replaces_what_was_expected() -> None:
     """What was done stays counted."""
-    clock, said = Clock(), []
+    clock = Clock()
+    said: list[str] = []
     work = progress(clock, said)
     first, second, third = (clock.part(name, 10, 10) for name in ("packages", "go", "image"))
     work.expect([first, second, third])

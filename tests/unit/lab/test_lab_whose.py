@@ -8,14 +8,25 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "lab"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-import whose
+from lab import whose
 
 KEY = "ssh-ed25519 AAAA1"
 US = whose.Us("aaaaaaaaaaaa", "/home/me/ironbinder", KEY)
 OTHER = {"ironbinder.lab.owner": "bbbbbbbbbbbb", "ironbinder.lab.checkout": "/home/you/ironbinder"}
 OURS = {"ironbinder.lab.owner": US.owner, "ironbinder.lab.checkout": US.checkout}
+
+
+class Docker:
+    """Does nothing, and knows what it was asked."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, ...]] = []
+
+    def __call__(self, *argv: str) -> str:
+        self.calls.append(argv)
+        return ""
 
 
 def container(
@@ -120,11 +131,9 @@ def test_a_stopped_lab_goes_whole_and_nothing_else_does() -> None:
         ],
         [{"Name": "bridge", "Labels": {}}, network(OTHER)],
     )
-    calls: list[tuple[str, ...]] = []
-    lines = whose.remove(
-        whose.may_remove(labs, US, False, ours=False), lambda *argv: calls.append(argv) or ""
-    )
-    assert calls == [
+    docker = Docker()
+    lines = whose.remove(whose.may_remove(labs, US, False, ours=False), docker)
+    assert docker.calls == [
         ("rm", "--force", "--volumes", "ironbinder-head1"),
         ("volume", "rm", "--force", "ironbinder-head1-etcd"),
         ("network", "rm", "ironbinder"),
@@ -135,8 +144,8 @@ def test_a_stopped_lab_goes_whole_and_nothing_else_does() -> None:
 
 def test_a_machine_that_is_made_gets_new_volumes() -> None:
     """The old container goes first, since it may be there and has to be made anew; the new volumes say whose they are."""
-    calls: list[tuple[str, ...]] = []
-    whose.fresh_volumes("head1", US, lambda *argv: calls.append(argv) or "")
+    docker = Docker()
+    whose.fresh_volumes("head1", US, docker)
     names = [f"ironbinder-head1-{kind}" for kind in ("docker", "containerd", "kubelet", "etcd")]
     labels = (
         "--label",
@@ -144,7 +153,7 @@ def test_a_machine_that_is_made_gets_new_volumes() -> None:
         "--label",
         f"ironbinder.lab.checkout={US.checkout}",
     )
-    assert calls == [
+    assert docker.calls == [
         ("rm", "--force", "--volumes", "ironbinder-head1"),
         ("volume", "rm", "--force", *names),
         *(("volume", "create", *labels, name) for name in names),

@@ -90,5 +90,10 @@ GOOD = {
 def new_site(folder: Path, *answers: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Make a site below `folder`."""
     return play(
-        str(ROOT / "playbooks/new_site.yml"), "-e", f"new_site_parent_dir={folder}", *answers, **environment
+        str(ROOT / "playbooks/new_site.yml"),
+        "-e",
+        f"new_site_parent_dir={folder}",
+        *answers,
+        cwd=ROOT,
+        **environment,
     )

@@ -12,6 +12,7 @@ import socketserver
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 
@@ -62,7 +63,7 @@ class DockerDaemon:
         self._server.shutdown()
         self._server.server_close()
 
-    def serve(self, method: str, path: str, query: dict[str, str]) -> tuple[object, ...]:
+    def serve(self, method: str, path: str, query: dict[str, str]) -> tuple[Any, ...]:
         if path == "/info":
             index = {"Name": "docker.io", "Mirrors": self.mirrors, "Secure": True, "Official": True}
             return 200, {
@@ -84,7 +85,7 @@ class DockerDaemon:
         found = self.images.get(name)
         return (200, {"Id": found}) if found else (404, {"message": f"No such image: {name}"})
 
-    def _pull(self, name: str) -> tuple[object, ...]:
+    def _pull(self, name: str) -> tuple[Any, ...]:
         started = {"status": "Pulling from library/hello-world", "id": "latest"}
         if name.startswith("denied"):
             return 500, {"message": f"Head https://{name}: x509: certificate signed by unknown authority"}

@@ -16,19 +16,13 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+from ansible_collections.ironbinder.platform.plugins.module_utils._release.command import Outcome
 
 RECORDED = Path(__file__).parents[1] / "data" / "helm" / "recorded.json"
 CHANGES = ("upgrade", "rollback", "uninstall")
 FILES = ("--values", "--kubeconfig", "--ca-file")
-
-
-class Answer(NamedTuple):
-    """The same fields as `_release.command.Outcome`."""
-
-    code: int
-    out: str
-    err: str
 
 
 class NotRecordedError(AssertionError):
@@ -74,7 +68,7 @@ class Replay:
         """What was changed, as [verb]."""
         return [argv[0] for argv in self.asked if argv[0] in CHANGES]
 
-    def __call__(self, argv: Sequence[str], seconds: float) -> Answer:
+    def __call__(self, argv: Sequence[str], seconds: float) -> Outcome:
         """Answer as helm did."""
         assert seconds > 0, "helm is never run without a deadline"
         asked = normal(argv)
@@ -86,7 +80,7 @@ class Replay:
         for call in known:
             if call["argv"] == asked:
                 self.at += asked[0] in CHANGES
-                return Answer(call["code"], call["out"], call["err"])
+                return Outcome(call["code"], call["out"], call["err"])
         recorded = "\n".join(" ".join(call["argv"]) for call in known) or "nothing"
         raise NotRecordedError(f"helm {' '.join(asked)}\nwas never recorded here; recorded is:\n{recorded}")
 
@@ -97,8 +91,8 @@ def main() -> int:
     state = folder / "replay.json"
     told = json.loads(state.read_text())
     replay = Replay(told["scenario"], told["at"])
-    with (folder / "argv").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(sys.argv[1:]) + "\n")
+    with (folder / "argv").open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(sys.argv[1:]) + "\n")
     files = [Path(after) for word, after in zip(sys.argv, sys.argv[1:], strict=False) if word == "--values"]
     for file in files:
         assert file.stat().st_mode & 0o777 == 0o600, f"{file} can be read by others"

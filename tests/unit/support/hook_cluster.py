@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,14 @@ class HookCluster:
     def text(self, path: str, **_query: str) -> str:
         """Have no logs."""
         raise AssertionError(f"nobody reads {path}")
+
+    def create(self, path: str, body: Mapping[str, Any], **_query: str) -> dict[str, Any]:
+        """Have nobody who makes anything."""
+        raise AssertionError(f"nobody creates {path}: {body}")
+
+    def patch(self, path: str, body: Mapping[str, Any], **_query: str) -> dict[str, Any]:
+        """Have nobody who changes anything."""
+        raise AssertionError(f"nobody changes {path}: {body}")
 
     def delete(self, path: str, **_query: str) -> None:
         """Forget an object."""

@@ -149,6 +149,7 @@ class Machine:
 
     def test(self) -> str:
         """Return what `nginx -t` complains about."""
+        assert NGINX is not None
         run = subprocess.run(
             [NGINX, "-t", "-q", "-c", self.main], capture_output=True, text=True, check=False
         )

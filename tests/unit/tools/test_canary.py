@@ -128,7 +128,7 @@ def test_snapshots_show_every_change(tmp_path: Path) -> None:
 
 def test_objects_by_what_was_wanted() -> None:
     """A status that moves is no change; a label, a value or another object of the same name is."""
-    item = {
+    item: dict[str, Any] = {
         "kind": "ConfigMap",
         "metadata": {"name": "a", "uid": "1", "resourceVersion": "5"},
         "data": {"k": "v"},

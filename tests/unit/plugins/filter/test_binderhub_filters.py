@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import fields
+from typing import Any
 
 import pytest
 import yaml
@@ -17,14 +18,14 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.hubs impo
 HUB = resolve_hubs({"binder": {}}, "http://proxy.example.org", "192.0.2.10")["binder"]
 
 
-def test_values_come_through():
+def test_values_come_through() -> None:
     result = binderhub_values.FilterModule().filters()["binderhub_values"](
         HUB, api_token="a", proxy_token="b", registry_host="r", registry_prefix="x/y-"
     )
     assert set(result) == {"config", "secrets"}
 
 
-def test_the_build_token_secret_comes_through():
+def test_the_build_token_secret_comes_through() -> None:
     common = {"api_token": "a", "proxy_token": "b", "registry_host": "r", "registry_prefix": "x/y-"}
     result = binderhub_values.binderhub_values(HUB, build_token_secret="c" * 64, **common)
     assert result["secrets"]["config"]["BinderHub"]["build_token_secret"] == "c" * 64
@@ -38,12 +39,12 @@ def test_the_build_token_secret_comes_through():
         ({}, {"registry_prefix": "x/y"}),
     ],
 )
-def test_errors_are_ansibles(hub, more):
+def test_errors_are_ansibles(hub: dict[str, Any], more: dict[str, Any]) -> None:
     with pytest.raises(AnsibleFilterError, match="binderhub_values"):
         binderhub_values.binderhub_values(hub, api_token="a", proxy_token="b", registry_host="r", **more)
 
 
-def test_problems_come_through():
+def test_problems_come_through() -> None:
     good = {"registry_host": "r", "chart_version": "1.0.0", "api_tokens": {}, "proxy_tokens": {}}
     (found,) = binderhub_problems.FilterModule().filters()["binderhub_problems"](
         {}, registry_prefix="x", **good
@@ -53,7 +54,7 @@ def test_problems_come_through():
         binderhub_problems.binderhub_problems({}, nope=1)
 
 
-def test_what_is_documented_is_what_is_taken():
+def test_what_is_documented_is_what_is_taken() -> None:
     documented = set(yaml.safe_load(binderhub_values.DOCUMENTATION)["options"]) - {
         "_input",
         "api_token",

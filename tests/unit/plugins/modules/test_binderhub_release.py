@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helm_replay import CHANGES, statuses
@@ -27,7 +28,7 @@ CANARY = "canary-\"ä {{ x }} # \\ '"
 class World:
     """A folder with a helm, a kubeconfig and what happened."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.helm = folder / "helm"
         self.helm.write_text(
@@ -41,11 +42,11 @@ class World:
         self.text = ""
         self.play("lifecycle")
 
-    def play(self, scenario, at=0):
+    def play(self, scenario: str, at: int = 0) -> None:
         """Be where a scenario is after so many changes."""
         (self.folder / "replay.json").write_text(json.dumps({"scenario": scenario, "at": at}))
 
-    def run(self, check=False, python_path="", **params):
+    def run(self, check: bool = False, python_path: str = "", **params: Any) -> dict[str, Any]:
         arguments = {
             "name": "binder",
             "namespace": "ns",
@@ -76,39 +77,38 @@ class World:
         return json.loads(done.stdout)
 
     @property
-    def argv(self):
+    def argv(self) -> str:
         file = self.folder / "argv"
         return file.read_text() if file.exists() else ""
 
     @property
-    def at(self):
+    def at(self) -> int:
         return json.loads((self.folder / "replay.json").read_text())["at"]
 
     @property
-    def given(self):
+    def given(self) -> list[list[dict[str, Any]]]:
         """The values files of each upgrade."""
         files = sorted(self.folder.glob("given-*.json"))
         return [json.loads(file.read_text()) for file in files]
 
-    def verbs(self):
+    def verbs(self) -> list[str]:
         verbs = [json.loads(line)[0] for line in self.argv.splitlines()]
         return [verb for verb in verbs if verb in CHANGES]
 
 
 @pytest.fixture
-def world(tmp_path):
+def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
-def test_create_change_delete_each_checked_done_and_done_again(world):
-    for number, (params, action) in enumerate(
-        (
-            ({}, "installed"),
-            ({"values": {"a": {"b": 2}}}, "upgraded"),
-            ({"values": {"a": {"b": 2}}, "secret_values": {"a": {"password": "other-canary"}}}, "upgraded"),
-            ({"chart_version": "1.0.0", "values": {}, "secret_values": {}}, "upgraded"),
-        )
-    ):
+def test_create_change_delete_each_checked_done_and_done_again(world: World) -> None:
+    stages: list[tuple[dict[str, Any], str]] = [
+        ({}, "installed"),
+        ({"values": {"a": {"b": 2}}}, "upgraded"),
+        ({"values": {"a": {"b": 2}}, "secret_values": {"a": {"password": "other-canary"}}}, "upgraded"),
+        ({"chart_version": "1.0.0", "values": {}, "secret_values": {}}, "upgraded"),
+    ]
+    for number, (params, action) in enumerate(stages):
         predicted = world.run(check=True, **params)
         assert (predicted["changed"], predicted["action"]) == (True, action)
         assert world.at == number
@@ -127,14 +127,14 @@ def test_create_change_delete_each_checked_done_and_done_again(world):
     assert "canary" not in world.argv
 
 
-def test_a_password_arrives_as_it_is(world):
+def test_a_password_arrives_as_it_is(world: World) -> None:
     world.run()
     assert world.given == [[{"a": {"b": 1}}, {"a": {"password": CANARY}}]]
     # What the real helm made of such files.
     assert next(statuses("lifecycle"))["config"] == {"a": {"b": 1, "password": CANARY}}
 
 
-def test_the_diff_tells_that_a_secret_changed(world):
+def test_the_diff_tells_that_a_secret_changed(world: World) -> None:
     world.run()
     diff = world.run(check=True, secret_values={"a": {"password": "other-canary"}})["diff"]
     assert "password: (secret)" in diff["before"]
@@ -151,7 +151,7 @@ def test_the_diff_tells_that_a_secret_changed(world):
         ("uninstalling", ["uninstall", "upgrade"]),
     ],
 )
-def test_what_an_interrupted_run_left_is_put_right(world, scenario, verbs):
+def test_what_an_interrupted_run_left_is_put_right(world: World, scenario: str, verbs: list[str]) -> None:
     world.play(scenario)
     predicted = world.run(check=True)
     assert (predicted["changed"], predicted["action"], world.verbs()) == (True, "repaired", [])
@@ -161,10 +161,10 @@ def test_what_an_interrupted_run_left_is_put_right(world, scenario, verbs):
     assert world.run()["changed"] is False
 
 
-PULLING = {"values": {"pull": True}, "secret_values": {}}
+PULLING: dict[str, Any] = {"values": {"pull": True}, "secret_values": {}}
 
 
-def test_a_lost_hook_is_predicted_and_put_back(world):
+def test_a_lost_hook_is_predicted_and_put_back(world: World) -> None:
     world.play("hooks", at=1)
     with HookServer(**{PULL_SECRET: made_by_hook()}) as cluster:
         cluster.kubeconfig(world.folder / "kc")
@@ -180,7 +180,7 @@ def test_a_lost_hook_is_predicted_and_put_back(world):
         assert world.run(**PULLING)["changed"] is False
 
 
-def test_what_hooks_made_goes_with_the_release(world):
+def test_what_hooks_made_goes_with_the_release(world: World) -> None:
     world.play("hooks", at=3)
     with HookServer(**{PULL_SECRET: made_by_hook()}) as cluster:
         cluster.kubeconfig(world.folder / "kc")
@@ -225,7 +225,7 @@ def test_what_hooks_made_goes_with_the_release(world):
         ("lifecycle", {"values_dir": "/proc/nowhere"}, ["/proc/nowhere/config.yaml cannot be kept"]),
     ],
 )
-def test_errors_say_what_to_do(world, scenario, params, words):
+def test_errors_say_what_to_do(world: World, scenario: str, params: dict[str, Any], words: list[str]) -> None:
     world.play(scenario)
     result = world.run(**params)
     assert result["failed"]
@@ -233,14 +233,14 @@ def test_errors_say_what_to_do(world, scenario, params, words):
     assert "Traceback" not in world.text
 
 
-def test_an_answer_that_is_no_json_is_an_error(world):
+def test_an_answer_that_is_no_json_is_an_error(world: World) -> None:
     world.helm.write_text("#!/bin/sh\necho 'password: canary'\n")
     result = world.run()
     assert "not the JSON of Helm 3" in result["msg"]
     assert "Traceback" not in world.text
 
 
-def test_a_python_without_yaml_is_told_what_to_install(world):
+def test_a_python_without_yaml_is_told_what_to_install(world: World) -> None:
     (world.folder / "modules").mkdir()
     (world.folder / "modules" / "yaml.py").write_text("raise ImportError('no yaml')\n")
     result = world.run(python_path=str(world.folder / "modules"))
@@ -256,7 +256,9 @@ def test_a_python_without_yaml_is_told_what_to_install(world):
         ({"kubeconfig": "over.yaml"}, "the cluster does not answer"),
     ],
 )
-def test_check_mode_predicts_without_cluster_or_helm(world, missing, note):
+def test_check_mode_predicts_without_cluster_or_helm(
+    world: World, missing: dict[str, str], note: str
+) -> None:
     world.play("cluster_over")
     result = world.run(check=True, **missing)
     assert (result["changed"], result["action"]) == (True, "installed")
@@ -266,7 +268,7 @@ def test_check_mode_predicts_without_cluster_or_helm(world, missing, note):
     assert (result["changed"], result["action"]) == (False, "unchanged")
 
 
-def test_values_are_kept_where_asked_for(world):
+def test_values_are_kept_where_asked_for(world: World) -> None:
     folder = world.folder / "kept"
     assert world.run(check=True, values_dir=str(folder))["changed"]
     assert not folder.exists()
@@ -280,7 +282,7 @@ def test_values_are_kept_where_asked_for(world):
     assert (result["changed"], result["action"]) == (True, "unchanged")
 
 
-def test_urls_and_phases_come_back(world):
+def test_urls_and_phases_come_back(world: World) -> None:
     result = world.run(urls={"binder": "https://x/"})
     assert result["urls"] == {"binder": "https://x/"}
     assert set(result["phases"]) == {"inspect", "apply"}

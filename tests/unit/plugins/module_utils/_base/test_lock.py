@@ -92,7 +92,8 @@ def test_one_at_a_time_and_again(tmp_path: Path) -> None:
 
 def test_held_waits_tells_and_lets_go(tmp_path: Path) -> None:
     """Whoever waits is told once who has it; an error in the block frees it too."""
-    first, told, clock = LockFile(tmp_path / "lock"), [], Clock()
+    first, clock = LockFile(tmp_path / "lock"), Clock()
+    told: list[Holder | None] = []
     assert first.try_take()
     first.tell(1, "make lab")
     clock.then = {7: first}

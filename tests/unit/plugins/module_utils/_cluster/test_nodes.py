@@ -15,7 +15,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api impo
 from hand_clock import HandClock
 
 BARE = {"metadata": {"name": "worker1"}}
-ADDRESSED = {
+ADDRESSED: dict[str, Any] = {
     "metadata": {"name": "worker1", "labels": {"a": "b"}},
     "spec": {"podCIDR": "10.244.1.0/24"},
     "status": {
@@ -32,7 +32,7 @@ ADDRESSED = {
 READY = {
     **ADDRESSED,
     "status": {**ADDRESSED["status"], "conditions": [{"type": "Ready", "status": "True", "message": "fine"}]},
-}  # type: ignore[dict-item]
+}
 
 
 class Api(HandClock):
@@ -114,6 +114,6 @@ def test_refusals_are_not_waited_out() -> None:
 
 def test_a_result_has_no_versions() -> None:
     """They change with every heartbeat."""
-    node = read_node({**READY, "metadata": {**READY["metadata"], "resourceVersion": "77"}})  # type: ignore[dict-item]
+    node = read_node({**READY, "metadata": {**READY["metadata"], "resourceVersion": "77"}})
     assert node.version == "77"
     assert sorted(node.as_result()) == ["address", "labels", "name", "pod_cidr", "ready", "reason", "taints"]

@@ -310,7 +310,7 @@ def test_a_change_whose_answer_was_lost_is_one(api: MemoryApi) -> None:
     """The server did it, hung up, and has nothing left to do at the second attempt."""
     api.objects["/api/v1/namespaces/ns"] = NAMESPACE
     real = api.create
-    lost = []
+    lost: list[str] = []
 
     def create(path: str, body: Any, **query: str) -> Any:
         answer = real(path, body, **query)

@@ -129,7 +129,7 @@ def full_backlog() -> tuple[socket.socket, list[socket.socket]]:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen(0)
-    waiting = []
+    waiting: list[socket.socket] = []
     for _ in range(8):
         client = socket.socket()
         client.settimeout(0.1)

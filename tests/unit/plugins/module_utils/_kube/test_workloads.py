@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.workloads import (
     Workload,
@@ -15,7 +17,9 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._kube.workload
 SELECTOR = {"matchLabels": {"app": "binder"}}
 
 
-def workload(kind="Deployment", generation=1, spec=None, **status):
+def workload(
+    kind: str = "Deployment", generation: int = 1, spec: dict[str, Any] | None = None, **status: Any
+) -> dict[str, Any]:
     return {
         "kind": kind,
         "metadata": {
@@ -72,13 +76,13 @@ def workload(kind="Deployment", generation=1, spec=None, **status):
         (workload("StatefulSet", updatedReplicas=0, readyReplicas=1), False, "0 of 1 ready"),
     ],
 )
-def test_rolled_out(item, ready, text):
+def test_rolled_out(item: dict[str, Any], ready: bool, text: str) -> None:
     result, progress = rolled_out(item)
     assert result is ready
     assert text in progress
 
 
-def replica_set(uid, revision):
+def replica_set(uid: str, revision: str) -> dict[str, Any]:
     return {
         "metadata": {
             "uid": uid,
@@ -91,7 +95,13 @@ def replica_set(uid, revision):
 REVISIONS = [replica_set("old", "1"), replica_set("new", "2")]
 
 
-def pod(name="binder-1", spec=None, created="2026-11-20T12:00:00Z", owner="new", **status):
+def pod(
+    name: str = "binder-1",
+    spec: dict[str, Any] | None = None,
+    created: str = "2026-11-20T12:00:00Z",
+    owner: str = "new",
+    **status: Any,
+) -> dict[str, Any]:
     return {
         "metadata": {
             "name": name,
@@ -105,7 +115,7 @@ def pod(name="binder-1", spec=None, created="2026-11-20T12:00:00Z", owner="new",
     }
 
 
-def waiting(reason, message="", **more):
+def waiting(reason: str, message: str = "", **more: Any) -> dict[str, Any]:
     return {
         "name": "c",
         "image": "i",
@@ -116,7 +126,9 @@ def waiting(reason, message="", **more):
     }
 
 
-def event(name, reason, message, when="2026-11-20T12:00:00Z", kind="Warning"):
+def event(
+    name: str, reason: str, message: str, when: str = "2026-11-20T12:00:00Z", kind: str = "Warning"
+) -> dict[str, Any]:
     return {
         "type": kind,
         "reason": reason,
@@ -268,14 +280,19 @@ PENDING_CLAIM = {
         ),
     ],
 )
-def test_reasons(pods, claims, events, expected):
+def test_reasons(
+    pods: list[dict[str, Any]],
+    claims: list[dict[str, Any]],
+    events: list[dict[str, Any]],
+    expected: tuple[str, bool, str],
+) -> None:
     kind, terminal, text = expected
     reason = explain(workload(), pods, claims, events, REVISIONS)
     assert (reason.kind, reason.terminal) == (kind, terminal)
     assert text in reason.text
 
 
-def test_a_replica_failure_speaks_first():
+def test_a_replica_failure_speaks_first() -> None:
     item = workload(
         conditions=[
             {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "quota"}
@@ -285,7 +302,7 @@ def test_a_replica_failure_speaks_first():
     assert (reason.kind, reason.text) == ("create", "FailedCreate: quota")
 
 
-def test_the_newest_pod_speaks():
+def test_the_newest_pod_speaks() -> None:
     old = pod("old", containerStatuses=[waiting("ErrImagePull", "old")])
     new = pod("new", created="2026-11-20T13:00:00Z", containerStatuses=[waiting("ErrImagePull", "new")])
     assert explain(workload(), [old, new], [], [], REVISIONS).pod == "new"
@@ -294,7 +311,7 @@ def test_the_newest_pod_speaks():
 CRASHING = waiting("CrashLoopBackOff", restartCount=7, lastState=ENDED)
 
 
-def test_a_pod_that_is_being_replaced_ends_nothing():
+def test_a_pod_that_is_being_replaced_ends_nothing() -> None:
     """The release that mends a crash runs beside the pod that crashes; only its own pods may fail it."""
     old = pod("old-1", owner="old", phase="Running", containerStatuses=[CRASHING])
     starting = pod("new-1", created="2026-11-20T13:00:00Z")
@@ -306,7 +323,7 @@ def test_a_pod_that_is_being_replaced_ends_nothing():
     assert reason.text == 'CreateContainerConfigError: secret "x" not found'
 
 
-def test_while_there_is_no_new_pod_the_old_one_is_only_told_of():
+def test_while_there_is_no_new_pod_the_old_one_is_only_told_of() -> None:
     """A StatefulSet waits for its broken pod: worth knowing, not worth ending the wait."""
     old = pod("old-1", owner="old", phase="Running", containerStatuses=[CRASHING])
     reason = explain(workload(), [old], [], [], REVISIONS)
@@ -319,7 +336,7 @@ def test_while_there_is_no_new_pod_the_old_one_is_only_told_of():
     assert explain(workload(), [healthy], [], [], REVISIONS).text == "no pod of the newest revision yet"
 
 
-def test_before_its_controller_has_looked_nothing_is_known():
+def test_before_its_controller_has_looked_nothing_is_known() -> None:
     """Revision and conditions are those of the specification before."""
     conditions = [{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "quota"}]
     item = workload(generation=2, conditions=conditions)
@@ -328,7 +345,7 @@ def test_before_its_controller_has_looked_nothing_is_known():
     assert "has not looked" in reason.text
 
 
-def test_workloads_are_found_in_a_manifest():
+def test_workloads_are_found_in_a_manifest() -> None:
     manifest = """---
 # Source: binderhub/templates/service.yaml
 apiVersion: v1

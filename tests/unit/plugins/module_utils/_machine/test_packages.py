@@ -219,7 +219,7 @@ def test_another_apt_is_waited_for(machine: apt_root.AptRoot) -> None:
 
 def test_what_is_installed_has_to_run(machine: apt_root.AptRoot) -> None:
     """Asked in every run, but not by a check of a machine that has nothing yet."""
-    proof = {"proof_argv": ["echo", "Kubernetes v1.36.3"]}
+    proof: dict[str, Any] = {"proof_argv": ["echo", "Kubernetes v1.36.3"]}
     have(machine, check_mode=True, **proof, proof_stdout="not asked")
     have(machine, **proof, proof_stdout="Kubernetes v1.36.3")
     with pytest.raises(

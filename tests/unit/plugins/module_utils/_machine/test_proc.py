@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -235,9 +236,11 @@ def test_no_kernel_stops_the_probe(tmp_path_factory: pytest.TempPathFactory, tex
     """Odd files: the probe answers, and the limits have at most their own error."""
     root = make(tmp_path_factory.mktemp("machine"), texts)
     probe = MachineProbe(root, RELEASE)
-    for look in (probe.machine_id, probe.swaps, probe.cgroup, probe.resolver, probe.neighbours, probe.disk):
-        look()
-    for look in (probe.listening, probe.kubernetes, probe.docker, lambda: probe.modules(["overlay"])):
+    looks: list[Callable[[], object]] = [
+        *(probe.machine_id, probe.swaps, probe.cgroup, probe.resolver, probe.neighbours, probe.disk),
+        *(probe.listening, probe.kubernetes, probe.docker, lambda: probe.modules(["overlay"])),
+    ]
+    for look in looks:
         look()
     try:
         read_machine_limits(root)

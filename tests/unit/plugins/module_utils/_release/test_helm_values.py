@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import Any
 
 import pytest
 import yaml
@@ -32,17 +33,17 @@ AWKWARD = "Pä\"s's {{ x }} # \\ 1e3 \u2028 \x85 😀"
         ([{"a": 1}, {"b": 2}, {"a": 3}], {"a": 3, "b": 2}),
     ],
 )
-def test_merge_does_as_helm_does(layers, expected):
+def test_merge_does_as_helm_does(layers: list[dict[str, Any]], expected: dict[str, Any]) -> None:
     assert merge(*layers) == expected
 
 
-def test_merge_leaves_its_arguments_alone():
+def test_merge_leaves_its_arguments_alone() -> None:
     first = {"a": {"b": 1}}
     merge(first, {"a": {"c": 2}})
     assert first == {"a": {"b": 1}}
 
 
-def test_merge_keeps_the_very_string():
+def test_merge_keeps_the_very_string() -> None:
     class Marked(str):
         pass
 
@@ -64,11 +65,11 @@ def test_merge_keeps_the_very_string():
         ("ab", ["a", "b"], False),
     ],
 )
-def test_same(left, right, expected):
+def test_same(left: Any, right: Any, expected: bool) -> None:
     assert same(left, right) is expected
 
 
-def test_helm_text_quotes_what_yaml_would_guess_at():
+def test_helm_text_quotes_what_yaml_would_guess_at() -> None:
     text = as_helm_text({"a": "1e3", "b": AWKWARD, "c": "0o7", "d": "null", "e": 30585, "f": None})
     assert '"1e3"' in text
     assert "\x85" not in text
@@ -79,16 +80,16 @@ def test_helm_text_quotes_what_yaml_would_guess_at():
 
 
 @given(st.text())
-def test_helm_text_carries_any_string_unchanged(value):
+def test_helm_text_carries_any_string_unchanged(value: str) -> None:
     assert yaml.safe_load(as_helm_text({"a": value}))["a"] == value
 
 
-def test_secret_texts_are_strings_and_their_base64():
+def test_secret_texts_are_strings_and_their_base64() -> None:
     encoded = base64.b64encode(b"geheim").decode()
     assert secret_texts({"a": {"b": ["geheim", "", 5, None]}}) == {"geheim", encoded}
 
 
-def test_diff_says_that_a_secret_changed_and_not_what_it_is():
+def test_diff_says_that_a_secret_changed_and_not_what_it_is() -> None:
     before, after = masked_diff(
         {"image": "a", "pw": "old-secret", "other": "same-secret"},
         {"image": "b"},
@@ -101,24 +102,24 @@ def test_diff_says_that_a_secret_changed_and_not_what_it_is():
     assert not [word for word in ("old-", "new-", "same-", "fresh-") if word in before + after]
 
 
-def test_diff_hides_what_was_secret_once_and_is_wanted_no_more():
+def test_diff_hides_what_was_secret_once_and_is_wanted_no_more() -> None:
     before, _after = masked_diff({"image": "a", "gone": "old-value"}, {"image": "a"}, {})
     assert "old-value" not in before
     assert "gone: (secret)" in before
 
 
-def test_diff_hides_values_with_telling_names():
+def test_diff_hides_values_with_telling_names() -> None:
     before, after = masked_diff({"a": {"apiToken": "one"}}, {"a": {"apiToken": "two"}}, {})
     assert "one" not in before
     assert "two" not in after
     assert "changed" in after
 
 
-def test_diff_of_a_first_install_has_nothing_before():
+def test_diff_of_a_first_install_has_nothing_before() -> None:
     assert masked_diff(None, {"a": 1}, {}) == ("", "a: 1\n")
 
 
-def test_diff_survives_a_mapping_in_the_place_of_a_scalar():
+def test_diff_survives_a_mapping_in_the_place_of_a_scalar() -> None:
     before, after = masked_diff({"a": 1}, {"a": {"b": 2}}, {"a": {"c": "x"}})
     assert "x" not in after.replace("secret", "")
     assert before

@@ -9,7 +9,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import (
@@ -472,10 +472,11 @@ class Recording:
     """A transport and its clock in one: replays a stream without waiting, and knows whether it was closed."""
 
     status = 200
-    headers: ClassVar = {"content-type": "text/event-stream"}
 
     def __init__(self, pieces: Pieces) -> None:
-        self.seconds, self.closed, self.left, self.asked = 0.0, False, list(pieces), []
+        self.headers: Mapping[str, str] = {"content-type": "text/event-stream"}
+        self.seconds, self.closed, self.left = 0.0, False, list(pieces)
+        self.asked: list[tuple[Any, ...]] = []
 
     def now(self) -> float:
         return self.seconds

@@ -44,7 +44,7 @@ class Authority:
             alternatives: list[x509.GeneralName] = [x509.DNSName(entry) for entry in names]
             alternatives.append(x509.IPAddress(ipaddress.ip_address("192.0.2.31")))
             builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
-        self.certificate = builder.sign(issuer.key if issuer else self.key, hashes.SHA256())
+        self.certificate: x509.Certificate = builder.sign(issuer.key if issuer else self.key, hashes.SHA256())
 
     def pem(self) -> bytes:
         """The certificate."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.chart_values import (
@@ -23,15 +24,15 @@ SETTINGS = Settings(registry_host="registry.example.org:5000", registry_prefix="
 ACCOUNT = replace(SETTINGS, registry_username="pusher", registry_password="P\"ä {{ x }} # \\ '")
 
 
-def hub(url="http://proxy.example.org", **keys):
+def hub(url: str = "http://proxy.example.org", **keys: Any) -> dict[str, Any]:
     return resolve_hubs({"binder": keys}, url, "192.0.2.10")["binder"]
 
 
-def values(settings=SETTINGS, **keys):
+def values(settings: Settings = SETTINGS, **keys: Any) -> dict[str, Any]:
     return hub_values(hub(**keys), settings, TOKEN, OTHER, THIRD)
 
 
-def at(mapping, path):
+def at(mapping: Any, path: str) -> Any:
     for key in path.split("."):
         mapping = mapping[key]
     return mapping
@@ -60,18 +61,18 @@ def at(mapping, path):
         ("registry", {"url": "https://registry.example.org:5000", "username": "", "password": ""}),
     ],
 )
-def test_config(path, expected):
+def test_config(path: str, expected: Any) -> None:
     assert at(values()["config"], path) == expected
 
 
-def test_only_proxy_public_is_a_load_balancer_and_its_address_is_asked_for_once():
+def test_only_proxy_public_is_a_load_balancer_and_its_address_is_asked_for_once() -> None:
     text = json.dumps(values()["config"])
     assert text.count("LoadBalancer") == 1
     assert text.count("192.0.2.10") == 1
     assert "metallb.io" not in text, "MetalLB refuses the annotation beside spec.loadBalancerIP"
 
 
-def test_secrets_are_tokens_only_where_the_registry_asks_for_no_account():
+def test_secrets_are_tokens_only_where_the_registry_asks_for_no_account() -> None:
     assert values()["secrets"] == {
         "jupyterhub": {
             "hub": {"services": {"binder": {"apiToken": TOKEN}}},
@@ -81,8 +82,8 @@ def test_secrets_are_tokens_only_where_the_registry_asks_for_no_account():
     }
 
 
-def test_build_tokens_are_signed_with_the_same_secret_after_a_restart():
-    def secret(api_token, given=""):
+def test_build_tokens_are_signed_with_the_same_secret_after_a_restart() -> None:
+    def secret(api_token: str, given: str = "") -> str:
         result = hub_values(hub(), SETTINGS, api_token, OTHER, given)
         assert "build_token_secret" not in json.dumps(result["config"])
         return at(result["secrets"], "config.BinderHub.build_token_secret")
@@ -95,13 +96,13 @@ def test_build_tokens_are_signed_with_the_same_secret_after_a_restart():
     assert secret(TOKEN) != secret(OTHER)
 
 
-def test_a_hubs_own_build_token_secret_wins_wherever_it_is_written():
+def test_a_hubs_own_build_token_secret_wins_wherever_it_is_written() -> None:
     own = {"config": {"BinderHub": {"build_token_secret": "own"}}}
     assert "config" not in values(values=own)["secrets"]
     assert at(values(secret_values=own)["secrets"], "config.BinderHub.build_token_secret") == "own"
 
 
-def test_the_build_image_is_pinned_where_one_is_given():
+def test_the_build_image_is_pinned_where_one_is_given() -> None:
     image = "quay.io/jupyterhub/repo2docker:2026.4.0"
     config = values(replace(SETTINGS, build_image=image))["config"]["config"]
     assert config["KubernetesBuildExecutor"] == {
@@ -110,7 +111,7 @@ def test_the_build_image_is_pinned_where_one_is_given():
     }
 
 
-def test_an_account_pushes_and_pulls_and_its_password_is_secret():
+def test_an_account_pushes_and_pulls_and_its_password_is_secret() -> None:
     result = values(ACCOUNT)
     password = ACCOUNT.registry_password
     assert result["secrets"]["registry"] == {"password": password}
@@ -121,17 +122,17 @@ def test_an_account_pushes_and_pulls_and_its_password_is_secret():
 
 
 @pytest.mark.parametrize("secret", [TOKEN, OTHER, THIRD, ACCOUNT.registry_password])
-def test_no_secret_is_in_the_config(secret):
+def test_no_secret_is_in_the_config(secret: str) -> None:
     assert json.dumps(secret)[1:-1] not in json.dumps(values(ACCOUNT)["config"])
 
 
-def test_plain_http_is_an_opt_in():
+def test_plain_http_is_an_opt_in() -> None:
     config = values(replace(SETTINGS, registry_plain_http_enabled=True))["config"]
     assert config["registry"]["url"] == "http://registry.example.org:5000"
     assert config["config"]["DockerRegistry"]["url"] == "http://registry.example.org:5000"
 
 
-def test_a_site_ca_is_mounted_where_libcurl_and_python_look():
+def test_a_site_ca_is_mounted_where_libcurl_and_python_look() -> None:
     assert "extraVolumes" not in values()["config"]
     config = values(replace(SETTINGS, ca_checksum="abc"))["config"]
     path = config["extraVolumes"][0]["hostPath"]["path"]
@@ -141,7 +142,7 @@ def test_a_site_ca_is_mounted_where_libcurl_and_python_look():
     assert config["podAnnotations"] == {"ironbinder/ca-checksum": "abc"}
 
 
-def test_https_is_offloaded_by_the_proxy():
+def test_https_is_offloaded_by_the_proxy() -> None:
     assert at(values(url="https://binder.example.org")["config"], "jupyterhub.proxy.https") == {
         "enabled": True,
         "type": "offload",
@@ -149,19 +150,19 @@ def test_https_is_offloaded_by_the_proxy():
     assert "https" not in at(values()["config"], "jupyterhub.proxy")
 
 
-def test_builds_and_the_image_cleaner_go_where_the_selector_says():
+def test_builds_and_the_image_cleaner_go_where_the_selector_says() -> None:
     config = values(replace(SETTINGS, build_node_selector={"a": "b"}))["config"]["config"]
     assert config["KubernetesBuildExecutor"]["node_selector"] == {"a": "b"}
     assert config["BinderHub"]["build_node_selector"] == {"a": "b"}
 
 
-def test_the_image_that_builds_is_the_wanted_one():
+def test_the_image_that_builds_is_the_wanted_one() -> None:
     assert "build_image" not in at(values()["config"], "config.KubernetesBuildExecutor")
     pinned = values(replace(SETTINGS, build_image="quay.io/jupyterhub/repo2docker:1"))
     assert at(pinned["config"], "config.KubernetesBuildExecutor.build_image").endswith("repo2docker:1")
 
 
-def test_a_hubs_own_values_win_and_leave_the_rest():
+def test_a_hubs_own_values_win_and_leave_the_rest() -> None:
     result = values(
         ACCOUNT,
         values={"jupyterhub": {"cull": {"timeout": 60}}, "replicas": 2},
@@ -192,19 +193,19 @@ def test_a_hubs_own_values_win_and_leave_the_rest():
         "a-/b-",
     ],
 )
-def test_a_prefix_without_a_level_is_refused_by_name(prefix):
+def test_a_prefix_without_a_level_is_refused_by_name(prefix: str) -> None:
     with pytest.raises(ValuesError, match="binderhub_registry_prefix"):
         values(replace(SETTINGS, registry_prefix=prefix))
 
 
 @pytest.mark.parametrize("prefix", ["binder/stfc-", "a/b/c", "binder/", "my-org.x/y_"])
-def test_a_prefix_with_a_level_is_taken(prefix):
+def test_a_prefix_with_a_level_is_taken(prefix: str) -> None:
     assert at(
         values(replace(SETTINGS, registry_prefix=prefix))["config"], "config.BinderHub.image_prefix"
     ).endswith(prefix)
 
 
-GOOD = {
+GOOD: dict[str, Any] = {
     "registry_host": "registry.example.org:5000",
     "registry_prefix": "binder/stfc-",
     "chart_version": "1.0.0-0.dev.git.3983.h383374de",
@@ -214,7 +215,7 @@ GOOD = {
 }
 
 
-def test_a_good_site_has_no_problem():
+def test_a_good_site_has_no_problem() -> None:
     assert problems({"binder": {}}, **GOOD) == []
 
 
@@ -235,7 +236,7 @@ def test_a_good_site_has_no_problem():
         ("proxy_tokens", {"other": TOKEN}, "binderhub_hub_proxy_tokens.binder is missing"),
     ],
 )
-def test_each_problem_is_named_with_its_remedy(key, value, expected):
+def test_each_problem_is_named_with_its_remedy(key: str, value: Any, expected: str) -> None:
     (problem,) = problems({"binder": {}}, **{**GOOD, key: value})
     assert expected in problem
     assert "geheim" not in problem
@@ -244,13 +245,13 @@ def test_each_problem_is_named_with_its_remedy(key, value, expected):
         assert "openssl rand -hex 32" in problem
 
 
-def test_all_problems_are_told_at_once():
-    nothing = {"chart_is_path": False, "api_tokens": {}, "proxy_tokens": {}}
+def test_all_problems_are_told_at_once() -> None:
+    nothing: dict[str, Any] = {"chart_is_path": False, "api_tokens": {}, "proxy_tokens": {}}
     found = problems({"a": {}, "b": {}}, registry_host="", registry_prefix="", chart_version="", **nothing)
     assert len(found) == 7
 
 
-def test_a_chart_on_this_machine_brings_its_version():
+def test_a_chart_on_this_machine_brings_its_version() -> None:
     assert problems({"binder": {}}, **{**GOOD, "chart_version": "", "chart_is_path": True}) == []
 
 
@@ -258,7 +259,7 @@ def test_a_chart_on_this_machine_brings_its_version():
     "prefix", ["binder/stfc-", "a-/b-", "a/b/", "binder/", "a", "A/b", "a..b/c", "a__b/c", "a/b-.c", "a/b."]
 )
 @pytest.mark.parametrize("host", ["r.example.org:5000", "r.example.org", "https://r", "r/x", "r:99999", "a"])
-def test_preflight_and_role_agree_on_the_registry(prefix, host):
+def test_preflight_and_role_agree_on_the_registry(prefix: str, host: str) -> None:
     """What passes preflight is not refused by the role, with machines changed; and the reverse."""
     site = good_site()
     site["values"] |= {"site_registry_prefix": prefix, "site_registry_host": host}
@@ -270,7 +271,7 @@ def test_preflight_and_role_agree_on_the_registry(prefix, host):
 @pytest.mark.parametrize(
     "version", ["1.0.0", "v1.0.0", "1.0.0-0.dev.git.1.h2", "1.0", "latest", ">=1.0.0", "1.0.0-", "1.0.0+x"]
 )
-def test_preflight_and_role_agree_on_the_chart(version):
+def test_preflight_and_role_agree_on_the_chart(version: str) -> None:
     """Likewise of its version."""
     site = good_site()
     site["values"]["site_binderhub_chart_version"] = version
@@ -279,7 +280,7 @@ def test_preflight_and_role_agree_on_the_chart(version):
 
 
 @pytest.mark.parametrize("token", [TOKEN, TOKEN.upper(), TOKEN[:-1], TOKEN + "0", "", None, "x" * 64, 7])
-def test_preflight_and_role_agree_on_tokens(token):
+def test_preflight_and_role_agree_on_tokens(token: Any) -> None:
     """Likewise of a hub's token."""
     site = good_site()
     site["secrets"]["values"]["site_hub_api_tokens.binder"] = describe(token)

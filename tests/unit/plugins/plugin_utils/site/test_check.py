@@ -52,7 +52,7 @@ def test_rules_stand_in_the_order_of_their_files() -> None:
     files = [entry.check.__module__.rpartition(".")[2] for entry in RULES.values()]
     assert list(dict.fromkeys(files)) == names_of((*RULE_FILES, *JUDGES))
     for file in (*RULE_FILES, *JUDGES):
-        lines = [entry.check.__code__.co_firstlineno for entry in rules_of(file)]  # type: ignore[attr-defined]
+        lines = [entry.check.__code__.co_firstlineno for entry in rules_of(file)]
         assert lines == sorted(lines)
 
 

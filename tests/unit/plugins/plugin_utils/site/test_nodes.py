@@ -50,7 +50,7 @@ def test_one_address(variables: dict[str, Any], address: str) -> None:
     assert node_addresses(["worker1"], {"worker1": variables}) == {"worker1": address}
     assert Host("worker1", variables=variables).address == address
     around = {"hostvars": HostVars(worker1=variables), "groups": {}}
-    values = SiteValues(None, Templar(), around)  # type: ignore[arg-type]
+    values = SiteValues(None, Templar(), around)
     values.__dict__["defaults"] = {}
     assert values.node_address("worker1") == address
 

@@ -220,7 +220,7 @@ def test_the_probe_asks_the_same(a_run: Callable[[], list[str]]) -> None:
         def get(self, variable: str, host: str = "localhost") -> Any:
             return self.raw(host)[variable]
 
-    assert Values(None, None, task_vars).node_address("w") == "192.0.2.1"  # type: ignore[arg-type]
+    assert Values(None, None, task_vars).node_address("w") == "192.0.2.1"
     assert resolved_nodes({"w": {"ansible_host": "w.example.org"}}) == {"w": "192.0.2.1"}
     assert a_run() == ["w.example.org"]
 

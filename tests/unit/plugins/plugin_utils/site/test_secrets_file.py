@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -29,7 +30,10 @@ def test_new_secrets(tmp_path: Path) -> None:
     class Loader(yaml.SafeLoader):
         """Knows Ansible's tag."""
 
-    Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
+    def scalar(loader: Loader, node: yaml.ScalarNode) -> Any:
+        return loader.construct_scalar(node)
+
+    Loader.add_constructor("!unsafe", scalar)
     read = yaml.load(text, Loader=Loader)
     assert read["site_registry_password"] == NASTY
     tokens = [token for name in TOKENS for token in read[name].values()]
