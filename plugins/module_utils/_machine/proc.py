@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -293,8 +294,12 @@ class Proc(MachineFiles):
         return holders
 
 
-def _links(folder: Path) -> Sequence[str]:
+def _links(folder: Path) -> Iterator[str]:
     try:
-        return [str(entry.readlink()) for entry in folder.iterdir()]
+        entries = list(folder.iterdir())
     except OSError:  # the process ended, or is somebody else's
-        return []
+        return
+    for entry in entries:
+        # Files are closed while we look; that says nothing about the process's others.
+        with suppress(OSError):
+            yield str(entry.readlink())

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ def collect(site: SiteValues, names: Mapping[str, str]) -> dict[str, Any]:
         "specs": plain(site.specs),
         "given": given,
         "errors": own,
-        "unknown": _everywhere(site, list(hosts), lambda names: unknown_names(names, site.specs)),
+        "unknown": _everywhere(site, list(hosts), lambda names: _unknown(names, site)),
         "renamed": _everywhere(site, list(hosts), lambda names: _renamed(site, names)),
         "groups": groups,
         "hosts": hosts,
@@ -166,3 +166,8 @@ def secrets(site: SiteValues, values: Mapping[str, Any]) -> dict[str, Any]:
         told["files"] = describe_files(secret_files(folder, load))
         told["shared"] = shared_secrets(values, other_sites(folder, load))
     return told
+
+
+def _unknown(names: Iterable[str], site: SiteValues) -> list[str]:
+    """Names that nothing reads. A role's own variable is read, where it is set with -e; see `renamed`."""
+    return [name for name in unknown_names(names, site.specs) if name not in RENAMED]

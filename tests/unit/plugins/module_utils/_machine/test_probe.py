@@ -59,6 +59,8 @@ def test_listening_ports_have_their_process(tmp_path: Path) -> None:
     (tmp_path / "proc/77/fd").mkdir()
     (tmp_path / "proc/77/fd/3").symlink_to("socket:[4244]")
     (tmp_path / "proc/77/fd/0").symlink_to("/dev/null")
+    # As one looks that is closed between the two questions: it cannot be read, and hides none of the others.
+    (tmp_path / "proc/77/fd/1").touch()
     assert probe.listening() == [{"port": 3306, "process": ""}, {"port": 6443, "process": "kube-apiserver"}]
 
 
