@@ -92,7 +92,7 @@ readme: artifacts ## run every command that README shows
 	@tests/tools/readme_commands.py
 
 .PHONY: test
-test: lint unit sanity scenarios readme ## everything
+test: whose lint unit sanity scenarios readme ## everything
 
 .PHONY: bench
 bench: artifacts ## measure beside an earlier commit and a shell floor, into docs/performance.md

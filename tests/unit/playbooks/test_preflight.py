@@ -74,13 +74,13 @@ def test_check_mode_verbose_and_limit(tmp_path: Path) -> None:
     )
     report, output, code = preflight(site, "--check", "-vvv", "--diff")
     assert (report, code != 0) == ({}, True)
-    assert "host-unreachable" in output
+    assert "head-unreachable" in output
     assert SECRET not in output
     report, _, _ = preflight(site, "--limit", "proxy1")
     assert not [
         entry
         for entry in report["findings"]
-        if entry["host"] == "head1" and entry["id"] == "host-unreachable"
+        if entry["host"] == "head1" and entry["id"] == "head-unreachable"
     ]
 
 
@@ -110,6 +110,7 @@ def test_sudo_that_refuses_on_every_host(tmp_path: Path, become_facts: bool) -> 
     assert not {rule for rule, _ in told} & {
         "host-facts-failed",
         "probe-failed",
+        "head-unreachable",
         "host-unreachable",
         "rule-crashed",
     }

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.failures import (
     CRASH,
@@ -42,9 +42,21 @@ PROBE_REMEDIES = {
 }
 
 
+@rule("head-unreachable", ERROR, "The only head does not answer Ansible.", acceptable=False)
+def head_unreachable(site: Site) -> Iterator[Problem]:
+    heads = site.members("head")
+    if len(heads) == 1:
+        yield from _unreachable(heads)
+
+
 @rule("host-unreachable", ERROR, "A machine of the site does not answer Ansible.")
 def host_unreachable(site: Site) -> Iterator[Problem]:
-    for host in site.machines:
+    heads = site.members("head")
+    yield from _unreachable(host for host in site.machines if len(heads) != 1 or host not in heads)
+
+
+def _unreachable(hosts: Iterable[Host]) -> Iterator[Problem]:
+    for host in hosts:
         # A sudo that asks for a password for ever is no machine that is down.
         if host.state == "unreachable" and reason(host.message) != SUDO:
             # Ansible's own words end in what ssh said.

@@ -9,6 +9,11 @@ from site_cases import Case, case, fact, found, probe, rules_in
 
 CASES = [
     case(
+        "the head is down",
+        {"hosts/head1/state": "unreachable", "hosts/head1/message": "timed out"},
+        ("head-unreachable", "ansible_host", "head1"),
+    ),
+    case(
         "host is down",
         {"hosts/worker2/state": "unreachable", "hosts/worker2/message": "timed out"},
         ("host-unreachable", "ansible_host", "worker2"),
