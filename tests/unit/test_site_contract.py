@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -75,3 +76,27 @@ def test_two_layers_differ_little() -> None:
     layers = [ROOT / "inventories" / name / "group_vars/all" for name in ("staging", "production")]
     assert len({(layer / "shared.yml").resolve() for layer in layers}) == 1
     assert all(len(yaml.safe_load((layer / "site.yml").read_text())) <= 5 for layer in layers)
+
+
+def test_the_example_explains_every_variable_and_no_other() -> None:
+    """Also those in comments: whoever takes a comment away must not meet an unknown variable."""
+    options = yaml.safe_load((ROOT / "roles/site/meta/argument_specs.yml").read_text())
+    contract = set(options["argument_specs"]["contract"]["options"])
+    files = [path for path in (ROOT / "inventories/example").rglob("*") if path.is_file()]
+    told = {name for path in files for name in re.findall(r"\b(?:site|artifact)_\w+", path.read_text())}
+    # Computed from the others, set in secrets.yml, or Ironbinder's own promise.
+    silent = {
+        "site_artifact_base",
+        "site_cluster_hosts",
+        "site_image_mirrors",
+        "site_node_addresses",
+        "site_resolved_hubs",
+        "site_supported_systems",
+        "site_hub_api_tokens",
+        "site_hub_build_token_secrets",
+        "site_hub_proxy_tokens",
+        "site_registry_password",
+        "site_verify_build_tokens",
+    }
+    assert told - contract == set()
+    assert contract - told == silent
