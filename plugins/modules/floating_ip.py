@@ -73,41 +73,61 @@ EXAMPLES = r"""
 RETURN = r"""
 addresses:
   description: The addresses of the service at the end.
-  returned: success
+  returned: success, and failure after a service was changed
   type: list
   elements: str
 holder:
   description: The service that held the address at the beginning, as namespace/name, or an empty text.
-  returned: success
+  returned: success, and failure after a service was changed
   type: str
 released:
   description: The service that was turned into a NodePort, as namespace/name, or an empty text.
-  returned: success
+  returned: success, and failure after a service was changed
   type: str
 released_manifest:
   description: That service before, as C(kubectl apply) takes it; without status and the server's bookkeeping.
-  returned: success
+  returned: success, and failure after a service was changed
   type: dict
 backup_file:
   description: The file with it, or an empty text. In check mode the file that would be written.
-  returned: success
+  returned: success, and failure after a service was changed
   type: str
 seconds:
   description: How long it took.
-  returned: success
+  returned: success, and failure after a service was changed
   type: float
 """
+
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import SystemClock
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.floating_ip import (
     FloatingIp,
     FloatingIpError,
+    FloatingIpResult,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.floating_ip_client import (
     KubernetesServices,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeError, connect
+
+
+def _told(result: FloatingIpResult, address: str) -> dict[str, Any]:
+    released = result.released
+    return {
+        "changed": result.changed,
+        "addresses": list(result.addresses),
+        "holder": str(result.holder or ""),
+        "released": str(released or ""),
+        "released_manifest": result.released_manifest,
+        "backup_file": result.backup_file,
+        "seconds": result.seconds,
+        "diff": {
+            "before": f"{released}: {released.type}, holds {address}\n" if released else "",
+            "after": f"{released}: NodePort\n" if released else "",
+        },
+    }
 
 
 def main() -> None:
@@ -131,21 +151,9 @@ def main() -> None:
         client = KubernetesServices(connect(wanted.pop("kubeconfig")))
         result = FloatingIp(client, clock=SystemClock(), **wanted).ensure(check_mode=module.check_mode)
     except (FloatingIpError, KubeError) as error:
-        module.fail_json(msg=str(error))
-    released = result.released
-    module.exit_json(
-        changed=result.changed,
-        addresses=list(result.addresses),
-        holder=str(result.holder or ""),
-        released=str(released or ""),
-        released_manifest=result.released_manifest,
-        backup_file=result.backup_file,
-        seconds=result.seconds,
-        diff={
-            "before": f"{released}: {released.type}, holds {module.params['address']}\n" if released else "",
-            "after": f"{released}: NodePort\n" if released else "",
-        },
-    )
+        done = getattr(error, "done", None)
+        module.fail_json(msg=str(error), **(_told(done, module.params["address"]) if done else {}))
+    module.exit_json(**_told(result, module.params["address"]))
 
 
 if __name__ == "__main__":

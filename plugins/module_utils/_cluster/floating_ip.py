@@ -26,7 +26,14 @@ _WANTED_ADDRESS_ANNOTATIONS = ("metallb.io/loadBalancerIPs", "metallb.universe.t
 
 
 class FloatingIpError(Exception):
-    """The address cannot be had. Its text names the holder or the reason, and the remedy."""
+    """The address cannot be had. Its text names the holder or the reason, and the remedy.
+
+    `done` is what had been changed by then, None for nothing.
+    """
+
+    def __init__(self, message: str, done: Optional[FloatingIpResult] = None) -> None:
+        super().__init__(message)
+        self.done = done
 
 
 @dataclass(frozen=True)
@@ -160,17 +167,30 @@ class FloatingIp:
             file = self._keep(holder, manifest, check_mode)
             if not check_mode:
                 self.client.make_node_port(holder)
+
+        def result() -> FloatingIpResult:
+            return FloatingIpResult(
+                changed=released is not None,
+                addresses=wanted.addresses if wanted else (),
+                holder=holder,
+                released=released,
+                released_manifest=manifest,
+                backup_file=file,
+                seconds=round(self.clock.now() - started, 1),
+            )
+
         if self.wait and not check_mode:
-            wanted = self._wait(started)
-        return FloatingIpResult(
-            changed=released is not None,
-            addresses=wanted.addresses if wanted else (),
-            holder=holder,
-            released=released,
-            released_manifest=manifest,
-            backup_file=file,
-            seconds=round(self.clock.now() - started, 1),
-        )
+            try:
+                wanted = self._wait(started)
+            except (FloatingIpError, KubeError) as error:
+                if released is None:
+                    raise
+                kept = f"kept in {file}" if file else "in this result as released_manifest"
+                raise FloatingIpError(
+                    f"{error} Service {released} was turned into a NodePort before that; its old state is {kept}.",
+                    result(),
+                ) from error
+        return result()
 
     def _keep(self, holder: Service, manifest: Mapping[str, Any], check_mode: bool) -> str:
         """Write the old state of a service into a file of its own, before it is changed, and return its path."""

@@ -80,9 +80,10 @@ def decide(state: str, found: Found, waited: bool = False) -> Action:
     """
     if found.other_role:
         return Action.REFUSE
-    if found.marker and not found.done:
+    # What kubeadm finished is waited for, whether we saw it answer or not: there may be data in it.
+    if (found.marker or found.attempt_ended) and not found.done:
         return Action.WAIT
-    if found.done and (found.marker or found.finished or not found.attempt):
+    if found.done and (found.marker or found.attempt_ended or found.finished or not found.attempt):
         # Where the marker cannot be read, it is written again: the cluster says what it should have said.
         return Action.NONE if found.marker and not found.marker_problem else Action.ADOPT
     if state == "init" and found.answers:
@@ -95,9 +96,10 @@ def decide(state: str, found: Found, waited: bool = False) -> Action:
 
 def _remedy(state: str, found: Found) -> str:
     """Tell a person where to look when something that worked is down."""
+    ours = attempt_file(state) if found.attempt_ended and not found.marker else marker_file(state)
     if not found.leftovers:
         return (
-            f"Nothing of kubeadm is left on this machine although {marker_file(state)} says that it worked: "
+            f"Nothing of kubeadm is left on this machine although {ours} says that it ended well: "
             f"`kubeadm reset` was run by hand, or a disk is not mounted. If the node is to be made anew, remove that file."
         )
     if state == "init":
@@ -109,7 +111,7 @@ def _remedy(state: str, found: Found) -> str:
     return (
         "Look at `journalctl -u kubelet -n 50` and `systemctl status containerd kubelet`. If the node object was deleted, "
         "`systemctl restart kubelet` registers it again. If the cluster was made anew, this machine still belongs to the old "
-        f"one: run `kubeadm reset` on it, remove {marker_file(state)}, and start again. Nothing was reset."
+        f"one: run `kubeadm reset` on it, remove {ours}, and start again. Nothing was reset."
     )
 
 
@@ -187,11 +189,14 @@ class Kubeadm:
                 raise KubeadmError(
                     f"{self.config} is not there: it has to be written before kubeadm can {self.state}"
                 )
-            self.host.write(attempt_file(self.state), {"node_name": self.node_name, "action": action.value})
+            attempt = {"node_name": self.node_name, "action": action.value}
+            self.host.write(attempt_file(self.state), attempt)
             if action is Action.RESET_AND_RUN:
                 reset = ["kubeadm", "reset", "--force", "--cleanup-tmp-dir", "--cri-socket", self.cri_socket]
                 seconds["reset"] = round(self._run(reset, _RESET_SECONDS).seconds, 1)
             done = self._run(self._argv(action), self.timeout_seconds)
+            # Whatever comes now, this machine is not to be emptied again.
+            self.host.write(attempt_file(self.state), {**attempt, "ended": done.rc})
             seconds.update(phase_seconds(done.lines, done.seconds))
             found = self._wait()
             if not found.done:
@@ -238,8 +243,11 @@ class Kubeadm:
                 f"{self.state} as well. If that is over, run `kubeadm reset` on it and remove that file."
             )
         if action is Action.WAIT:
+            what = f"{self.node_name} has worked in its cluster"
+            if found.attempt_ended and not found.marker:
+                what = f"kubeadm {self.state} has ended well on {self.node_name}"
             raise KubeadmError(
-                f"{self.node_name} has worked in its cluster, but now, given up to {self.recovery_seconds:.0f} s: "
+                f"{what}, but now, given up to {self.recovery_seconds:.0f} s: "
                 f"{'; '.join(filter(None, (found.observed, found.marker_problem)))}. "
                 + _remedy(self.state, found)
             )

@@ -64,6 +64,7 @@ class Found:
     marker: bool  # it has worked once, and we saw it
     marker_problem: str  # why the file that says so cannot be read, or ""
     attempt: bool  # we began, and have not seen it work
+    attempt_ended: bool  # kubeadm said that what we began had ended well
     leftovers: tuple[str, ...]  # what kubeadm wrote
     answers: bool  # init: the API says that it is ready; join: the kubelet says that it is healthy
     node_registered: bool  # the API has a node of this name
@@ -149,6 +150,15 @@ def _marker_problem(host: Host, path: str) -> str:
     return ""
 
 
+def _attempt_ended(host: Host, path: str) -> bool:
+    """Whether an attempt's file says that kubeadm ended well. One that cannot be read says nothing."""
+    try:
+        data = json.loads(host.read(path) or "")
+    except ValueError:
+        return False
+    return isinstance(data, dict) and data.get("ended") == 0
+
+
 def _other_role(host: Host, state: str, attempt: bool) -> str:
     """Say why the machine must not take this role: it has the other one."""
     other = {"init": "join", "join": "init"}[state]
@@ -208,6 +218,7 @@ def probe(host: Host, asks: Asks, state: str, node_name: str) -> Found:
         marker=marker,
         marker_problem=_marker_problem(host, marker_file(state)) if marker else "",
         attempt=attempt,
+        attempt_ended=attempt and _attempt_ended(host, attempt_file(state)),
         leftovers=leftovers,
         answers=answers,
         node_registered=node is not None,

@@ -72,6 +72,20 @@ def test_check_do_check_do(
         assert (again["changed"], again["holder"], again["released"]) == (False, "binder/proxy-public", "")
 
 
+def test_a_wait_in_vain_after_a_change(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The failure tells what was changed, as a success would."""
+    monkeypatch.setattr(floating_ip, "KubernetesServices", Cluster)
+    monkeypatch.setattr(floating_ip, "connect", lambda kubeconfig: kubeconfig)
+    Cluster.held = [Service("binder", "binder", "LoadBalancer", (IP,), ())]
+    result = run(capsys, release_holder=True, backup_dir=str(tmp_path), timeout_seconds=0)
+    assert (result["failed"], result["changed"], result["released"]) == (True, True, "binder/binder")
+    assert result["released_manifest"] == {"kind": "Service"}
+    (file,) = tmp_path.iterdir()
+    assert result["backup_file"] == str(file)
+
+
 def test_a_kubeconfig_that_is_not_there(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """One message with the file and its variable, no traceback."""
     arguments = {"namespace": "binder", "address": IP, "kubeconfig": str(tmp_path / "none")}

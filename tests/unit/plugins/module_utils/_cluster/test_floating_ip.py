@@ -140,6 +140,29 @@ def test_the_old_state_is_kept_before_anything_is_changed(tmp_path: Path) -> Non
     assert (again.backup_file, again.released_manifest, len(list(folder.iterdir()))) == ("", {}, 1)
 
 
+@pytest.mark.parametrize("error", [None, KubeError("forbidden", 403)])
+def test_what_was_done_is_told_although_the_wait_is_in_vain(tmp_path: Path, error: KubeError | None) -> None:
+    """The service was changed: whoever reads the error has to learn which one, and where its old state is."""
+    cluster = FakeCluster(OTHER, HUB, takes=1e9)
+    real = cluster.services
+
+    def services() -> Sequence[Service]:
+        if cluster.changes and error:
+            raise error
+        return real()
+
+    cluster.services = services  # type: ignore[method-assign]
+    with pytest.raises(FloatingIpError, match="forbidden" if error else "still pending") as caught:
+        wanted(cluster, release_holder=True, backup_dir=str(tmp_path)).ensure()
+    done = caught.value.done
+    assert done is not None
+    assert (done.changed, done.released, done.released_manifest) == (True, OTHER, cluster.manifest(OTHER))
+    (file,) = tmp_path.iterdir()
+    assert done.backup_file == str(file)
+    for words in ("binder/binder was turned into a NodePort", f"kept in {file}"):
+        assert words in str(caught.value)
+
+
 def test_without_a_place_for_it_nothing_is_changed(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     cluster = FakeCluster(OTHER, HUB)

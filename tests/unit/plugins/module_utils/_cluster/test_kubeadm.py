@@ -171,6 +171,7 @@ def kubeadm_of(host: FakeHost, lock: LockFile, state: str, **more: Any) -> Kubea
     )
 
 
+ENDED = '{"node_name": "head1", "action": "run", "ended": 0}'
 COMPLETE = ["node/head1", "configmap/kubeadm-config", "daemonset/kube-proxy"]
 HALF = [ADMIN, KUBELET, APISERVER, ETCD]
 ONCE_WORKED = {**dict.fromkeys(HALF, ""), ETCD_LOG: f"\x00{KEY}\x12"}
@@ -242,6 +243,12 @@ CASES: dict[str, tuple[str, Callable[[], FakeHost], Action, list[str]]] = {
         lambda: FakeHost([INIT_ATTEMPT, *HALF], answers=True, knows=COMPLETE[:2]),
         Action.RESUME,
         ["init"],
+    ),
+    "kubeadm ended well without kube-proxy, and the node came late": (
+        "init",
+        lambda: FakeHost({**dict.fromkeys(HALF, ""), INIT_ATTEMPT: ENDED}, answers=True, knows=COMPLETE[:2]),
+        Action.ADOPT,
+        [],
     ),
     "power lost before the last phase, comes up": (
         "init",
@@ -381,6 +388,26 @@ REFUSALS = {
         "said what is not a list of objects",
     ),
     "once worked, disk gone": ("init", FakeHost([INIT_MARKER]), "disk is not mounted"),
+    "kubeadm ended well, API down": (
+        "init",
+        FakeHost({**ONCE_WORKED, INIT_ATTEMPT: ENDED}),
+        "ended well on head1, but .*refused.*Nothing was reset",
+    ),
+    "kubeadm ended well, API up without the node": (
+        "init",
+        FakeHost({**ONCE_WORKED, INIT_ATTEMPT: ENDED}, answers=True, knows=COMPLETE[1:]),
+        "no node named head1",
+    ),
+    "kubeadm ended well, disk gone": (
+        "init",
+        FakeHost({INIT_ATTEMPT: ENDED}),
+        f"{INIT_ATTEMPT} says .*remove that file",
+    ),
+    "kubeadm ended well, kubelet down": (
+        "join",
+        FakeHost({KUBELET: "", CERTIFICATE: "", JOIN_ATTEMPT: ENDED}),
+        f"remove {JOIN_ATTEMPT}, and start again. Nothing was reset",
+    ),
     "made by others, API down": ("init", FakeHost(ONCE_WORKED), "Nothing was reset"),
     "made by others, other node name": (
         "init",
@@ -416,6 +443,22 @@ def test_what_worked_is_never_touched(
     assert host.commands == []
     assert host.files == before
     assert host.clock <= 125
+
+
+@pytest.mark.parametrize("state", ["init", "join"])
+def test_what_kubeadm_ended_well_is_never_reset(made: Callable[..., Kubeadm], state: str) -> None:
+    """A node that answers later than it may is waited for by each run, and taken when it does."""
+    host = FakeHost(kubeadm=CommandResult(0, "", ""))
+    with pytest.raises(KubeadmError, match="ended well"):
+        made(host, state).bring_about()
+    host.files.update(ONCE_WORKED if state == "init" else {KUBELET: "", CERTIFICATE: ""})
+    for check_mode in (True, False):
+        with pytest.raises(KubeadmError, match="Nothing was reset"):
+            made(host, state).bring_about(check_mode)
+    assert [command[1] for command in host.commands] == [state]
+    host.answers, host.knows = True, [*COMPLETE, "node/worker1"]
+    assert made(host, state).bring_about().action is Action.ADOPT
+    assert not host.matches("/var/lib/ironbinder/*.begun.json")
 
 
 def test_arguments(made: Callable[..., Kubeadm]) -> None:

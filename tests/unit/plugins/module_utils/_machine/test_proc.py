@@ -181,6 +181,18 @@ IP address       HW type     Flags       HW address            Mask     Device
     assert Proc(make(tmp_path, {"proc/net/arp": table})).neighbours() == {"192.0.2.101": "02:00:00:00:00:15"}
 
 
+def test_a_file_that_is_closed_meanwhile_hides_no_port(tmp_path: Path) -> None:
+    """Of a process at work some file is always just gone."""
+    table = "sl local\n0: 0100007F:1F90 00000000:0000 0A 0:0 0:0 0 0 0 4711 1\n"
+    root = make(
+        tmp_path, {"proc/net/tcp": table, "proc/7/comm": "nginx\n", "proc/7/fd/3": "", "proc/7/fd/9": ""}
+    )
+    # What is no link cannot be read as one, like a link that is gone.
+    for name in ("1", "5", "99"):
+        (root / "proc/7/fd" / name).symlink_to("socket:[4711]" if name == "5" else "/dev/null")
+    assert Proc(root).listening() == {8080: "nginx"}
+
+
 def test_what_only_root_may_read(tmp_path: Path) -> None:
     """A role is told to become root; the probe says what it sees."""
     (tmp_path / "secret").mkdir()
