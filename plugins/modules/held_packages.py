@@ -140,7 +140,8 @@ def _plain(states: Mapping[str, State]) -> dict[str, dict[str, object]]:
 
 def _text(states: Mapping[str, State]) -> str:
     return "".join(
-        f"{name} {state.version or 'not installed'}{', held' if state.held else ''}\n"
+        f"{name} {state.version or 'not installed'}{', held' if state.held else ''}"
+        f"{'' if state.whole else ', not configured'}\n"
         for name, state in states.items()
     )
 

@@ -14,15 +14,21 @@ _SOURCE_LINE = re.compile(r"^ {8,}-?\d+ (\S+)")
 _DPKG_STATUS = "/var/lib/dpkg/status"
 # Installed in every respect but for triggers that dpkg runs at the end of its next run.
 _THERE = ("installed", "triggers-awaited", "triggers-pending")
+# All of its files are in place, and what is left is to configure it: apt does that, without another version.
+_HALF_DONE = ("unpacked", "half-configured")
 
 
 @dataclass(frozen=True)
 class State:
-    """A package as dpkg has it: its version, "" where it is not installed, and whether that is held."""
+    """A package as dpkg has it: its version, "" where it is not installed, and whether that is held.
+
+    `whole` is False where a run that was stopped left it to be configured.
+    """
 
     name: str
     version: str
     held: bool
+    whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -47,10 +53,11 @@ def parse_states(text: str) -> dict[str, State]:
     states: dict[str, State] = {}
     for line in text.splitlines():
         want, status, name, version = [*line.split(" "), "", "", ""][:4]
-        there = version if status in _THERE else ""
+        whole = status not in _HALF_DONE
+        there = version if status in (*_THERE, *_HALF_DONE) else ""
         # A library of two architectures has two lines.
-        if name and (there or name not in states):
-            states[name] = State(name, there, want == "hold")
+        if name and (name not in states or (there and (whole or not states[name].version))):
+            states[name] = State(name, there, want == "hold", whole)
     return states
 
 

@@ -8,6 +8,7 @@ they do not know what is wanted, or lead to what is no longer there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -37,7 +38,8 @@ _INSTALL = [
     *("apt-get", "install", "--yes", "--quiet", "--no-install-recommends"),
     *("-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"),
 ]
-_LOCKED = "Could not get lock"
+# apt's words, and those of dpkg, which locks once more by itself; older ones of it say "is".
+_LOCKED = re.compile(r"Could not get lock|(frontend lock|status database) (is|was) locked")
 _LOCK_STEP_SECONDS = 5
 # How apt says that an earlier one was killed in the middle.
 _INTERRUPTED = "dpkg --configure -a"
@@ -93,16 +95,14 @@ class HeldPackages:
                 what was installed does not run.
         """
         before = self._states()
-        others = [
-            name for name in self.wanted.names if before[name].version and not self._is_right(before[name])
-        ]
+        others = [name for name in self.wanted.names if before[name].version and not self._fits(before[name])]
         if others and not self.wanted.allow_change:
             raise PackagesError(self._refusal({name: before[name] for name in others}))
         missing = [name for name in self.everything if not self._is_right(before[name])]
         unheld = [name for name in self.wanted.names if self.wanted.hold and not before[name].held]
         after, present = before, True
         if missing:
-            targets = self._targets(missing, check_mode)
+            targets = self._targets(missing, before, check_mode)
             present = not check_mode
             after = {**before, **{name: State(name, targets[name], before[name].held) for name in missing}}
             if not check_mode:
@@ -125,7 +125,11 @@ class HeldPackages:
         return Outcome(bool(missing or unheld), present, before, after)
 
     def _is_right(self, state: State) -> bool:
-        """Say whether a package is there, in its version where one is asked for."""
+        """Say whether a package is wholly there, in its version where one is asked for."""
+        return state.whole and self._fits(state)
+
+    def _fits(self, state: State) -> bool:
+        """Say whether a package is there in the right version, be it configured or not."""
         wanted = self._version_of(state.name)
         return is_version(state.version, wanted) if wanted else bool(state.version)
 
@@ -149,7 +153,16 @@ class HeldPackages:
         found = parse_states(out)
         return {name: found.get(name, State(name, "", False)) for name in self.everything}
 
-    def _targets(self, missing: Sequence[str], check_mode: bool) -> dict[str, str]:
+    def _targets(
+        self, missing: Sequence[str], before: Mapping[str, State], check_mode: bool
+    ) -> dict[str, str]:
+        """Choose the whole version of each package."""
+        # What only has to be configured stays what it is, whether a repository still has it or not.
+        kept = {name: before[name].version for name in missing if self._fits(before[name])}
+        asked = [name for name in missing if name not in kept]
+        return {**kept, **(self._found(asked, check_mode) if asked else {})}
+
+    def _found(self, missing: Sequence[str], check_mode: bool) -> dict[str, str]:
         """Find the whole version of each package in apt's lists; fetch them where they do not know it."""
         if self.wanted.update_cache == "always" and not check_mode:
             self._update()
@@ -214,7 +227,7 @@ class HeldPackages:
             )
         if rc and self._may_update():
             self._update()
-            fresh = self._targets(missing, check_mode=False)
+            fresh = self._targets(missing, before, check_mode=False)
             rc, out, err = self._when_free([*argv, *(f"{name}={version}" for name, version in fresh.items())])
         if rc:
             raise PackagesError(
@@ -225,7 +238,7 @@ class HeldPackages:
         """Run a command; again while another program (unattended-upgrades, after a start) has the lock."""
         return wait_until(
             lambda _seconds: self.run(argv),
-            lambda ended: not ended[0] or _LOCKED not in ended[2],
+            lambda ended: not ended[0] or not _LOCKED.search(ended[2]),
             clock=self.clock,
             timeout_seconds=self.wanted.lock_seconds,
             step_seconds=_LOCK_STEP_SECONDS,

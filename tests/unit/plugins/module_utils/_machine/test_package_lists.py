@@ -20,6 +20,8 @@ unknown not-installed awk{space}
 deinstall config-files kubeadm 1.35.0-1.1
 install half-configured docker.io 20.10.24+dfsg1-1+deb12u1+b6
 install triggers-pending man-db 2.11.2-2
+install unpacked runc 1.1.5+ds1-1+deb12u1
+install half-installed kmod 30+20221128-1
 """.format(space=" ")
 
 POLICY = """\
@@ -57,14 +59,16 @@ openssl:
 
 
 def test_states() -> None:
-    """Only what is wholly there has a version; two architectures are one package."""
+    """What is unpacked has a version, and is told from what is whole; two architectures are one package."""
     assert parse_states(STATES) == {
         "kubelet": State("kubelet", "1.36.3-1.1", True),
         "libc6": State("libc6", "2.36-9+deb12u13", False),
         "awk": State("awk", "", False),
         "kubeadm": State("kubeadm", "", False),
-        "docker.io": State("docker.io", "", False),
+        "docker.io": State("docker.io", "20.10.24+dfsg1-1+deb12u1+b6", False, whole=False),
         "man-db": State("man-db", "2.11.2-2", False),
+        "runc": State("runc", "1.1.5+ds1-1+deb12u1", False, whole=False),
+        "kmod": State("kmod", "", False),
     }
     assert parse_states("") == {}
 

@@ -217,6 +217,64 @@ def test_another_apt_is_waited_for(machine: apt_root.AptRoot) -> None:
     assert clock.seconds == 75
 
 
+FRONTEND = "dpkg: error: dpkg frontend lock was locked by another process with pid 123\n"
+LOCKS = {
+    "apt-get update": (
+        100,
+        "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 123 (apt-get)\n",
+    ),
+    "apt-get install": (100, FRONTEND + "E: Sub-process /usr/bin/dpkg returned an error code (2)\n"),
+    # As dpkg 1.20 says it, which apt-mark passes on.
+    "apt-mark hold": (
+        100,
+        "dpkg: error: dpkg frontend lock is locked by another process\nE: Executing dpkg failed\n",
+    ),
+    "dpkg --force-confdef": (2, "dpkg: error: dpkg status database is locked by another process\n"),
+}
+
+
+@pytest.mark.parametrize("place", LOCKS)
+def test_a_dpkg_at_work_is_waited_for_like_an_apt(machine: apt_root.AptRoot, place: str) -> None:
+    """dpkg says it in words of its own, whichever command asks it."""
+    have(machine, names=["kubelet"], hold=False)
+    journal = machine.root / "var/lib/dpkg/updates/0000"
+    status = (machine.root / "var/lib/dpkg/status").read_text()
+    journal.write_text(status.replace("install ok installed", "install ok half-configured"))
+    times = 3
+
+    def run(argv: Sequence[str]) -> tuple[int, str, str]:
+        nonlocal times
+        if " ".join(argv[:2]) == place and times > 0:
+            times -= 1
+            rc, err = LOCKS[place]
+            return rc, "", err
+        return machine.run(argv)
+
+    clock = Clock()
+    wanted = Wanted(names=KUBE, version="1.36.3", update_cache="always")
+    assert versions(HeldPackages(run, clock, wanted).bring_about().after) == dict.fromkeys(
+        KUBE, ("1.36.3-1.2", True)
+    )
+    assert clock.seconds == 15
+
+
+@pytest.mark.parametrize("status", ["half-configured", "unpacked"])
+def test_a_package_that_was_left_half_done(machine: apt_root.AptRoot, status: str) -> None:
+    """It is finished in its version; another version of it is refused like one that is whole."""
+    have(machine)
+    file = machine.root / "var/lib/dpkg/status"
+    file.write_text(file.read_text().replace("hold ok installed", f"hold ok {status}"))
+    for check_mode in (True, False):
+        with pytest.raises(PackagesError, match=r"has kubelet 1\.36\.3-1\.2, .*1\.36\.2 was asked for"):
+            have(machine, check_mode, version="1.36.2")
+    machine.offer("kubelet", "1.36.3-1.3")
+    machine.run(["apt-get", "update"])
+    told, done = have(machine, check_mode=True), have(machine)
+    assert told.changed and done.changed
+    assert versions(told.after) == versions(done.after) == dict.fromkeys(KUBE, ("1.36.3-1.2", True))
+    assert not have(machine).changed
+
+
 def test_what_is_installed_has_to_run(machine: apt_root.AptRoot) -> None:
     """Asked in every run, but not by a check of a machine that has nothing yet."""
     proof: dict[str, Any] = {"proof_argv": ["echo", "Kubernetes v1.36.3"]}
