@@ -84,7 +84,7 @@ def _read_cas(paths: Any) -> str:
     for path in paths if isinstance(paths, list) else []:
         try:
             texts.append(Path(str(path)).expanduser().read_text(errors="replace"))
-        except OSError:  # the rule ca-file-unreadable reports it
+        except (OSError, RuntimeError, ValueError):  # the rule ca-file-unreadable reports it
             continue
     return "\n".join(texts)
 

@@ -165,14 +165,16 @@ def _folder_files(place: Path, level: int = 0) -> dict[str, bytes]:
 
 def find_chart(path: str, name: str, version: str) -> Chart:
     """Read a chart on this machine, from where role binderhub's helm would take it. Raises ChartError."""
-    base = Path(path).expanduser()
     try:
+        base = Path(path).expanduser()
         for place in (base, base / name, base / f"{name}-{version}.tgz"):
             if (place / ABOUT).is_file():
                 return _chart(_folder_files(place))
             if place.is_file():
                 return read_archive(_read(place))
-    except OSError as error:
+    except ChartError:
+        raise
+    except (OSError, RuntimeError, ValueError) as error:  # also a home of nobody's, and a zero byte
         raise ChartError(f"it cannot be read: {error}") from error
     raise ChartError(f"there is none at {path}")
 

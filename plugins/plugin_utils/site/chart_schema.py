@@ -220,6 +220,17 @@ def check_hub_values(hubs: Any, source: ChartSource, get: Get) -> dict[str, Any]
         `faults` [{hub, path, message, suggestion}], where path begins with values or secret_values,
         and `unchecked`, why the values could not be judged, or ``. No value is in it. Never raises.
     """
+    try:
+        return _checked(hubs, source, get)
+    except ChartError as error:
+        return {"faults": [], "unchecked": str(error)}
+    except (
+        Exception
+    ) as error:  # values have more shapes than anybody thinks of; the text may hold one of them
+        return {"faults": [], "unchecked": f"judging the values ended with {type(error).__name__}"}
+
+
+def _checked(hubs: Any, source: ChartSource, get: Get) -> dict[str, Any]:
     own: dict[str, dict[str, Any]] = {}
     for name, hub in as_mapping(hubs).items():
         given = {key: _plain(as_mapping(as_mapping(hub).get(key))) for key in ("values", "secret_values")}
@@ -228,17 +239,14 @@ def check_hub_values(hubs: Any, source: ChartSource, get: Get) -> dict[str, Any]
     faults: list[dict[str, str]] = []
     if not own:
         return {"faults": faults, "unchecked": ""}
-    try:
-        chart, judges = load_chart(source, get), _judges()
-        # What the role's own values lack by a chart's schema is no fault of the site's.
-        ours = set(_judge(chart, _values_of({}), judges))
-        for name, hub in own.items():
-            found = [told for told in _judge(chart, _values_of(hub), judges) if told not in ours]
-            for way, message, meant in list(dict.fromkeys(found))[:MOST_FAULTS]:
-                path = ".".join(key[:MOST_CHARACTERS] for key in (_holder(way, hub), *way))
-                faults.append({"hub": name, "path": path, "message": message, "suggestion": meant})
-    except ChartError as error:
-        return {"faults": [], "unchecked": str(error)}
+    chart, judges = load_chart(source, get), _judges()
+    # What the role's own values lack by a chart's schema is no fault of the site's.
+    ours = set(_judge(chart, _values_of({}), judges))
+    for name, hub in own.items():
+        found = [told for told in _judge(chart, _values_of(hub), judges) if told not in ours]
+        for way, message, meant in list(dict.fromkeys(found))[:MOST_FAULTS]:
+            path = ".".join(key[:MOST_CHARACTERS] for key in (_holder(way, hub), *way))
+            faults.append({"hub": name, "path": path, "message": message, "suggestion": meant})
     return {"faults": faults, "unchecked": ""}
 
 

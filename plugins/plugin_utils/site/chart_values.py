@@ -8,7 +8,6 @@ and https://z2jh.jupyter.org/en/stable/resources/reference.html
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -229,14 +228,15 @@ def _jupyterhub(hub: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
 def _build_token_secret(own: Mapping[str, Any], api_token: str, given: str) -> dict[str, Any]:
     """Return what BinderHub signs build tokens with: links in open pages outlive its restart.
 
-    BinderHub's own default is random at each start, and so another one in each replica. A site whose secrets
-    are from before there was one gets one out of the hub's API token, which is the same for as long as that is.
+    BinderHub's own default is random, at each start and in each replica. A site whose secrets are from before there was
+    one gets one out of the hub's API token, which is the same for as long as that is.
     """
-    if "build_token_secret" in ((own.get("config") or {}).get("BinderHub") or {}):
-        return {}  # Secrets are merged over values, and would win.
-    derived = hmac.new(
-        api_token.encode(), b"ironbinder BinderHub.build_token_secret", hashlib.sha256
-    ).hexdigest()
+    config = own.get("config")
+    told = config.get("BinderHub") if isinstance(config, Mapping) else config
+    # Secrets are merged over values, and would win, also over what is no mapping and for the chart to refuse.
+    if told is not None and (not isinstance(told, Mapping) or "build_token_secret" in told):
+        return {}
+    derived = hmac.digest(api_token.encode(), b"ironbinder BinderHub.build_token_secret", "sha256").hex()
     return {"config": {"BinderHub": {"build_token_secret": given or derived}}}
 
 

@@ -93,12 +93,28 @@ def describe_files(paths: Iterable[Path], run: Run = run_git) -> list[dict[str, 
 
 
 def other_sites(folder: Path, load: Load) -> dict[str, Mapping[str, Any]]:
-    """Read the secrets of the sites beside this one: {name of the folder: what it sets}."""
+    """Read the secrets of the sites beside this one: {name of the folder: what it sets}.
+
+    What this account may not look into is passed by.
+    """
     found: dict[str, Mapping[str, Any]] = {}
-    for other in sorted(folder.parent.iterdir()):
-        if other.is_dir() and other.resolve() != folder.resolve() and (other / "group_vars").is_dir():
-            # A file that both sites link to counts as well: it makes their secrets one.
-            for values in secret_files(other, load).values():
-                if values:
-                    found[other.name] = {**found.get(other.name, {}), **values}
+    try:
+        beside = sorted(folder.parent.iterdir())
+    except OSError:
+        return found
+    for other in beside:
+        try:
+            if (
+                not other.is_dir()
+                or other.resolve() == folder.resolve()
+                or not (other / "group_vars").is_dir()
+            ):
+                continue
+            secrets = secret_files(other, load)
+        except OSError:
+            continue
+        # A file that both sites link to counts as well: it makes their secrets one.
+        for values in secrets.values():
+            if values:
+                found[other.name] = {**found.get(other.name, {}), **values}
     return found

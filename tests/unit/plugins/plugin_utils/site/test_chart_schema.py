@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site import chart_schema
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.chart_files import (
     ARCHIVE_BYTES,
     ChartSource,
@@ -426,6 +427,45 @@ def test_forms() -> None:
         "values.f.1": ("is a whole number, and the chart takes text", ""),
         "values.g.y": (UNKNOWN, ""),
     }
+
+
+@pytest.mark.parametrize("section", ["values", "secret_values"])
+@pytest.mark.parametrize(
+    ("config", "path"),
+    [(["a"], "config"), ([], "config"), ("x", "config"), ({"BinderHub": 5}, "config.BinderHub")],
+)
+def test_odd_values_where_the_role_has_its_own(section: str, config: Any, path: str) -> None:
+    """They are told like any other, and stop nothing."""
+    schema = {"type": "object", "properties": {"BinderHub": {"type": "object"}}}
+    chart = {
+        "binderhub/Chart.yaml": "name: binderhub\n",
+        "binderhub/values.schema.json": json.dumps({"properties": {"config": schema}}),
+    }
+    told = check_hub_values(
+        {"binder": {section: {"config": config}}}, ChartSource(URL, "binderhub", "1"), lambda url: pack(chart)
+    )
+    assert told["unchecked"] == ""
+    assert [entry["path"] for entry in told["faults"]] == [f"{section}.{path}"]
+
+
+def test_whatever_happens_the_rest_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the kind of the error alone: its text may hold a value."""
+
+    def broken(*_given: Any) -> Any:
+        raise KeyError("geheim")
+
+    monkeypatch.setattr(chart_schema, "hub_values", broken)
+    told = check({"binder": {"values": {"a": 1}}})
+    assert told["faults"] == []
+    assert "KeyError" in told["unchecked"]
+    assert "geheim" not in told["unchecked"]
+
+
+@pytest.mark.parametrize("path", ["~nobody-of-this-name/chart", "/a\0b", "/" + "x" * 300])
+def test_a_chart_at_a_place_that_cannot_be(path: str) -> None:
+    told = check({"binder": {"values": {"a": 1}}}, local(path))
+    assert told["faults"] == []
+    assert told["unchecked"].startswith(("it cannot be read: ", "there is none at "))
 
 
 @pytest.mark.skipif(not REFERENCE.is_dir(), reason="the charts' schemas are not at ../shared/reference")

@@ -96,6 +96,9 @@ def test_files_and_other_sites(tmp_path: Path) -> None:
         "production": {"site_hub_api_tokens": {"binder": TOKEN}}
     }
     assert other_sites(tmp_path / "production", open_none) == {}
+    # A neighbour that cannot be looked into, as somebody else's folder cannot, is no site of ours.
+    (tmp_path / "odd").symlink_to("x" * 300)
+    assert list(other_sites(tmp_path / "staging", open_none)) == ["production"]
 
 
 def test_git_knows_or_ignores(tmp_path: Path) -> None:
