@@ -46,7 +46,9 @@ options:
     elements: str
     default: []
   replaces:
-    description: Files in V(/etc/nginx/sites-enabled) that are removed, such as V(default).
+    description:
+      - Files in V(/etc/nginx/sites-enabled) that NGINX shall no longer read, such as V(default).
+      - A link is removed. A file is moved to V(sites-available), see RV(replaced).
     type: list
     elements: str
     default: []
@@ -84,6 +86,14 @@ generation:
   returned: success
   type: str
   sample: 0fb1c2d3a4958677
+replaced:
+  description: Files of O(replaces) that were no links, each with C(path) and what it is called now, C(kept_as).
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - path: /etc/nginx/sites-enabled/default
+      kept_as: /etc/nginx/sites-available/default.before-ironbinder
 running:
   description: Whether NGINX runs this configuration now. In check mode, whether it did so before.
   returned: success
@@ -150,9 +160,12 @@ def main() -> None:
         if not site.installed and not module.check_mode:
             raise NginxError("this machine has no NGINX: install the package nginx first")
         changes = site.changes()
+        replaced = [
+            {"path": str(one.path), "kept_as": str(one.kept_as)} for one in changes if one.kept_as is not None
+        ]
         if not module.check_mode:
             site.put_in_place(changes)
-        result.update(changed=bool(changes), running=site.runs())
+        result.update(changed=bool(changes), replaced=replaced, running=site.runs())
         # An NGINX that does not run reads what is there when it starts, which is another task's matter.
         if not result["running"] and site.active:
             result["changed"] = True

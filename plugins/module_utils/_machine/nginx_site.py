@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import itertools
 import os
 import stat
 import tempfile
@@ -66,6 +68,8 @@ class Machine:
     config_dir: Path = Path("/etc/nginx")
     log_dir: Path = Path("/var/log/nginx")
     program: str = "/usr/sbin/nginx"
+    # In memory, so that a key which is only tested comes near no disk.
+    run_dir: Path = Path("/run")
     # Ends with 0 where NGINX runs.
     ask_running: Sequence[str] = ("systemctl", "is-active", "--quiet", "nginx")
     reload: Sequence[str] = ("systemctl", "reload", "nginx")
@@ -73,12 +77,16 @@ class Machine:
 
 @dataclass(frozen=True)
 class Change:
-    """One file that differs. `before` and `after` are for people; no secret is in them."""
+    """One file that differs. `before` and `after` are for people; no secret is in them.
+
+    `kept_as` names the path that keeps a file which was not ours.
+    """
 
     path: Path
     before: str
     after: str
     make: Callable[[], object]
+    kept_as: Optional[Path] = None
 
 
 class NginxSite:
@@ -103,13 +111,17 @@ class NginxSite:
 
         A stop between any two leaves an NGINX that can start: nothing is named that is not there yet, and
         what nobody names any more goes last.
+
+        Raises:
+            NginxError: a folder stands where a file is expected.
+            OSError: a file cannot be read.
         """
         found = [
             self._content(self._machine.log_dir / name, None, 0o640, self._machine.log_owner)
             for name in self._site.logs
         ]
         found += [
-            self._absent(self._machine.config_dir / "sites-enabled" / name) for name in self._site.replaces
+            self._replaced(self._machine.config_dir / "sites-enabled" / name) for name in self._site.replaces
         ]
         if self._site.pem:
             found.append(self._content(self._pem, self._site.pem, 0o600, self._machine.owner, hidden=True))
@@ -183,7 +195,9 @@ class NginxSite:
         return f"The last reason in {log}: {lines[-1]}"
 
     def _test(self) -> None:
-        with tempfile.TemporaryDirectory(prefix="ironbinder-nginx-") as name:
+        run_dir = self._machine.run_dir
+        place = str(run_dir) if run_dir.is_dir() and os.access(run_dir, os.W_OK | os.X_OK) else None
+        with tempfile.TemporaryDirectory(prefix="ironbinder-nginx-", dir=place) as name:
             stage, config_dir = Path(name), self._machine.config_dir
             # NGINX resolves relative names beside the main file, so everything has to be found there.
             for entry in config_dir.iterdir():
@@ -239,6 +253,24 @@ class NginxSite:
             before, after = "(not shown)\n" if old is not None else "", "(not shown, and different)\n"
         return Change(path, before, after, lambda: write_atomically(path, new or b"", mode=mode, owner=owner))
 
+    def _replaced(self, path: Path) -> Optional[Change]:
+        """Take a site out of NGINX. A link is removed; a file may be the only copy, and goes where NGINX reads nothing."""
+        if path.is_symlink():
+            return Change(path, f"link to {path.readlink()}\n", "", path.unlink)
+        if not path.exists():
+            return None
+        if not path.is_file():
+            raise NginxError(
+                f"{path} is a folder or no ordinary file, and NGINX cannot read it: move it away"
+            )
+        folder, data = self._machine.config_dir / "sites-available", path.read_bytes()
+        for count in itertools.count():
+            kept = folder / f"{path.name}.before-ironbinder{f'.{count}' if count else ''}"
+            # The same content was kept by a run that was stopped.
+            if not os.path.lexists(kept) or (kept.is_file() and kept.read_bytes() == data):
+                break
+        return Change(path, "file\n", f"moved to {kept}\n", lambda: _move(path, kept), kept)
+
     @staticmethod
     def _absent(path: Path) -> Optional[Change]:
         if not path.is_symlink() and not path.exists():
@@ -248,6 +280,17 @@ class NginxSite:
 
 def _access(mode: int, owner: Owner) -> str:
     return f"mode {mode:04o}, owner {owner[0]}:{owner[1]}\n"
+
+
+def _move(path: Path, kept: Path) -> None:
+    """Move a file to a name that nobody has; content, mode and owner stay."""
+    seen, data = path.stat(), path.read_bytes()
+    owner = (seen.st_uid, seen.st_gid)
+    kept.parent.mkdir(exist_ok=True)
+    written = write_atomically(kept, data, mode=stat.S_IMODE(seen.st_mode), owner=owner, replace=False)
+    if not written and kept.read_bytes() != data:
+        raise FileExistsError(errno.EEXIST, "somebody else has just written it: start again", str(kept))
+    path.unlink()
 
 
 def _own(path: Path, mode: int, owner: Owner) -> None:

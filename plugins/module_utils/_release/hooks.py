@@ -26,6 +26,10 @@ _MARK = "helm.sh/hook"
 _OWNER = "meta.helm.sh/release-name"
 # Labels by which charts write down whose an object is.
 _RELEASE_LABELS = ("release", "app.kubernetes.io/instance")
+# What a chart marks so outlives its release, as `helm uninstall` has it.
+_POLICY = "helm.sh/resource-policy"
+# With these goes what others made: people's files, or everything of a namespace or of a kind.
+_HOLD_MORE = frozenset({"PersistentVolumeClaim", "Namespace", "CustomResourceDefinition"})
 # A run that ended may be cleaned up, by its own ttlSecondsAfterFinished for example.
 _RUNS = frozenset({"Job", "Pod"})
 _UPGRADES = frozenset({"pre-upgrade", "post-upgrade"})
@@ -95,7 +99,7 @@ class HookObjects:
         self._kinds: dict[str, dict[str, tuple[str, bool]]] = {}
 
     def left(self, hooks: Iterable[Hook]) -> dict[str, str]:
-        """Return the objects of `hooks` that exist and are this release's, as {what it is: API path}."""
+        """Return the objects of `hooks` that exist, are this release's and may go with it, as {what it is: API path}."""
         found = {}
         for hook in hooks:
             path = self._path(hook)
@@ -115,10 +119,14 @@ class HookObjects:
             self._api.delete(f"{path}?propagationPolicy=Background")
 
     def _is_ours(self, hook: Hook, item: Optional[Mapping[str, Any]]) -> bool:
-        """Whether the object is the hook's, and not another of the same name."""
+        """Whether the object is the hook's, not another of the same name, and not to outlive the release."""
+        if hook.kind in _HOLD_MORE:
+            return False
         metadata = (item or {}).get("metadata") or {}
         annotations, labels = metadata.get("annotations") or {}, metadata.get("labels") or {}
         if _MARK not in annotations or annotations.get(_OWNER, self._release) != self._release:
+            return False
+        if str(annotations.get(_POLICY, "")).strip().lower() == "keep":
             return False
         return all(
             labels.get(key, hook.labels[key]) == hook.labels[key]

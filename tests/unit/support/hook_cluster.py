@@ -18,9 +18,28 @@ DISCOVERY = {
         "groupVersion": "v1",
         "resources": [
             {"name": "configmaps", "singularName": "configmap", "namespaced": True, "kind": "ConfigMap"},
+            {"name": "namespaces", "singularName": "namespace", "namespaced": False, "kind": "Namespace"},
+            {
+                "name": "persistentvolumeclaims",
+                "singularName": "persistentvolumeclaim",
+                "namespaced": True,
+                "kind": "PersistentVolumeClaim",
+            },
             {"name": "pods", "singularName": "pod", "namespaced": True, "kind": "Pod"},
             {"name": "pods/status", "singularName": "", "namespaced": True, "kind": "Pod"},
             {"name": "secrets", "singularName": "secret", "namespaced": True, "kind": "Secret"},
+        ],
+    },
+    "/apis/apiextensions.k8s.io/v1": {
+        "kind": "APIResourceList",
+        "groupVersion": "apiextensions.k8s.io/v1",
+        "resources": [
+            {
+                "name": "customresourcedefinitions",
+                "singularName": "customresourcedefinition",
+                "namespaced": False,
+                "kind": "CustomResourceDefinition",
+            }
         ],
     },
     "/apis/batch/v1": {

@@ -7,10 +7,12 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock, SystemClock
@@ -58,7 +60,7 @@ class Place:
         url = f"http://127.0.0.1:{self.port}/g"
         return replace(Site("hello", text, url, replaces=("default",)), **more)  # type: ignore[arg-type]
 
-    def nginx(self, site: Site, clock: Clock | None = None) -> NginxSite:
+    def nginx(self, site: Site, clock: Clock | None = None, **more: Any) -> NginxSite:
         """Return the site on this machine."""
         assert NGINX is not None
         machine = Machine(
@@ -70,7 +72,7 @@ class Place:
             ask_running=("kill", "-0", str(self.process.pid)),
             reload=(NGINX, "-c", str(self.config_dir / "nginx.conf"), "-s", "reload"),
         )
-        return NginxSite(site, machine, run_command, HttpTransport(), clock or SystemClock())
+        return NginxSite(site, replace(machine, **more), run_command, HttpTransport(), clock or SystemClock())
 
     def bring_about(self, site: Site) -> list[str]:
         """Do what the module does; return the names of the files that were changed."""
@@ -123,6 +125,54 @@ def test_a_site_is_put_in_place_once(place: Place) -> None:
     assert (place.folder / "log/hello.access.log").stat().st_mode & 0o777 == 0o640
     # What is only linked from sites-enabled stays.
     assert (place.config_dir / "sites-available/default").is_file()
+
+
+def test_a_file_of_an_admin_is_kept(place: Place) -> None:
+    """What is no link is the only copy: it is moved to where NGINX does not read it, under a name that is free."""
+    enabled, available = (place.config_dir / name for name in ("sites-enabled", "sites-available"))
+    text = (available / "default").read_text()
+    names = ["default.before-ironbinder", "default.before-ironbinder.1", "default.before-ironbinder.2"]
+    for count, name in enumerate(names, 1):
+        (enabled / "default").unlink(missing_ok=True)
+        (enabled / "default").write_text(f"# edit {count}\n{text}")
+        (told,) = [one for one in place.nginx(place.site()).changes() if one.path.name == "default"]
+        # What an admin wrote may hold a password.
+        assert (told.before, told.after) == ("file\n", f"moved to {available / name}\n")
+        assert told.kept_as == available / name
+        assert "default" in place.bring_about(place.site())
+        assert not (enabled / "default").exists()
+    assert [(available / name).read_text()[:8] for name in names] == ["# edit 1", "# edit 2", "# edit 3"]
+    assert (available / "default").read_text() == text
+    assert place.bring_about(place.site()) == []
+
+
+def test_a_link_goes_and_a_folder_stays(place: Place) -> None:
+    site = place.site()
+    link = place.config_dir / "sites-enabled/default"
+    (told,) = [one for one in place.nginx(site).changes() if one.path == link]
+    assert (told.before, told.after, told.kept_as) == (f"link to {link.readlink()}\n", "", None)
+    link.unlink()
+    link.mkdir()
+    with pytest.raises(NginxError, match=f"{link} is a folder"):
+        place.nginx(site).changes()
+
+
+def test_a_key_is_tested_in_memory_where_there_is_some(
+    place: Place, pem: Callable[[], str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """/run is never written to a disk, unlike /tmp; a machine without it has the usual place."""
+    made: list[str | None] = []
+    real = tempfile.TemporaryDirectory
+
+    def watched(*given: Any, **named: Any) -> Any:
+        made.append(named.get("dir"))
+        return real(*given, **named)
+
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", watched)
+    for folder, expected in ((tmp_path, str(tmp_path)), (tmp_path / "none", None)):
+        nginx = place.nginx(place.site(pem=pem()), run_dir=folder)
+        nginx.put_in_place(nginx.changes())
+        assert made.pop() == expected
 
 
 def test_looking_changes_nothing(place: Place) -> None:

@@ -110,10 +110,39 @@ def test_a_kind_that_the_cluster_does_not_know_has_no_objects() -> None:
             made_by_hook(annotations={"helm.sh/hook": "pre-install", "meta.helm.sh/release-name": "binder"}),
             True,
         ),
+        # Its chart wants it to outlive the release.
+        (
+            made_by_hook(annotations={"helm.sh/hook": "pre-install", "helm.sh/resource-policy": "keep"}),
+            False,
+        ),
+        (
+            made_by_hook(annotations={"helm.sh/hook": "pre-install", "helm.sh/resource-policy": "other"}),
+            True,
+        ),
     ],
 )
 def test_only_this_releases_objects_are_found(item: dict[str, Any], ours: bool) -> None:
     assert bool(left(HookCluster(**{PULL_SECRET: item}), SECRET)) is ours
+
+
+@pytest.mark.parametrize(
+    ("kind", "api_version", "path"),
+    [
+        ("PersistentVolumeClaim", "v1", "/api/v1/namespaces/ns/persistentvolumeclaims/image-pull-secret"),
+        ("Namespace", "v1", "/api/v1/namespaces/image-pull-secret"),
+        (
+            "CustomResourceDefinition",
+            "apiextensions.k8s.io/v1",
+            "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/image-pull-secret",
+        ),
+    ],
+)
+def test_what_holds_others_data_stays(kind: str, api_version: str, path: str) -> None:
+    """They take more with them than the release has made."""
+    hook = replace(SECRET, kind=kind, api_version=api_version)
+    cluster = HookCluster(**{path: made_by_hook()})
+    assert HookObjects(cluster, "binder").lost([hook]) == [], "the cluster has it there"
+    assert left(cluster, hook) == {}
 
 
 def test_objects_go_with_what_they_own() -> None:
