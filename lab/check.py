@@ -49,11 +49,12 @@ def taken_network(
         if config.get("Subnet") and ":" not in config["Subnet"] and ip_network(config["Subnet"]).overlaps(lab)
     ]
     users += [
-        f"a route by {route['dev']}"
+        # What leads nowhere has no device, and what goes several ways has more than one.
+        f"a route by {route.get('dev') or route.get('type', 'several devices')}"
         for route in routes
         if route["dst"] != "default"
         and route.get("dev") != BRIDGE
-        and not route["dev"].startswith("br-")  # a Docker network, named above
+        and not route.get("dev", "").startswith("br-")  # a Docker network, named above
         and ip_network(route["dst"]).overlaps(lab)
     ]
     remedy = "set another lab_network and the machines' addresses in inventories/lab, or remove what takes it"

@@ -67,7 +67,7 @@ attributes:
     description: Says what it would do.
   diff_mode:
     support: full
-    description: One difference a file.
+    description: One difference a file. Accounts in the URLs of proxies are not shown.
   idempotent:
     support: full
     description: Files that say what they should are not touched, however they are formatted.
@@ -110,6 +110,7 @@ replaced:
   elements: dict
 """
 
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,17 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._machine.file_
     look,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.managed_files import plan
+
+# In JSON: what stands before an account in a URL, or in a proxy without a scheme; and the account.
+_ACCOUNT = re.compile(
+    r"""((?:"https?-proxy"\s*:\s*")(?:[a-z0-9]+:(?:\\?/){2})?|:(?:\\?/){2})(?:[^"\\\n]|\\.)*@""",
+    re.IGNORECASE,
+)
+
+
+def without_accounts(text: str) -> str:
+    """Hide user and password of every URL in a text."""
+    return _ACCOUNT.sub(r"\1(secret)@", text)
 
 
 def daemon_group(folder: Path, site: DockerSite, scratch: str) -> list[Group]:
@@ -201,11 +213,15 @@ def main() -> None:
             bring_about(wanted.steps, done.append)
     except (DaemonConfigError, ManagedFilesError) as error:
         module.fail_json(msg=str(error), **result(done, ()))
+    told: dict[str, Any] = result(wanted.steps, ())
+    if module._diff:
+        told["diff"] = [
+            {key: without_accounts(text) for key, text in one.items()} for one in differences(wanted.steps)
+        ]
     module.exit_json(
         restart_needed=bool(daemon),
         ca_files=[str(Path(folder, "certs.d", name)) for name in cas],
-        diff=differences(wanted.steps),
-        **result(wanted.steps, ()),
+        **told,
     )
 
 

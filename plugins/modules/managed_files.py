@@ -13,7 +13,8 @@ description:
   - Writes what is missing or differs, corrects modes and owners, makes the folders that are needed, and removes files of ours
     that are no longer named, with the folders that this leaves empty. All of it in one task, for any number of folders.
   - A file is ours by a mark in its first line, or by its name. Any other file is left alone, unless it stands where one of ours
-    has to be; then the result says so, and it is kept under its name with C(.before-ironbinder) behind it, the first time.
+    has to be; then the result says so, and it is kept under its name with C(.before-ironbinder) behind it. A later one that
+    differs has the first eight digits of its SHA-256 behind that.
   - Each file is written beside the old one and renamed, so that a kill leaves the old one or the new one. Only a file that is
     a mount of its own, such as V(/etc/hosts) in a container, is written in place.
 author: Ironbinder maintainers (@ironbinder)
@@ -148,7 +149,7 @@ replaced:
       description: The file.
       type: str
     kept_as:
-      description: What it is called now. Empty where a file of that name keeps an earlier one.
+      description: What it is called now. Empty where the same is kept already.
       type: str
 missing:
   description: Files that are wanted whatever they hold, and that are not there yet.

@@ -113,6 +113,10 @@ def _is_right(path: Path, owner: Optional[tuple[int, int]]) -> bool:
     return stat.S_IMODE(found.st_mode) == MODE and (found.st_uid, found.st_gid) == owner
 
 
+def _printable(name: str) -> str:
+    return name.encode(errors="surrogateescape").decode(errors="replace")
+
+
 def _shown(accounts: Iterable[str], renewed: Collection[str] = ()) -> str:
     return "".join(f"{name}{': another password' if name in renewed else ''}\n" for name in sorted(accounts))
 
@@ -143,20 +147,23 @@ def main() -> None:
             msg=f"this machine has no user and group {module.params['owner']}, who shall have {path}"
         )
     try:
-        before = path.read_text() if path.exists() else None
+        # Whatever stands there, in whatever encoding: what is not UTF-8 is written back as it was.
+        before = path.read_text(encoding="utf-8", errors="surrogateescape") if path.exists() else None
         wanted = plan(before, {str(name): str(password) for name, password in accounts.items()}, hasher)
         changed = wanted.text != before or (wanted.text is not None and not _is_right(path, owner))
         if changed and not module.check_mode:
             if wanted.text is None:
                 path.unlink()
             else:
-                write_atomically(path, wanted.text, mode=MODE, owner=owner)
+                data = wanted.text.encode(errors="surrogateescape")
+                write_atomically(path, data, mode=MODE, owner=owner)
     except (AccountsError, OSError) as error:
         module.fail_json(msg=str(error))
     result: dict[str, Any] = {"changed": changed}
-    result.update(added=wanted.added, removed=wanted.removed, renewed=wanted.renewed)
+    removed = [_printable(name) for name in wanted.removed]
+    result.update(added=wanted.added, removed=removed, renewed=wanted.renewed)
     if module._diff:
-        names = (set(accounts) - set(wanted.added)) | set(wanted.removed)
+        names = (set(accounts) - set(wanted.added)) | set(removed)
         result["diff"] = {
             "before": _shown(names),
             "after": _shown(accounts, wanted.renewed),

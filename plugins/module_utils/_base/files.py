@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -33,7 +34,11 @@ def write_atomically(
         Whether the file was written: False only where one is there and `replace` is False.
 
     Raises:
+        FileExistsError: `replace` is False, and the name is that of a link to nothing: no file is there, and none can be
+            written there without taking the link away.
         OSError: as the system has it; nothing is left behind.
+
+    Without `replace`, and on a file system that has no hard links, a kill may leave an empty file in its place.
     """
     data = content.encode() if isinstance(content, str) else content
     # 0600 from the start, so that a secret is never readable by others, not even for a moment.
@@ -49,11 +54,31 @@ def write_atomically(
         if replace:
             Path(beside).replace(path)
             return True
-        # A link fails where the name is taken, also between two runs at the same moment.
         try:
-            os.link(beside, path)
+            _claim(Path(beside), path)
         except FileExistsError:
+            if path.is_symlink() and not path.exists():
+                said = "it is a link to what does not exist: remove it, or make what it leads to"
+                raise FileExistsError(errno.EEXIST, said, str(path)) from None
             return False
         return True
     finally:
         Path(beside).unlink(missing_ok=True)
+
+
+def _claim(beside: Path, path: Path) -> None:
+    """Give a file a name that is free. Raises FileExistsError, also between two runs at the same moment."""
+    try:
+        os.link(beside, path)
+    except OSError as error:
+        # What file systems say that have no hard links, such as FAT and some of networks.
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP):
+            raise
+    else:
+        return
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    try:
+        beside.replace(path)
+    except OSError:
+        path.unlink()
+        raise

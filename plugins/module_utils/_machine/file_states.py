@@ -30,6 +30,8 @@ __all__ = [
 # Of the name under which a file that was not ours is kept. Daemons that read whole folders go by
 # endings such as .crt, .conf, .toml or .sources, and pass this one by.
 KEPT_SUFFIX = ".before-ironbinder"
+# A later one, which differs, has the beginning of its SHA-256 behind that.
+_KEPT = re.compile(rf".+{re.escape(KEPT_SUFFIX)}(\.[0-9a-f]{{8}})?")
 # A mark stands in the first line, and no first line is longer.
 _FIRST_LINE_BYTES = 4096
 # What write_atomically leaves beside a file when it is killed: a dot, the file's name, eight characters.
@@ -133,7 +135,7 @@ def leftovers(
     found = []
     for path in _files(folder, depth):
         stray = _STRAY.fullmatch(path.name)
-        if path in wanted or path.name.endswith(KEPT_SUFFIX):
+        if path in wanted or _KEPT.fullmatch(path.name):
             continue
         if (stray and path.with_name(stray["name"]) in wanted) or any(
             fnmatchcase(path.name, pattern) for pattern in names

@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import Optional
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.file_groups import (
     UNCHANGED,
@@ -79,7 +81,6 @@ def _write(path: Path, group: Group, seen: FileState, data: bytes, owner: tuple[
         or _named(path, group)
         or (seen.kind == "file" and _is_ours(seen.data or b"", data, group.mark))
     )
-    kept_as = path.with_name(path.name + KEPT_SUFFIX) if foreign else None
     # Around a block the file is somebody else's, mode and owner included.
     mode = seen.mode if group.block and seen.kind == "file" else group.mode
     # A new file belongs to whoever writes it, a changed one to whom it belonged.
@@ -96,8 +97,22 @@ def _write(path: Path, group: Group, seen: FileState, data: bytes, owner: tuple[
         mode=mode,
         owner=(uid, gid),
         foreign=foreign,
-        kept_as=None if kept_as is None or os.path.lexists(kept_as) else kept_as,
+        kept_as=_kept_as(path, seen) if foreign else None,
     )
+
+
+def _kept_as(path: Path, seen: FileState) -> Optional[Path]:
+    """Choose a name for what is not ours, None where the same is kept already."""
+    kept = path.with_name(path.name + KEPT_SUFFIX)
+    if not os.path.lexists(kept):
+        return kept
+    data = seen.data or b""
+    try:
+        same = seen.data is not None and look(kept).data == seen.data
+    except ManagedFilesError:  # a folder, for example
+        same = False
+    other = kept.with_name(f"{kept.name}.{hashlib.sha256(data).hexdigest()[:8]}")
+    return None if same or os.path.lexists(other) else other
 
 
 def _drift(path: Path, group: Group, seen: FileState, owner: tuple[int, int]) -> list[Step]:

@@ -40,6 +40,10 @@ def test_short_of_room(memory: float, disk: float, words: list[str]) -> None:
         ([{"Name": "six", "Labels": {}, "IPAM": {"Config": [{"Subnet": "fd00::/64"}]}}], [], None),
         ([], [{"dst": "172.30.77.128/25", "dev": "wg0"}], "wg0"),
         ([], [{"dst": "172.30.78.0/24", "dev": "wg0"}], None),
+        # A VPN that blocks what does not go through it; several ways have no single device either.
+        ([], [{"type": "blackhole", "dst": "172.30.0.0/16", "flags": []}], "blackhole"),
+        ([], [{"dst": "172.30.0.0/16", "nexthops": [{"dev": "eth0"}, {"dev": "eth1"}]}], "several"),
+        ([], [{"type": "unreachable", "dst": "10.0.0.0/8"}], None),
     ],
 )
 def test_taken_network(networks: list, routes: list, user: "str | None") -> None:

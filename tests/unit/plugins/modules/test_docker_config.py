@@ -30,10 +30,10 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     def run_module(check: bool = False, **args: Any) -> dict[str, Any]:
         args = {
             **SITE,
-            **args,
             "config_dir": str(tmp_path),
             "_ansible_check_mode": check,
             "_ansible_diff": True,
+            **args,
         }
         with patch_module_args(args), pytest.raises(SystemExit):
             docker_config.main()
@@ -106,6 +106,32 @@ def test_what_an_admin_wrote_stays_and_is_kept_once(run: Run, tmp_path: Path) ->
     assert run(log_max_files=7)["replaced"] == []
     assert (tmp_path / "daemon.json.before-ironbinder").read_text() == theirs
     assert (tmp_path / "certs.d/theirs/ca.crt").read_text() == "theirs\n"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://robot:geheim@proxy.example.org:3128",
+        "http://robot:ge:h@eim@proxy.example.org:3128",
+        'http:\\/\\/robot:geheim\\"@proxy.example.org:3128',
+        "robot:geheim@proxy.example.org:3128",
+        "http://geheim@proxy.example.org:3128",
+    ],
+)
+def test_a_difference_shows_no_account(run: Run, tmp_path: Path, url: str) -> None:
+    """Where a proxy wants one, it stands in the URL; everything else is shown."""
+    (tmp_path / "daemon.json").write_text(f'{{"proxies": {{"http-proxy": "{url}"}}, "data-root": "/data"}}')
+    for check in (True, False):
+        (told,) = [one for one in run(check=check)["diff"] if "daemon.json" in one["before_header"]]
+        for text in (told["before"], told["after"]):
+            assert not any(part in text for part in ("robot", "geheim", "ge:h", "eim"))
+            assert "(secret)@proxy.example.org:3128" in text
+            assert "/data" in text
+    assert config(tmp_path)["proxies"]["http-proxy"] == json.loads(f'"{url}"')
+
+
+def test_a_difference_is_for_those_who_ask(run: Run) -> None:
+    assert "diff" not in run(_ansible_diff=False)
 
 
 def test_the_same_in_other_words_is_left_alone(run: Run, tmp_path: Path) -> None:

@@ -118,11 +118,37 @@ CASES: dict[str, tuple[Tree, Tree, Tree, Tree, Tree]] = {
         {"a": f"{OURS}text\n".encode()},
         {"written": ["a"]},
     ),
-    "it is kept once": (
-        {"a": "theirs again\n", "a.before-ironbinder": "theirs\n"},
+    "the same is kept once": (
+        {"a": "theirs\n", "a.before-ironbinder": "theirs\n"},
         {"a": OURS},
         {},
         {"a": OURS.encode(), "a.before-ironbinder": b"theirs\n"},
+        {"written": ["a"], "replaced": [("a", "")]},
+    ),
+    "another one is kept beside the first": (
+        {"a": "theirs again\n", "a.before-ironbinder": "theirs\n"},
+        {"a": OURS},
+        {"names": ["a.*"]},
+        {
+            "a": OURS.encode(),
+            "a.before-ironbinder": b"theirs\n",
+            "a.before-ironbinder.fd115889": b"theirs again\n",
+        },
+        {"written": ["a"], "replaced": [("a", "a.before-ironbinder.fd115889")]},
+    ),
+    "and that one once, too": (
+        {
+            "a": "theirs again\n",
+            "a.before-ironbinder": Path("nowhere"),
+            "a.before-ironbinder.fd115889": "theirs again\n",
+        },
+        {"a": OURS},
+        {},
+        {
+            "a": OURS.encode(),
+            "a.before-ironbinder": Path("nowhere"),
+            "a.before-ironbinder.fd115889": b"theirs again\n",
+        },
         {"written": ["a"], "replaced": [("a", "")]},
     ),
     "what was kept is not ours to remove": (

@@ -85,6 +85,24 @@ def test_a_mode_is_put_right(run: Run, tmp_path: Path) -> None:
     )
 
 
+def test_what_is_no_utf_8_is_no_reason_to_stop(run: Run, tmp_path: Path) -> None:
+    """A comment stays as it is, byte by byte; an account goes like any other."""
+    pytest.importorskip("bcrypt")
+    path = tmp_path / "htpasswd"
+    run({"binder": "first one"})
+    data = b"# M\xfcller\n" + path.read_bytes()
+    path.write_bytes(data)
+    path.chmod(0o644)
+    assert run({"binder": "first one"})["changed"]
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (data, 0o600)
+    path.write_bytes(b"m\xfcller:\xff\n" + data)
+    for check in (True, False):
+        answer = run({"binder": "first one"}, check)
+        assert answer["removed"] == ["m\ufffdller"]
+        assert answer["diff"]["before"] == "binder\nm\ufffdller\n"
+    assert b"\xfc" not in path.read_bytes()
+
+
 def test_a_bare_machine_can_be_checked_and_not_done(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     # So the import fails as it does where the library is missing.
     monkeypatch.setitem(sys.modules, "bcrypt", None)
