@@ -437,7 +437,7 @@ def test_forms() -> None:
 def test_odd_values_where_the_role_has_its_own(section: str, config: Any, path: str) -> None:
     """They are told like any other, and stop nothing."""
     schema = {"type": "object", "properties": {"BinderHub": {"type": "object"}}}
-    chart = {
+    chart: dict[str, str | bytes] = {
         "binderhub/Chart.yaml": "name: binderhub\n",
         "binderhub/values.schema.json": json.dumps({"properties": {"config": schema}}),
     }
