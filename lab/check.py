@@ -88,7 +88,10 @@ def main() -> int:
     """Print every problem; 1 when there is one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--network", required=True, action="append", help="a network of the lab, as a CIDR; there may be several"
+        "--network",
+        required=True,
+        action="append",
+        help="a network of the lab, as a CIDR; there may be several",
     )
     parser.add_argument("--state-dir", type=Path, required=True, help="inventories/lab/.lab of this checkout")
     parser.add_argument(

@@ -194,7 +194,9 @@ def machine_images(plan: Plan) -> dict[str, Step]:
     return {
         "ironbinder-lab/node": node,
         "ironbinder-lab/mirror": Step("image", "mirror", hash_of(node_key, LAB / "mirror"), 6, build_mirror),
-        "ironbinder-lab/outside": Step("image", "outside", hash_of(node_key, LAB / "outside"), 2, build_outside),
+        "ironbinder-lab/outside": Step(
+            "image", "outside", hash_of(node_key, LAB / "outside"), 2, build_outside
+        ),
     }
 
 

@@ -14,7 +14,7 @@ import struct
 import subprocess
 from typing import Any
 
-__all__ = ["addresses", "dns_answer", "serve"]
+__all__ = ["addresses", "dns_answer", "listen"]
 
 DNS_PORT = 53
 _HEAD = b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
@@ -84,16 +84,24 @@ def bound(address: str, port: int, kind: socket.SocketKind) -> socket.socket:
     return sock
 
 
-async def serve(held: list[str], tcp: list[int], udp: list[int], ssh: str = "") -> None:
-    """Listen everywhere, but at port 22 of the address that has SSH, until killed."""
+async def listen(held: list[str], tcp: list[int], udp: list[int], ssh: str = "") -> list[Any]:
+    """Listen everywhere, but at port 22 of the address that has SSH; return what has to be kept for that."""
     loop = asyncio.get_running_loop()
-    servers = []
+    kept: list[Any] = []
     for address in held:
         for port in tcp:
             if (address, port) != (ssh, 22):
-                servers.append(await asyncio.start_server(answer, sock=bound(address, port, socket.SOCK_STREAM)))
+                kept.append(await asyncio.start_server(answer, sock=bound(address, port, socket.SOCK_STREAM)))
         for port in udp:
-            await loop.create_datagram_endpoint(Echo, sock=bound(address, port, socket.SOCK_DGRAM))
+            kept.append(
+                await loop.create_datagram_endpoint(Echo, sock=bound(address, port, socket.SOCK_DGRAM))
+            )
+    return kept
+
+
+async def serve(*what: Any) -> None:
+    """Listen until killed."""
+    _kept = await listen(*what)
     await asyncio.Event().wait()
 
 
@@ -104,7 +112,9 @@ def main() -> None:
     parser.add_argument("--tcp", type=int, nargs="*", default=[])
     parser.add_argument("--udp", type=int, nargs="*", default=[])
     options = parser.parse_args()
-    links = json.loads(subprocess.run(["ip", "-json", "address", "show"], check=True, capture_output=True).stdout)
+    links = json.loads(
+        subprocess.run(["ip", "-json", "address", "show"], check=True, capture_output=True).stdout
+    )
     asyncio.run(serve(addresses(links), options.tcp, options.udp, options.ssh))
 
 

@@ -38,4 +38,6 @@ def ask(target: list[Any]) -> str:
 if __name__ == "__main__":
     targets = json.loads(sys.argv[1])
     with ThreadPoolExecutor(max(1, len(targets))) as pool:
-        print(json.dumps(dict(zip((" ".join(map(str, target)) for target in targets), pool.map(ask, targets)))))
+        print(
+            json.dumps(dict(zip((" ".join(map(str, target)) for target in targets), pool.map(ask, targets))))
+        )

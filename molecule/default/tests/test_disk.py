@@ -21,7 +21,9 @@ def test_one_disk_of_its_own(host: Any) -> None:
     if not GB or notes.exists:
         pytest.skip(notes.content_string if notes.exists else "lab_worker_disk_gb is 0")
     rows = [
-        host.check_output("findmnt --noheadings --bytes --output MAJ:MIN,FSTYPE,SIZE --target %s", folder).split("\n")[-1].split()
+        host.check_output("findmnt --noheadings --bytes --output MAJ:MIN,FSTYPE,SIZE --target %s", folder)
+        .split("\n")[-1]
+        .split()
         for folder in FOLDERS
     ]
     assert len({row[0] for row in rows}) == 1
