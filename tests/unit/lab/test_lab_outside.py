@@ -149,19 +149,23 @@ def test_addresses_are_what_others_reach() -> None:
 
 
 def test_every_target_has_a_listener() -> None:
-    """A target without one would look like a fence that holds."""
-    outside = machines()["outside1"]
+    """A target without one would look like a fence that holds; and what it has to say is what the listener says."""
+    known = machines()
+    outside = known["outside1"]
     held = [outside, LAB["lab_outside_address"], *LAB["lab_outside_addresses"]]
     held += [LAB["lab_ipv6_prefix"] + outside.rsplit(".", 1)[1]]
     names = {name: address for address, found in LAB["lab_extra_names"].items() for name in found}
-    nodes = {
-        LAB["lab_ipv6_prefix"] + address.rsplit(".", 1)[1]: {22, 6443} for address in machines().values()
-    }
+    others = {LAB["lab_ipv6_prefix"] + address.rsplit(".", 1)[1]: {22} for address in known.values()}
+    others[known["mirror1"]] = {53}
     for target in TARGETS:
         address = names.get(target["address"], target["address"])
-        ports = LAB[f"lab_outside_{'tcp' if target.get('protocol', 'tcp') == 'tcp' else 'udp'}_ports"]
-        assert (address in held and target["port"] in ports) or target["port"] in nodes[address], target
-    assert len({target["name"] for target in TARGETS}) == len(TARGETS) >= 25
+        protocol = "tcp" if target.get("protocol", "tcp") == "tcp" else "udp"
+        if address in held:
+            assert target["port"] in LAB[f"lab_outside_{protocol}_ports"], target
+            assert target["says"] == f"{address} {target['port']} {protocol}"
+        else:
+            assert target["port"] in others[address], target
+    assert len({target["name"] for target in TARGETS}) == len(TARGETS)
 
 
 def test_addresses_are_of_the_kind_that_they_stand_for() -> None:
@@ -173,7 +177,7 @@ def test_addresses_are_of_the_kind_that_they_stand_for() -> None:
         ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
     ]
     for target in TARGETS:
-        if target["kind"] not in ("private", "unassigned", "metadata", "mail", "dns_other"):
+        if target["kind"] not in ("private", "unassigned", "metadata", "mail"):
             continue
         address = ip_address(target["address"])
         assert (target["kind"] == "unassigned") == (address in services), target
@@ -182,7 +186,7 @@ def test_addresses_are_of_the_kind_that_they_stand_for() -> None:
             assert any(address in network for network in private), target
         if target["kind"] == "metadata":
             assert address.is_link_local
-        if target["kind"] in ("mail", "dns_other"):
+        if target["kind"] == "mail":
             assert address in ip_network(LAB["lab_outside_network"])
     routed = [ip_network(LAB["lab_outside_network"]), *map(ip_network, LAB["lab_outside_addresses"])]
     assert not any(network.overlaps(ip_network(LAB["lab_network"])) for network in routed)
