@@ -40,8 +40,8 @@ whose: setup
 	@"$(BIN)/python" lab/whose.py refuse --state-dir "$(LAB_STATE)" --take-over "$(TAKE_OVER)"
 
 .PHONY: machines
-machines: LAB_MACHINES = 5
-machines: whose artifacts ## start the lab's five machines, with nothing on them (TAKE_OVER=yes)
+machines: LAB_MACHINES = 6
+machines: whose artifacts ## start the lab's machines, with nothing on them (TAKE_OVER=yes)
 	@TAKE_OVER="$(TAKE_OVER)" ansible-playbook -i $(LAB) lab/up.yml -e "@$(LAB_STATE)/progress.json"
 
 .PHONY: lab

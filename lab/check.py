@@ -19,7 +19,7 @@ from lab import whose
 MEMORY_GB = 6
 DISK_GB = 12
 LABEL = whose.LABEL
-BRIDGE = "ironbinder0"
+BRIDGES = ("ironbinder0", "ironbinder1")
 
 
 def short_of_room(memory_bytes: int, disk_bytes: int, folder: str) -> list[str]:
@@ -39,7 +39,7 @@ def short_of_room(memory_bytes: int, disk_bytes: int, folder: str) -> list[str]:
 def taken_network(
     wanted: str, networks: Iterable[Mapping[str, Any]], routes: Iterable[Mapping[str, Any]]
 ) -> list[str]:
-    """Find Docker networks and routes of this computer that overlap the lab's network."""
+    """Find Docker networks and routes of this computer that overlap a network of the lab."""
     lab = ip_network(wanted)
     users = [
         f"the Docker network {network['Name']}"
@@ -53,11 +53,14 @@ def taken_network(
         f"a route by {route.get('dev') or route.get('type', 'several devices')}"
         for route in routes
         if route["dst"] != "default"
-        and route.get("dev") != BRIDGE
+        and route.get("dev") not in BRIDGES
         and not route.get("dev", "").startswith("br-")  # a Docker network, named above
         and ip_network(route["dst"]).overlaps(lab)
     ]
-    remedy = "set another lab_network and the machines' addresses in inventories/lab, or remove what takes it"
+    remedy = (
+        "set another lab_network and the machines' addresses, or lab_outside_network, in inventories/lab, "
+        "or remove what takes it"
+    )
     return [f"{wanted} is taken by {user}: {remedy}" for user in users]
 
 
@@ -84,7 +87,12 @@ def _inspect(listing: list[str], inspect: list[str]) -> list[dict[str, Any]]:
 def main() -> int:
     """Print every problem; 1 when there is one."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--network", required=True, help="the lab's network, as a CIDR")
+    parser.add_argument(
+        "--network",
+        required=True,
+        action="append",
+        help="a network of the lab, as a CIDR; there may be several",
+    )
     parser.add_argument("--state-dir", type=Path, required=True, help="inventories/lab/.lab of this checkout")
     parser.add_argument(
         "--take-over", default="", help="`yes` allows to remove another checkout's running lab"
@@ -101,7 +109,9 @@ def main() -> int:
         memory = int(meminfo["MemTotal"].split()[0]) * 1024
         problems += short_of_room(memory, shutil.disk_usage(folder).free, folder)
     networks = _inspect(["docker", "network", "ls", "--quiet"], ["docker", "network", "inspect"])
-    problems += taken_network(options.network, networks, json.loads(_output("ip", "-4", "-json", "route")))
+    routes = json.loads(_output("ip", "-4", "-json", "route"))
+    for network in options.network:
+        problems += taken_network(network, networks, routes)
     problems += taken_names(
         options.machines, _inspect(["docker", "ps", "--all", "--quiet"], ["docker", "inspect"])
     )

@@ -162,8 +162,9 @@ def _closure(folder: Path, wanted: list[str]) -> list[Path]:
 
 
 def machine_images(plan: Plan) -> dict[str, Step]:
-    """The images that lab machines run: a bare machine, and the mirror."""
+    """The images that lab machines run: a bare machine, the mirror, and what lies beyond the site."""
     machine, keys = plan.machine, plan.cache / "keys"
+    from_node = ["--build-arg", "NODE_IMAGE=ironbinder-lab/node"]
     node_key = hash_of(machine.key, LAB / "node", plan.fingerprint)
 
     def build_node(out: Path) -> None:
@@ -182,13 +183,20 @@ def machine_images(plan: Plan) -> dict[str, Step]:
         context = out / "context"
         shutil.copytree(LAB / "mirror", context)
         shutil.copytree(machine.path(plan.cache) / "mirror-debs", context / "debs", copy_function=os.link)
-        arguments = ["--build-arg", "NODE_IMAGE=ironbinder-lab/node"]
-        _docker_build(context, "ironbinder-lab/mirror", out, plan.log("mirror"), arguments)
+        _docker_build(context, "ironbinder-lab/mirror", out, plan.log("mirror"), from_node)
+
+    def build_outside(out: Path) -> None:
+        context = out / "context"
+        shutil.copytree(LAB / "outside", context)
+        _docker_build(context, "ironbinder-lab/outside", out, plan.log("outside"), from_node)
 
     node = Step("image", "node", node_key, 5, build_node)
     return {
         "ironbinder-lab/node": node,
         "ironbinder-lab/mirror": Step("image", "mirror", hash_of(node_key, LAB / "mirror"), 6, build_mirror),
+        "ironbinder-lab/outside": Step(
+            "image", "outside", hash_of(node_key, LAB / "outside"), 2, build_outside
+        ),
     }
 
 

@@ -300,7 +300,7 @@ def report(rounds: list[dict[str, Any]], base: str, cold_seconds: float | None) 
             "floor_ratio",
         ),
         row("disk: Docker's data with the lab running, and the cache", middle("disk"), "GB", "disk"),
-        row("memory of the five machines", middle("memory"), "GB", "memory"),
+        row("memory of the machines", middle("memory"), "GB", "memory"),
     ]
     if cold_seconds is not None:
         rows.append(row("artefacts, cold", cold_seconds, "s", "cold"))

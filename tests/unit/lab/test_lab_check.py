@@ -38,6 +38,7 @@ def test_short_of_room(memory: float, disk: float, words: list[str]) -> None:
         ([{"Name": "other", "Labels": {}, "IPAM": {"Config": [{"Subnet": "172.30.0.0/16"}]}}], [], "other"),
         ([{"Name": "host", "Labels": None, "IPAM": {"Config": None}}], [], None),
         ([{"Name": "six", "Labels": {}, "IPAM": {"Config": [{"Subnet": "fd00::/64"}]}}], [], None),
+        ([], [{"dst": "172.30.77.0/24", "dev": "ironbinder1"}], None),
         ([], [{"dst": "172.30.77.128/25", "dev": "wg0"}], "wg0"),
         ([], [{"dst": "172.30.78.0/24", "dev": "wg0"}], None),
         # A VPN that blocks what does not go through it; several ways have no single device either.

@@ -125,7 +125,7 @@ def test_a_stopped_lab_goes_whole_and_nothing_else_does() -> None:
         [container("head1", OTHER, running=False), stranger, none],
         [
             volume("ironbinder-head1-etcd"),  # made by Docker itself, known by its user
-            volume("ironbinder-worker1-kubelet"),  # of a machine that is gone
+            volume("ironbinder-worker1-disk"),  # of a machine that is gone
             volume("ironbinder-worker1-data"),
             volume("postgres", {"com.example": "x"}),
         ],
@@ -137,7 +137,7 @@ def test_a_stopped_lab_goes_whole_and_nothing_else_does() -> None:
         ("rm", "--force", "--volumes", "ironbinder-head1"),
         ("volume", "rm", "--force", "ironbinder-head1-etcd"),
         ("network", "rm", "ironbinder"),
-        ("volume", "rm", "--force", "ironbinder-worker1-kubelet"),
+        ("volume", "rm", "--force", "ironbinder-worker1-disk"),
     ]
     assert lines[0] == "removed the lab of /home/you/ironbinder: 1 machines, 1 volumes, 1 networks"
 
@@ -146,7 +146,7 @@ def test_a_machine_that_is_made_gets_new_volumes() -> None:
     """The old container goes first, since it may be there and has to be made anew; the new volumes say whose they are."""
     docker = Docker()
     whose.fresh_volumes("head1", US, docker)
-    names = [f"ironbinder-head1-{kind}" for kind in ("docker", "containerd", "kubelet", "etcd")]
+    names = [f"ironbinder-head1-{kind}" for kind in ("docker", "containerd", "kubelet", "etcd", "disk")]
     labels = (
         "--label",
         f"ironbinder.lab.owner={US.owner}",
