@@ -59,8 +59,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(kubelet), a part of a KubeletConfiguration; C(builds) with C(memory_bytes), C(millicores) and C(tasks), the bounds of builds;
-      C(build_cache_bytes).
+    - C(kubelet), a part of a KubeletConfiguration; C(builds) with C(memory_bytes), C(millicores) and C(tasks), the bounds of
+      builds; C(build_cache_bytes).
   type: dict
 """
 
