@@ -179,7 +179,8 @@ def main() -> None:
         now=time.time,
         was_replaced=Proc().program_was_replaced,
     )
-    diff, actions = [], []
+    diff: list[dict[str, str]] = []
+    actions: list[str] = []
     try:
         for one in (*others, wish):
             done = units.bring_about(one, check_mode=module.check_mode)
