@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from live_site import Site
 
 testinfra_hosts = ["ansible://head", "ansible://workers"]
 
@@ -21,6 +22,13 @@ PRUNE = "/usr/local/libexec/ironbinder/docker-prune"
 # Both versions of control groups; one of the two is there.
 LIMITS = f"/sys/fs/cgroup/{SLICE}/memory.max /sys/fs/cgroup/memory/{SLICE}/memory.limit_in_bytes"
 UNITS = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}
+
+
+@pytest.fixture(autouse=True)
+def building(host: Any, site: Site) -> None:
+    """Skip nodes on which nothing is built."""
+    if "user" not in site.variables(host.backend.host)["site_node_purposes"]:
+        pytest.skip("this node does not build")
 
 
 @pytest.fixture
