@@ -11,7 +11,8 @@ short_description: Tell the Docker daemon its mirrors, registries, CAs and logs
 version_added: 0.1.0
 description:
   - Reads V(daemon.json), puts in what a site says, and writes it where that makes a difference. What an admin put there stays,
-    but for C(registry-mirrors), C(live-restore), the size and number of logs, and the C(insecure-registries) of O(registries).
+    but for C(registry-mirrors), C(live-restore), the size and number of logs, the C(insecure-registries) of O(registries), and
+    what O(cgroup_parent) names.
   - The daemon's own program judges the file first, where it can. The file as it was before the first change is kept as
     V(daemon.json.before-ironbinder).
   - Gives each registry and each C(https://) mirror its CA under V(certs.d), and takes away those that it gave to others before.
@@ -57,6 +58,15 @@ options:
     description: Whether containers go on while the daemon restarts.
     type: bool
     default: true
+  cgroup_parent:
+    description:
+      - Control group of containers and of build steps, as a path below V(/sys/fs/cgroup); that of a slice of systemd is
+        V(/name.slice).
+      - Sets C(native.cgroupdriver=cgroupfs) among the C(exec-opts) as well. With the driver C(systemd) Docker's BuildKit runs the
+        steps of a build elsewhere, and no limit reaches them.
+      - Empty leaves both as they are.
+    type: str
+    default: ""
   config_dir:
     description: Folder of V(daemon.json) and V(certs.d).
     type: path
@@ -193,6 +203,7 @@ def main() -> None:
             "log_max_size": {"type": "str", "default": "10m"},
             "log_max_files": {"type": "int", "default": 3},
             "live_restore_enabled": {"type": "bool", "default": True},
+            "cgroup_parent": {"type": "str", "default": ""},
             "config_dir": {"type": "path", "default": "/etc/docker"},
         },
         supports_check_mode=True,

@@ -113,6 +113,23 @@ mounted_files:
   type: list
   elements: str
   sample: []
+memory_bytes:
+  description: All of the machine's memory, as the kubelet counts it. In a container this is the host's.
+  returned: success
+  type: int
+  sample: 16777216000
+cpus:
+  description: Processors that run, at least one.
+  returned: success
+  type: int
+  sample: 4
+disk_bytes:
+  description:
+    - Size of the file system that holds V(/var/lib/docker), V(/var/lib/containerd) and V(/var/lib/kubelet); of the smallest,
+      where they are several. What is not there yet counts where it will be.
+  returned: success
+  type: int
+  sample: 107374182400
 """
 
 from dataclasses import asdict

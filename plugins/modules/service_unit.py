@@ -23,6 +23,14 @@ options:
     description: The unit. Without a suffix it is a service.
     type: str
     required: true
+  also:
+    description:
+      - Further units, which have to be loaded as their files are, to run, and to start with the machine. They come first, in
+        this order.
+      - For what belongs to O(name), such as its slice or a timer, so that all of them are one task.
+    type: list
+    elements: str
+    default: []
   state:
     description:
       - V(started) or V(stopped).
@@ -88,7 +96,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, or would be, in order. Verbs of C(systemctl), and V(drop_in).
+  description: What was done, or would be, in order, to all units. Verbs of C(systemctl), and V(drop_in).
   returned: success
   type: list
   elements: str
@@ -119,7 +127,11 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._machine.unit_
     UnitWish,
     difference,
 )
-from ansible_collections.ironbinder.platform.plugins.module_utils._machine.units import UnitError, Units
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.units import (
+    Brought,
+    UnitError,
+    Units,
+)
 
 
 def changed_at(path: str) -> Optional[float]:
@@ -130,11 +142,23 @@ def changed_at(path: str) -> Optional[float]:
         return None
 
 
+def shown(units: Units, wish: UnitWish, done: Brought) -> list[dict[str, str]]:
+    """Show what was done to one unit as Ansible shows differences; nothing where nothing was done."""
+    if not done.actions:
+        return []
+    diff = [difference(done.before, wish, done.actions)]
+    if "drop_in" in done.actions:
+        path = str(units.drop_in(done.before.name))
+        diff.append({"before": "", "after": COMES_BACK, "before_header": path, "after_header": path})
+    return diff
+
+
 def main() -> None:
     """Ask, do, report."""
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str", "required": True},
+            "also": {"type": "list", "elements": "str", "default": []},
             "state": {"type": "str", "choices": ["started", "stopped", "as_is"], "default": "started"},
             "enabled": {"type": "bool", "default": True},
             "comes_back_enabled": {"type": "bool", "default": True},
@@ -145,7 +169,9 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    wish = UnitWish(**module.params)
+    params = dict(module.params)
+    others = [UnitWish(name=name) for name in params.pop("also")]
+    wish = UnitWish(**params)
     units = Units(
         run=run_command,
         clock=SystemClock(),
@@ -153,20 +179,16 @@ def main() -> None:
         now=time.time,
         was_replaced=Proc().program_was_replaced,
     )
+    diff: list[dict[str, str]] = []
+    actions: list[str] = []
     try:
-        done = units.bring_about(wish, check_mode=module.check_mode)
+        for one in (*others, wish):
+            done = units.bring_about(one, check_mode=module.check_mode)
+            actions += done.actions
+            diff += shown(units, one, done)
     except UnitError as error:
         module.fail_json(msg=str(error), journal=list(error.journal))
-    diff = [difference(done.before, wish, done.actions)]
-    if "drop_in" in done.actions:
-        path = str(units.drop_in(done.before.name))
-        diff.append({"before": "", "after": COMES_BACK, "before_header": path, "after_header": path})
-    module.exit_json(
-        changed=bool(done.actions),
-        actions=list(done.actions),
-        unit=asdict(done.after),
-        diff=diff if done.actions else [],
-    )
+    module.exit_json(changed=bool(actions), actions=actions, unit=asdict(done.after), diff=diff)
 
 
 if __name__ == "__main__":

@@ -104,7 +104,10 @@ probe:
     modules: {description: "C(present), C(loadable), C(absent) or C(unknown) for each kernel module.", type: dict}
     machine_id: {description: The machine-id., type: str}
     cgroup: {description: "C(version) and C(controllers).", type: dict}
-    disk: {description: "C(path) and C(free_mb).", type: dict}
+    disk: {description: "C(path), C(free_mb) and C(size_mb).", type: dict}
+    builds:
+      description: Whether builds have a C(slice) of systemd, and the C(memory_bytes) to which the kernel holds it, if it does.
+      type: dict
     kubernetes: {description: "C(joined), C(api_version) and C(kubelet_version).", type: dict}
     cluster:
       description:
@@ -200,6 +203,7 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
             "machine_id": machine.machine_id(),
             "cgroup": machine.cgroup(),
             "disk": machine.disk(),
+            "builds": machine.builds(),
             "kubernetes": machine.kubernetes(),
             "cluster": cluster.result(),
             "docker": machine.docker(),

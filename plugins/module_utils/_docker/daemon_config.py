@@ -16,6 +16,10 @@ __all__ = ["DaemonConfigError", "DockerSite", "ca_hosts", "merged", "read", "val
 
 # Without a key log-driver Docker takes this one.
 _LOG_DRIVER = "json-file"
+# BuildKit inside of dockerd calls runc without --systemd-cgroup, in every version from 18.09 to 29. With the driver `systemd`
+# it passes the text slice:docker:id all the same, and runc makes a folder of that name beside dockerd's own control group.
+# https://github.com/moby/moby/issues/45796 https://github.com/docker/buildx/issues/2903
+_CGROUP_DRIVER = "native.cgroupdriver="
 
 
 class DaemonConfigError(RuntimeError):
@@ -31,6 +35,7 @@ class DockerSite:
     log_max_size: str = "10m"
     log_max_files: int = 3
     live_restore_enabled: bool = True
+    cgroup_parent: str = ""
 
 
 def read(data: Optional[bytes], path: str) -> dict[str, Any]:
@@ -51,7 +56,12 @@ def read(data: Optional[bytes], path: str) -> dict[str, Any]:
         raise DaemonConfigError(
             f"{path} holds no JSON object but {type(found).__name__}: mend it, or move it away"
         )
-    for key, kind, what in (("log-opts", dict, "an object"), ("insecure-registries", list, "a list")):
+    kinds = (
+        ("log-opts", dict, "an object"),
+        ("insecure-registries", list, "a list"),
+        ("exec-opts", list, "a list"),
+    )
+    for key, kind, what in kinds:
         if not isinstance(found.get(key, kind()), kind):
             raise DaemonConfigError(f"{key} in {path} is not {what}: mend it, or take it out")
     return found
@@ -71,6 +81,11 @@ def merged(present: Mapping[str, Any], site: DockerSite) -> dict[str, Any]:
             "max-size": site.log_max_size,
             "max-file": str(site.log_max_files),
         }
+    if site.cgroup_parent:
+        wanted["cgroup-parent"] = site.cgroup_parent
+        wanted["exec-opts"] = [
+            option for option in present.get("exec-opts", []) if not str(option).startswith(_CGROUP_DRIVER)
+        ] + [f"{_CGROUP_DRIVER}cgroupfs"]
     told = [str(registry["host"]) for registry in site.registries]
     insecure = [host for host in present.get("insecure-registries", []) if host not in told] + [
         str(registry["host"]) for registry in site.registries if registry.get("plain_http_enabled")

@@ -12,7 +12,7 @@ from typing import Optional
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.proc import Proc
 
-__all__ = ["MachineLimits", "read_machine_limits"]
+__all__ = ["MachineLimits", "read_machine_limits", "size_of"]
 
 # https://man7.org/linux/man-pages/man7/capabilities.7.html
 CAP_SYS_RESOURCE = 24
@@ -25,6 +25,19 @@ FORWARDING_PARAMETERS = (
 )
 # Files that Docker mounts into containers one by one.
 MOUNTED = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
+# Images, build caches and what pods write: often one file system, sometimes several.
+FILLED_BY_PODS = ("var/lib/docker", "var/lib/containerd", "var/lib/kubelet")
+
+
+def size_of(path: Path) -> int:
+    """Give the size of the file system that holds a path, or will once it is there; 0 where the system does not tell."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    try:
+        told = os.statvfs(path)
+    except OSError:
+        return 0
+    return told.f_blocks * told.f_frsize
 
 
 @dataclass(frozen=True)
@@ -43,12 +56,16 @@ class MachineLimits:
     missing_kernel_modules: Sequence[str]
     kernel_parameters: Mapping[str, str]
     mounted_files: Sequence[str]
+    memory_bytes: int
+    cpus: int
+    disk_bytes: int
 
 
 def read_machine_limits(
     root: Path = Path("/"),
     is_writable: Callable[[Path], bool] = lambda path: os.access(path, os.W_OK),
     release: Optional[str] = None,
+    disk_size: Callable[[Path], int] = size_of,
 ) -> MachineLimits:
     """Read the limits of the machine whose file system starts at `root`.
 
@@ -56,6 +73,7 @@ def read_machine_limits(
         root: where /proc, /sys, /etc and /run are looked for.
         is_writable: whether the kernel would accept a write to a path.
         release: of the kernel; None takes that of the running one.
+        disk_size: bytes of the file system that holds a path.
 
     Raises:
         MachineError: a file cannot be read, or no control groups are mounted.
@@ -77,4 +95,11 @@ def read_machine_limits(
         missing_kernel_modules=[name for name in MODULES if proc.module(name, kernel) != "present"],
         kernel_parameters={name: proc.kernel_parameter(name) for name in FORWARDING_PARAMETERS},
         mounted_files=sorted({mount.target for mount in proc.mounts()} & set(MOUNTED)),
+        memory_bytes=sum(
+            proc.number(row[1], "proc/meminfo") * 1024
+            for row in proc.rows("proc/meminfo", 2)
+            if row[0] == "MemTotal:"
+        ),
+        cpus=max(1, sum(row[0] == "processor" for row in proc.rows("proc/cpuinfo"))),
+        disk_bytes=min(disk_size(root / path) for path in FILLED_BY_PODS),
     )

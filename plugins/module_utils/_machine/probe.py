@@ -17,6 +17,12 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._machine.proc 
 
 __all__ = ["MachineProbe"]
 
+# What role docker gives to builds, and where the kernel tells its memory, with control groups of version 2 and 1.
+BUILDS_SLICE = "ironbinder-builds.slice"
+BUILDS_MEMORY = (f"{BUILDS_SLICE}/memory.max", f"memory/{BUILDS_SLICE}/memory.limit_in_bytes")
+# Version 1 writes no limit as the largest number of pages.
+UNLIMITED = 1 << 60
+
 
 class MachineProbe:
     """Looks at one machine below `root` (`/`, or a folder in tests).
@@ -58,15 +64,25 @@ class MachineProbe:
         return self._proc.neighbours()
 
     def disk(self, path: str = "var/lib") -> dict[str, Any]:
-        """Free space where images will lie, in MB; None where it cannot be told."""
+        """Free space and size where images will lie, in MB; None where it cannot be told."""
         place = self.root / path
         while not self._proc.exists(str(place.relative_to(self.root))) and place != self.root:
             place = place.parent
         try:
             told = os.statvfs(place)
         except OSError:
-            return {"path": f"/{path}", "free_mb": None}
-        return {"path": f"/{path}", "free_mb": told.f_bavail * told.f_frsize // 1_000_000}
+            return {"path": f"/{path}", "free_mb": None, "size_mb": None}
+        free, size = (blocks * told.f_frsize // 1_000_000 for blocks in (told.f_bavail, told.f_blocks))
+        return {"path": f"/{path}", "free_mb": free, "size_mb": size}
+
+    def builds(self) -> dict[str, Any]:
+        """Whether builds have a slice here, and the memory to which the kernel holds it; None where it does not."""
+        told = (self._proc.text(f"sys/fs/cgroup/{way}").strip() for way in BUILDS_MEMORY)
+        known = [int(text) for text in told if text.isdigit()]
+        return {
+            "slice": self._proc.exists(f"etc/systemd/system/{BUILDS_SLICE}"),
+            "memory_bytes": known[0] if known and known[0] < UNLIMITED else None,
+        }
 
     def listening(self) -> list[dict[str, Any]]:
         """Listening TCP ports with the process that holds each, `` where it cannot be seen."""

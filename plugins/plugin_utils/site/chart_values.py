@@ -127,7 +127,8 @@ def _trust(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _builds(settings: Settings) -> dict[str, Any]:
+def _builds(settings: Settings, builder: object) -> dict[str, Any]:
+    """Return the part about builds. `builder` is the type that the hub's own values name, if any."""
     selector = dict(settings.build_node_selector)
     return {
         "imageBuilderType": "host",
@@ -137,11 +138,13 @@ def _builds(settings: Settings) -> dict[str, Any]:
                 **({"build_image": settings.build_image} if settings.build_image else {}),
                 **({"node_selector": selector} if selector else {}),
             },
-            # The chart's image cleaner runs where this points.
+            # The chart's image cleaner runs where this points, too.
             "BinderHub": {"build_node_selector": selector} if selector else {},
         },
         "imageCleaner": {
-            "enabled": True,
+            # The host's Docker is pruned by its node, which sees cache too and acts before the kubelet does. The Docker
+            # and Podman that the chart brings itself have nobody else.
+            "enabled": builder in ("dind", "pink"),
             "cordon": settings.image_cleaner_cordon_enabled,
             "imageGCThresholdType": "relative",
             "imageGCThresholdHigh": 80,
@@ -280,7 +283,7 @@ def hub_values(
             },
             "jupyterhub": _jupyterhub(hub, settings),
         },
-        _builds(settings),
+        _builds(settings, (hub.get("values") or {}).get("imageBuilderType")),
         registry,
         _trust(settings),
         hub.get("values") or {},

@@ -76,3 +76,16 @@ def test_a_failure_is_one_message(run: Run) -> None:
     assert answer["failed"]
     assert "is masked" in answer["msg"]
     assert answer["journal"] == []
+
+
+def test_what_belongs_to_it_comes_first(run: Run) -> None:
+    """Each by the defaults: started, and with the machine."""
+    alone = run("disabled")
+    answer = run("disabled", also=["d1fork.service"], enabled=False, comes_back_enabled=False)
+    assert answer["actions"] == [*alone["actions"], "start"]
+    assert len(answer["diff"]) == len(alone["diff"]) + 1
+
+
+def test_what_belongs_to_it_changes_the_task(run: Run) -> None:
+    assert run("needs_reload", enabled=False)["changed"]
+    assert run("masked", also=["x.timer"])["failed"]

@@ -64,6 +64,24 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         {},
         {"log-driver": "journald", "log-opts": None},
     ),
+    "a slice for builds": (
+        {},
+        {"cgroup_parent": "/builds.slice"},
+        {"cgroup-parent": "/builds.slice", "exec-opts": ["native.cgroupdriver=cgroupfs"]},
+    ),
+    "a slice for builds, where an admin chose another driver": (
+        {"cgroup-parent": "x.slice", "exec-opts": ["native.cgroupdriver=systemd", "isolation=x"]},
+        {"cgroup_parent": "/builds.slice"},
+        {
+            "cgroup-parent": "/builds.slice",
+            "exec-opts": ["isolation=x", "native.cgroupdriver=cgroupfs"],
+        },
+    ),
+    "no slice for builds": (
+        {"cgroup-parent": "x.slice", "exec-opts": ["native.cgroupdriver=systemd"]},
+        {},
+        {"cgroup-parent": "x.slice", "exec-opts": ["native.cgroupdriver=systemd"]},
+    ),
     "other wishes": (
         {},
         {"log_max_size": "1m", "log_max_files": 9, "live_restore_enabled": False},

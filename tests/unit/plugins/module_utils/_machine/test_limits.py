@@ -4,10 +4,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.ironbinder.platform.plugins.module_utils._machine.limits import read_machine_limits
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.limits import (
+    read_machine_limits,
+    size_of,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.proc import MachineError
 
 V2 = "sysfs /sys sysfs rw 0 0\ncgroup2 /sys/fs/cgroup cgroup2 rw,nosuid 0 0\n"
@@ -29,6 +33,8 @@ MACHINE = {
     "proc/swaps": SWAP_HEADER,
     "etc/fstab": "# UUID=1 none swap sw 0 0\n/dev/sda1 / ext4 defaults 0 1\n",
     "etc/resolv.conf": "# site\nnameserver 192.0.2.53\nsearch example.org\n",
+    "proc/meminfo": "MemTotal:       16384000 kB\nMemFree:         1024000 kB\n",
+    "proc/cpuinfo": "processor\t: 0\nmodel name\t: x processor\n\nprocessor\t: 1\n",
 }
 NO_BRIDGE = {f"proc/sys/net/bridge/bridge-nf-call-{name}": None for name in ("iptables", "ip6tables")}
 STUB = "nameserver 127.0.0.53\noptions edns0\n"
@@ -62,7 +68,13 @@ CASES = {
             },
             "swap_target_masked": False,
             "mounted_files": [],
+            "memory_bytes": 16384000 * 1024,
+            "cpus": 2,
         },
+    ),
+    "nothing told of memory and processors": (
+        {"proc/meminfo": None, "proc/cpuinfo": None},
+        {"memory_bytes": 0, "cpus": 1},
     ),
     "control groups 1": ({"proc/mounts": V1}, {"cgroup_version": 1}),
     "hybrid control groups": ({"proc/mounts": HYBRID}, {"cgroup_version": 1}),
@@ -172,6 +184,17 @@ def test_a_masked_target_keeps_swap_away(tmp_path: Path) -> None:
     assert not read_machine_limits(root).swap_target_masked
 
 
+def test_the_smallest_file_system_counts(tmp_path: Path) -> None:
+    sizes = {"docker": 30, "containerd": 20, "kubelet": 40}
+    limits = read_machine_limits(make(tmp_path), disk_size=lambda path: sizes[path.name])
+    assert limits.disk_bytes == 20
+
+
+def test_a_folder_to_come_is_measured_where_it_will_be(tmp_path: Path) -> None:
+    told = os.statvfs(tmp_path)
+    assert size_of(tmp_path / "var/lib/docker") == told.f_blocks * told.f_frsize > 0
+
+
 def test_conntrack_is_refused_by_the_kernel(tmp_path: Path) -> None:
     asked: list[Path] = []
 
@@ -205,6 +228,7 @@ def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
     ("name", "text", "said"),
     [
         ("proc/swaps", SWAP_HEADER + "/a file many 0 -2\n", "proc/swaps has 'many' where a number belongs"),
+        ("proc/meminfo", "MemTotal: much kB\n", "proc/meminfo has 'much' where a number belongs"),
         ("proc/1/status", "CapBnd:\tzzz\n", "proc/1/status has 'zzz' where a number belongs"),
     ],
 )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.probe import MachineProbe
 
 RELEASE = "6.1.0-test"
@@ -50,7 +51,26 @@ def test_bare_machine(tmp_path: Path) -> None:
     assert probe.docker() == {"socket": False, "engine": ""}
     assert probe.resolver() == {"loopback": False, "usable": True}
     assert probe.listening() == []
-    assert probe.disk()["free_mb"] > 0
+    assert 0 < probe.disk()["free_mb"] < probe.disk()["size_mb"]
+    assert probe.builds() == {"slice": False, "memory_bytes": None}
+
+
+@pytest.mark.parametrize(
+    ("way", "text", "memory"),
+    [
+        ("ironbinder-builds.slice/memory.max", "4294967296\n", 4 << 30),
+        ("ironbinder-builds.slice/memory.max", "max\n", None),
+        ("memory/ironbinder-builds.slice/memory.limit_in_bytes", "4294967296\n", 4 << 30),
+        ("memory/ironbinder-builds.slice/memory.limit_in_bytes", "9223372036854771712\n", None),
+    ],
+)
+def test_the_kernel_is_asked_for_the_limit_of_builds(
+    tmp_path: Path, way: str, text: str, memory: int | None
+) -> None:
+    """A unit is a wish; what the kernel says is what holds."""
+    unit = {"etc/systemd/system/ironbinder-builds.slice": "[Slice]\nMemoryMax=4294967296\n"}
+    assert write(tmp_path, unit).builds() == {"slice": True, "memory_bytes": None}
+    assert write(tmp_path, {f"sys/fs/cgroup/{way}": text}).builds() == {"slice": True, "memory_bytes": memory}
 
 
 def test_listening_ports_have_their_process(tmp_path: Path) -> None:
@@ -93,4 +113,8 @@ def test_whose_docker_socket(tmp_path: Path) -> None:
 
 def test_a_disk_that_cannot_be_told(tmp_path: Path) -> None:
     """No traceback where the machine itself is not there."""
-    assert MachineProbe(tmp_path / "gone", RELEASE).disk() == {"path": "/var/lib", "free_mb": None}
+    assert MachineProbe(tmp_path / "gone", RELEASE).disk() == {
+        "path": "/var/lib",
+        "free_mb": None,
+        "size_mb": None,
+    }

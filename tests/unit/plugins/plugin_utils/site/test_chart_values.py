@@ -156,6 +156,21 @@ def test_builds_and_the_image_cleaner_go_where_the_selector_says() -> None:
     assert config["BinderHub"]["build_node_selector"] == {"a": "b"}
 
 
+@pytest.mark.parametrize(
+    ("own", "enabled"),
+    [
+        ({}, False),
+        ({"imageBuilderType": "host"}, False),
+        ({"imageBuilderType": "dind"}, True),
+        ({"imageBuilderType": "pink"}, True),
+        ({"imageCleaner": {"enabled": True}}, True),
+    ],
+)
+def test_the_image_cleaner_runs_where_no_node_prunes(own: dict[str, Any], enabled: bool) -> None:
+    """A node prunes its own Docker, and not one in a pod; a hub's own word is the last."""
+    assert at(values(values=own)["config"], "imageCleaner.enabled") is enabled
+
+
 def test_the_image_that_builds_is_the_wanted_one() -> None:
     assert "build_image" not in at(values()["config"], "config.KubernetesBuildExecutor")
     pinned = values(replace(SETTINGS, build_image="quay.io/jupyterhub/repo2docker:1"))

@@ -1,0 +1,169 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Builds of a node stay within their bounds: what they may take, by the kernel, and what they leave, by Docker.
+
+The base image is made of the node's own programs, so that nothing has to be pulled.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from live_site import Site
+
+testinfra_hosts = ["ansible://head", "ansible://workers"]
+
+SLICE = "ironbinder-builds.slice"
+BASE = "ironbinder-test/base"
+PRUNE = "/usr/local/libexec/ironbinder/docker-prune"
+# Both versions of control groups; one of the two is there.
+LIMITS = f"/sys/fs/cgroup/{SLICE}/memory.max /sys/fs/cgroup/memory/{SLICE}/memory.limit_in_bytes"
+UNITS = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}
+
+
+@pytest.fixture(autouse=True)
+def building(host: Any, site: Site) -> None:
+    """Skip nodes on which nothing is built."""
+    if "user" not in site.variables(host.backend.host)["site_node_purposes"]:
+        pytest.skip("this node does not build")
+
+
+@pytest.fixture
+def base(host: Any) -> Iterator[str]:
+    """Make an image of a shell and three programs of this machine, and remove it afterwards."""
+    script = (
+        "files='/bin/sh /usr/bin/dd /usr/bin/sleep'; "
+        "libraries=$(ldd $files | grep -o '/lib[^ )]*' | sort -u); "
+        "tar --create --dereference --file=- $files $libraries 2>/dev/null | "
+        f"docker import --change 'ENV PATH=/usr/bin:/bin' - {BASE}"
+    )
+    host.check_output("sh -c %s", script)
+    yield BASE
+    host.run("docker image rm --force %s", BASE)
+
+
+def build(step: str, wait: bool = True) -> str:
+    """Return a command that builds an image of one RUN step with BuildKit, as repo2docker does."""
+    run = f"printf 'FROM {BASE}\\nRUN {step}\\n' | DOCKER_BUILDKIT=1 docker build --no-cache --quiet -"
+    return run if wait else f"({run}) < /dev/null > /dev/null 2>&1 &"
+
+
+def kernel_limit(host: Any) -> int:
+    """Return the memory in bytes to which the kernel holds builds."""
+    return int(host.run(f"cat {LIMITS} 2>/dev/null").stdout.split()[0])
+
+
+def cache_bytes(host: Any) -> float:
+    """Return the size of Docker's build cache, as it tells it."""
+    told = host.check_output("docker system df --format '{{.Type}}\t{{.Size}}'")
+    size = re.search(r"Build Cache\t([\d.]+)([kMG]?B)", told)
+    assert size, told
+    return float(size[1]) * UNITS[size[2]]
+
+
+def running_containers(host: Any) -> set[str]:
+    """Return the process ids of all containers of pods."""
+    return {
+        line.split()[1] for line in host.check_output("ctr --namespace k8s.io tasks list").splitlines()[1:]
+    }
+
+
+@pytest.fixture
+def interrupting(request: pytest.FixtureRequest) -> None:
+    """Skip where builds of people may not be disturbed."""
+    if not request.config.getoption("--interrupt-services"):
+        pytest.skip("needs --interrupt-services: builds are killed and begin from nothing")
+
+
+def test_the_kernel_bounds_builds(host: Any) -> None:
+    told = int(host.check_output("systemctl show --property=MemoryMax --value %s", SLICE))
+    assert told == kernel_limit(host)
+    for setting in ("CPUQuotaPerSecUSec", "TasksMax"):
+        assert host.check_output(f"systemctl show --property={setting} --value %s", SLICE) != "infinity"
+
+
+def test_docker_uses_the_slice(host: Any) -> None:
+    # With the driver `systemd` BuildKit's steps run elsewhere.
+    assert host.check_output("docker info --format '{{.CgroupDriver}}'") == "cgroupfs"
+    required = host.check_output("systemctl show --property=Requires --value docker").split()
+    assert SLICE in required
+
+
+def test_a_build_step_runs_inside_of_the_slice(host: Any, base: str, eventually: Callable[..., Any]) -> None:
+    step = "sleep 97.25"
+    host.check_output("sh -c %s", build(step, wait=False))
+
+    def missing() -> str:
+        return "" if host.run("pgrep --full --exact %s", step).stdout else "the step has not begun"
+
+    try:
+        assert eventually(missing, seconds=60, pause=0.5) == ""
+        process = host.check_output("pgrep --full --exact %s", step).split()[0]
+        groups = dict(
+            line.split(":", 2)[1:] for line in host.check_output(f"cat /proc/{process}/cgroup").splitlines()
+        )
+        bounding = {
+            name: path
+            for name, path in groups.items()
+            if not name or set(name.split(",")) & {"memory", "cpu", "pids"}
+        }
+        # On a hybrid tree the nameless one bounds nothing.
+        bounding = {name: path for name, path in bounding.items() if name or len(groups) == 1}
+        assert bounding
+        assert [name for name, path in bounding.items() if not path.startswith(f"/{SLICE}/")] == []
+    finally:
+        host.run("pkill --full --exact %s", step)
+
+
+def test_a_step_that_eats_memory_is_killed_and_no_pod_is(host: Any, base: str, interrupting: None) -> None:
+    limit = kernel_limit(host)
+    before = running_containers(host)
+    try:
+        # Within a small bound this takes a second; the bound itself is the kernel's business.
+        host.check_output("systemctl set-property --runtime %s MemoryMax=128M", SLICE)
+        assert kernel_limit(host) == 128 << 20
+        eaten = host.run("sh -c %s", build("x=0123456789abcdef; while :; do x=$x$x; done"))
+        assert eaten.rc != 0
+        assert re.search("137|[Kk]illed|memory", eaten.stderr), eaten.stderr
+    finally:
+        host.run("rm --recursive --force /run/systemd/system.control/%s.d", SLICE)
+        host.run("systemctl daemon-reload")
+    assert kernel_limit(host) == limit
+    assert before - running_containers(host) == set()
+    assert host.check_output("python3 -c %s", ASK_KUBE_PROXY) == "200"
+
+
+# A pod that answers on every node.
+ASK_KUBE_PROXY = (
+    "from urllib.request import urlopen as o; print(o('http://127.0.0.1:10256/healthz', timeout=5).status)"
+)
+
+
+def test_docker_is_pruned_again_and_again(host: Any) -> None:
+    timer = host.service("ironbinder-docker-prune.timer")
+    assert timer.is_running
+    assert timer.is_enabled
+    host.run_expect([0], "systemctl start ironbinder-docker-prune.service")
+
+
+def test_pruning_keeps_the_cache_within_its_bound(host: Any, base: str, interrupting: None) -> None:
+    for number in range(3):
+        made = host.run("sh -c %s", build(f"dd if=/dev/urandom of=/{number} bs=1M count=20 status=none"))
+        assert made.rc == 0, made.stderr
+    assert cache_bytes(host) > 60e6
+    host.run_expect([0], f"{PRUNE} --cache-bytes=30000000 --image-hours=168 --above-percent=100")
+    assert 0 < cache_bytes(host) <= 30e6
+
+
+def test_a_full_disk_empties_the_cache_and_spares_what_no_build_made(
+    host: Any, base: str, interrupting: None
+) -> None:
+    made = host.run("sh -c %s", build("dd if=/dev/urandom of=/x bs=1M count=20 status=none"))
+    assert made.rc == 0, made.stderr
+    # Every disk is fuller than nothing at all.
+    host.run_expect([0], f"{PRUNE} --cache-bytes=100000000 --image-hours=168 --above-percent=0")
+    assert cache_bytes(host) == 0
+    assert host.run("docker image inspect %s", BASE).rc == 0
