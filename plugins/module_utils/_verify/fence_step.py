@@ -84,14 +84,10 @@ def probe_from_build(origin: Origin, image: str, argument: str, run: Runner = ru
 
 
 def probe_from_both(
-    node: Origin,
-    build: Origin,
-    image: str,
-    node_argument: str,
-    build_argument: str,
-    run: Runner = run_command,
+    node: Origin, node_argument: str, image: str, build_argument: str, run: Runner = run_command
 ) -> list[Report]:
     """Do both at the same time: most of it is waiting."""
+    build = Origin("run", "", node.node)
     with ThreadPoolExecutor(2) as pool:
         here = pool.submit(probe_from_here, node, node_argument, run)
         step = pool.submit(probe_from_build, build, image, build_argument, run)
