@@ -82,7 +82,7 @@ def order(
         told = asdict(target)
         entry = {name: told[name] for name in ("name", "address", "port")}
         # Shorter without what the program takes for granted: a RUN step is one line of a Dockerfile.
-        usual = {"protocol": "tcp", "talk": "any", "query": "localhost"}
+        usual = {"protocol": "tcp", "talk": "any", "query": "localhost", "says": ""}
         entry.update({name: told[name] for name, value in usual.items() if told[name] != value})
         if expected(target, origin, networks, resolved):
             entry["tries"] = 3

@@ -11,7 +11,7 @@ An address may be `gateway`, which is that of the default route, or `resolver`, 
 
 A handshake proves little: a gateway on the way may answer it for an address that nobody has. So bytes are exchanged.
   answered     bytes came back
-  connected    a handshake and nothing more
+  connected    a handshake and nothing more, or bytes without what the target `says`
   refused      a reset, from the target or from a fence
   unreachable  the kernel or a router says so
   silent       nothing came
@@ -103,7 +103,7 @@ def hear(family: int, place: Any, sent: bytes, wait: float, seconds: float) -> b
     with socket.socket(family, socket.SOCK_STREAM) as connection:
         connection.settimeout(seconds)
         connection.connect(place)
-        for message, patience in ((b"", wait), (sent, seconds)):
+        for message, patience in ((b"", wait), (sent, seconds if sent else 0)):
             try:
                 if message:
                     connection.sendall(message)
@@ -122,6 +122,7 @@ def tcp(family: int, place: Any, target: dict[str, Any], seconds: float) -> tupl
     """Try a TCP port, in the words of what is expected there."""
     talk = target.get("talk", "any")
     query = dns_query(target.get("query", "localhost"))
+    says = target.get("says", "").encode()
     words = {
         "http": [(_HTTP, 0.0)],
         "tls": [(_TLS, 0.0)],
@@ -132,8 +133,10 @@ def tcp(family: int, place: Any, target: dict[str, Any], seconds: float) -> tupl
     }[talk]
     for sent, wait in words:
         heard = hear(family, place, sent, wait, seconds)
-        if heard:
+        if heard and says in heard:
             return "answered", repr(heard[:24])
+        if heard:
+            return "connected", f"to somebody else, who says {heard[:24]!r}"
     return "connected", "and then nothing"
 
 
@@ -152,6 +155,8 @@ def udp(family: int, place: Any, target: dict[str, Any], seconds: float) -> tupl
                 continue
             if target["protocol"] == "dns" and heard[:2] != _ID:
                 continue
+            if target.get("says", "").encode() not in heard:
+                return "connected", f"to somebody else, who says {heard[:24]!r}"
             return "answered", f"{len(heard)} bytes"
     return "silent", ""
 

@@ -90,7 +90,8 @@ KINDS = {
 class Target:
     """Something that answers: an address (or `gateway`, `resolver`), a port, and how to speak to it.
 
-    `hub` is the hub it belongs to, "" for none. `expect` overrides the kind's expectation by place.
+    `hub` is the hub it belongs to, "" for none; `query` a name to ask a name server for; `says` a text in its answer, where
+    somebody on the way might answer in its place. `expect` overrides the kind's expectation by place.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Target:
     talk: str = "any"
     hub: str = ""
     query: str = "localhost"
+    says: str = ""
     expect: Mapping[str, bool] = field(default_factory=dict)
 
     @property
