@@ -66,9 +66,10 @@ KINDS = {
     "cluster_service": Kind("internal service of the cluster", look=_POD),
     "dns": Kind("cluster DNS", _PODS),
     "resolver": Kind("own name server", _PEOPLE | {"core"}, local=True),
-    "dns_other": Kind("other DNS", look="the rule that lets DNS through to the site's name servers alone"),
+    # Docker hands it to RUN steps; pods ask the cluster's.
+    "name_server": Kind("name server of the nodes", frozenset({"run"})),
     "registry": Kind("registry"),
-    "mirror": Kind("mirror"),
+    "mirror": Kind("mirror", frozenset({"build", "run"})),
     "unassigned": Kind(
         "service address that nobody has", provable=False, look="the rule for the service range"
     ),

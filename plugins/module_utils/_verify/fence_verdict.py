@@ -243,9 +243,12 @@ def table(targets: Sequence[Target], cells: Sequence[Cell]) -> str:
     for cell in cells:
         key = (cell.target, cell.origin)
         worst[key] = min((worst.get(key, "closed"), cell.verdict), key=order.index)
-    titles = [
-        " ".join([_TITLES.get(name.split()[0], name.split()[0]), *name.split()[1:]]) for name in columns
-    ]
+    # With one hub its name would only widen the table.
+    hubs = {hub for name in columns for hub in name.split()[1:]}
+    titles = []
+    for name in columns:
+        role, *hub = name.split()
+        titles.append(" ".join([_TITLES.get(role, role), *(hub if len(hubs) > 1 else [])]))
     head = ["target", *titles]
     rows = [
         [
