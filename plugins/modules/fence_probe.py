@@ -57,8 +57,8 @@ options:
   targets:
     description:
       - Further targets, each with C(name), C(kind), C(address), C(port), and, where it matters, C(protocol) (V(tcp), V(udp) or
-        V(dns)), C(talk) (V(any), V(tls), V(http), V(banner), V(dns)), C(says) (a text of its answer), C(query) (a name to ask for) and
-        C(expect) ({place true or false}).
+        V(dns)), C(talk) (V(any), V(tls), V(http), V(banner), V(dns)), C(says) (a text of its answer), C(query) (a name to ask
+        for) and C(expect) ({place true or false}).
     type: list
     elements: dict
     default: []

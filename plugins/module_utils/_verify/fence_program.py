@@ -46,6 +46,8 @@ _TLS = (
     + _HELLO
 )
 _ID = b"\x1b\x1d"
+# https://github.com/torvalds/linux/blob/master/include/uapi/linux/if_addr.h
+_TENTATIVE = 0x40
 _NO_IPV6 = {errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.ENODEV}
 
 
@@ -72,13 +74,24 @@ def resolver() -> str:
     raise OSError(errno.EDESTADDRREQ, "no name server in resolv.conf")
 
 
-def ipv6_addresses() -> list[str]:
-    """Return the IPv6 addresses of this network namespace but the loopback's."""
+def _if_inet6() -> list[list[str]]:
     try:
         rows = [line.split() for line in Path("/proc/net/if_inet6").read_text().splitlines()]
     except OSError:
         return []
-    return [socket.inet_ntop(socket.AF_INET6, bytes.fromhex(row[0])) for row in rows if row[5] != "lo"]
+    return [row for row in rows if row[5] != "lo"]
+
+
+def ipv6_addresses(usable: bool) -> list[str]:
+    """Return the IPv6 addresses of this network namespace but the loopback's; wait until they can be used, if asked.
+
+    For a second or two the kernel sees whether anybody else has an address; until then it would look as if there was none.
+    """
+    for _ in range(40 if usable else 0):
+        if not any(int(row[4], 16) & _TENTATIVE for row in _if_inet6()):
+            break
+        threading.Event().wait(0.1)
+    return [socket.inet_ntop(socket.AF_INET6, bytes.fromhex(row[0])) for row in _if_inet6()]
 
 
 def places(target: dict[str, Any]) -> list[tuple[int, Any]]:
@@ -240,7 +253,7 @@ def answer(port: int) -> None:
             echo.sendto(data, sender)
 
     threading.Thread(target=repeat, daemon=True).start()
-    say({"ipv6": ipv6_addresses()})
+    say({"ipv6": ipv6_addresses(usable=False)})
     while True:
         connection, _ = server.accept()
         # Whoever asked may be gone.
@@ -260,8 +273,9 @@ def main() -> None:
         answer(int(wanted["listen"]))
     # Time for whoever wants to change something around a process that runs already.
     threading.Event().wait(float(wanted.get("delay", 0)))
+    ipv6 = ipv6_addresses(usable=True)
     results = try_all(wanted["targets"], float(wanted.get("seconds", 2)))
-    say({"results": results, "ipv6": ipv6_addresses()})
+    say({"results": results, "ipv6": ipv6})
     # Not `sys.exit`: a thread that still asks a silent resolver would keep the process.
     os._exit(0)
 
