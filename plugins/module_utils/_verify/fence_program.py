@@ -83,12 +83,15 @@ def _if_inet6() -> list[list[str]]:
 
 
 def ipv6_addresses(usable: bool) -> list[str]:
-    """Return the IPv6 addresses of this network namespace but the loopback's; wait until they can be used, if asked.
+    """Return the IPv6 addresses of this network namespace but the loopback's.
 
-    For a second or two the kernel sees whether anybody else has an address; until then it would look as if there was none.
+    Args:
+        usable: wait until they can be used. For a second or two the kernel sees whether anybody else has them; until then it
+            would look as if there was no IPv6. Else wait a second until there are any.
     """
-    for _ in range(40 if usable else 0):
-        if not any(int(row[4], 16) & _TENTATIVE for row in _if_inet6()):
+    for _ in range(40 if usable else 10):
+        rows = _if_inet6()
+        if not any(int(row[4], 16) & _TENTATIVE for row in rows) if usable else rows:
             break
         threading.Event().wait(0.1)
     return [socket.inet_ntop(socket.AF_INET6, bytes.fromhex(row[0])) for row in _if_inet6()]

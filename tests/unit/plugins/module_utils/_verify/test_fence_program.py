@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +136,8 @@ def udp_server(answer: Callable[[bytes], bytes]) -> socket.socket:
             except OSError:
                 return
             if answer(data):
-                server.sendto(answer(data), peer)
+                with suppress(OSError):
+                    server.sendto(answer(data), peer)
 
     threading.Thread(target=serve, daemon=True).start()
     return server
@@ -295,6 +296,9 @@ def before_a_fence() -> Iterator[list[str]]:
         for listener in listeners:
             assert listener.stdout is not None
             assert listener.stdout.readline()
+        # Its listener has seen an address of IPv6 by now; this side's comes a moment later.
+        while not run({"targets": []}, *inside[1])["ipv6"]:
+            pass
         yield inside[1]
     finally:
         for listener in listeners:
