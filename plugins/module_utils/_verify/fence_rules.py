@@ -63,6 +63,8 @@ KINDS = {
     "proxy_api": Kind("proxy's admin API", frozenset({"core"}), own=True, look=_POD),
     "hub_service": Kind("internal service of the hub", look=_POD),
     "session_port": Kind("another session", frozenset({"core"}), own=True, look=_BRIDGE),
+    # The hub asks its port by TCP and IPv4; by any other way nobody has to.
+    "session_other": Kind("another session, not by its port", look=_BRIDGE),
     "cluster_service": Kind("internal service of the cluster", look=_POD),
     "dns": Kind("cluster DNS", _PODS),
     "resolver": Kind("own name server", _PEOPLE | {"core"}, local=True),

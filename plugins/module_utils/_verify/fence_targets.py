@@ -237,8 +237,8 @@ def listener_targets(hub: str, prefix: str, address: str, ipv6: Sequence[str]) -
     name = f"{prefix}another session"
     return [
         Target(name, "session_port", address, LISTENER_PORT, hub=hub),
-        Target(f"{name} by UDP", "session_port", address, LISTENER_PORT, protocol="udp", hub=hub),
-        *(Target(f"{name} by IPv6 {one}", "session_port", one, LISTENER_PORT, hub=hub) for one in ipv6),
+        Target(f"{name} by UDP", "session_other", address, LISTENER_PORT, protocol="udp", hub=hub),
+        *(Target(f"{name} by IPv6 {one}", "session_other", one, LISTENER_PORT, hub=hub) for one in ipv6),
     ]
 
 

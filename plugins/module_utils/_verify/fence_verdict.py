@@ -29,6 +29,7 @@ _TITLES = {
 }
 _TABLE = "table inet ironbinder_guard"
 _RESTART = "systemctl restart ironbinder-guard.service"
+_CHECK = "ironbinder-guard check"
 
 
 @dataclass(frozen=True)
@@ -147,8 +148,8 @@ def _problems(
         if len(closed) > 1 and len(escapes) == len(closed):
             yield (
                 f"{where}: reaches all {len(closed)} targets that it must not, {_names(escapes)}: nothing fences it there. "
-                f"Next: on {report.origin.node or 'the node'} see whether `nft list {_TABLE}` has the table, and whether "
-                f"ironbinder-guard.service runs; `{_RESTART}` brings both back"
+                f"Next: on {report.origin.node or 'the node'} see what `{_CHECK}` and the journal of ironbinder-guard.service "
+                f"say; `{_RESTART}` loads the table again"
             )
         elif (
             len(opened) > 1
@@ -158,7 +159,7 @@ def _problems(
             yield (
                 f"{where}: reaches nothing of the {len(opened)} targets that it needs, {_names(unmet)}: the guard does not know "
                 "this pod. Next: see whether the pod network's configuration in /etc/cni/net.d calls ironbinder-guard, and "
-                f"whether the sets of `nft list {_TABLE}` have the pod's address; `{_RESTART}` fills them from the API"
+                f"what `{_CHECK}` says of pods that came past it; `{_RESTART}` learns from the API who is there"
             )
         else:
             yield from (

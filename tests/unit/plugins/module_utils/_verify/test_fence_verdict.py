@@ -53,6 +53,7 @@ PROMISE = {
     "proxy_api": "nnnnn",
     "hub_service": "nnnnn",
     "session_port": "nnnnn",
+    "session_other": "nnnnn",
     "cluster_service": "nnnnn",
     "dns": "yynyn",
     "resolver": "yyyyn",
