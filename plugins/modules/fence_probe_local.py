@@ -98,10 +98,13 @@ def main() -> None:
     targets = [Target(**entry) for entry in run["targets"]]
     networks, resolved = run["networks"], run["resolved"]
     here, step = Origin(role, "", node), Origin("run", "", node)
-    if role == "proxy":
-        # What watches the network there should not take us for an attacker.
-        targets = [target for target in targets if expected(target, here, networks, resolved)]
-    argument = order(targets, here, networks, resolved)
+    # A node's own gateway is not its pods'. And what watches the network of a proxy should not take us for an attacker.
+    asked = [
+        target
+        for target in targets
+        if (expected(target, here, networks, resolved) if role == "proxy" else not target.local)
+    ]
+    argument = order(asked, here, networks, resolved)
     if module.params["image"]:
         build = order(targets, step, networks, resolved)
         reports = probe_from_both(here, argument, module.params["image"], build)

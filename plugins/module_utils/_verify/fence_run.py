@@ -18,7 +18,11 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_
     name_of,
     order,
 )
-from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_rules import Origin, Target
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_rules import (
+    Origin,
+    Target,
+    expected,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_step import HOST_NETWORK
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_targets import (
     Cluster,
@@ -95,7 +99,8 @@ class Fences:
             targets += self._listeners(wish, pods, first, run)
             targets = without(targets, wish.skipped)
             for place in places:
-                argument = order(targets, place.origin, wish.networks, wish.facts.addresses, wish.delay)
+                asked = _asked(targets, place.origin, first, wish)
+                argument = order(asked, place.origin, wish.networks, wish.facts.addresses, wish.delay)
                 pods.start(place, argument)
         except Exception:
             pods.remove(namespaces)
@@ -180,3 +185,15 @@ class Fences:
             prefix = f"{hub}: " if len(wish.facts.hubs) > 1 else ""
             found += listener_targets(hub, prefix, address, ipv6)
         return found
+
+
+def _asked(targets: Sequence[Target], origin: Origin, first: str, wish: Wish) -> list[Target]:
+    """Choose what a place tries: what is judged there, and of controls no more than a proof takes.
+
+    One pod without a fence shows that a target is alive; one on every node would look like an attack from all of them.
+    """
+    if origin.role == "control" and origin.node != first:
+        return [target for target in targets if target.local]
+    if origin.role == "core":
+        return [target for target in targets if expected(target, origin, wish.networks, wish.facts.addresses)]
+    return list(targets)

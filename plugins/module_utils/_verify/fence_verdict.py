@@ -99,10 +99,10 @@ def _alive(target: Target, origin: Origin, reports: Sequence[Report]) -> bool:
 
 def _no_ipv6(target: Target, reports: Sequence[Report]) -> bool:
     """Whether no pod at all has an IPv6 route to the target: then there is nothing to fence."""
-    controls = [report for report in reports if report.origin.role == "control" and not report.trouble]
-    return bool(controls) and all(
-        report.results.get(target.name, [""])[0] == "no_ipv6" for report in controls
-    )
+    controls = [
+        report for report in reports if report.origin.role == "control" and target.name in report.results
+    ]
+    return bool(controls) and all(report.results[target.name][0] == "no_ipv6" for report in controls)
 
 
 def _cell(target: Target, report: Report, wanted: bool, reports: Sequence[Report]) -> Cell:
