@@ -17,22 +17,27 @@ description:
     the module fails.
   - The addresses are the site's own, read from the API and given as options. Nothing else is tried but O(targets).
   - V(started) starts the pods and returns at once, so that machines can do their part meanwhile, by
-    M(ironbinder.platform.fence_probe_local); V(judged) collects everything, removes the pods and judges; V(absent) only removes.
+    M(ironbinder.platform.fence_probe_local); V(judged) collects everything, removes the pods and judges.
   - Pods end by themselves after two minutes, and what an interrupted run left behind is removed by the next one.
 extends_documentation_fragment: [ironbinder.platform.kubernetes]
 options:
   state:
     description: Which half of the work to do.
     type: str
-    choices: [started, judged, absent]
+    choices: [started, judged]
     required: true
   run:
-    description: What V(started) returned as RV(run). Required with V(judged) and V(absent).
+    description: What V(started) returned as RV(run). Required with V(judged).
     type: dict
   reports:
     description: What machines found, as RV(ironbinder.platform.fence_probe_local#module:reports). Used with V(judged).
     type: list
     elements: dict
+    default: []
+  unreachable:
+    description: Machines that took no part because Ansible does not reach them. The verdict names them, and is none.
+    type: list
+    elements: str
     default: []
   hubs:
     description: The hubs, as the filter P(ironbinder.platform.resolve_hubs#filter) returns them. Required with V(started).
@@ -171,7 +176,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock im
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeError, connect
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_pods import FenceError
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_rules import FENCED
-from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_run import Fences, Wish
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_run import Fences, Wish, lost
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_targets import (
     Facts,
     TargetError,
@@ -237,9 +242,10 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "kubeconfig": {"type": "path", "required": True},
-            "state": {"type": "str", "choices": ["started", "judged", "absent"], "required": True},
+            "state": {"type": "str", "choices": ["started", "judged"], "required": True},
             "run": {"type": "dict"},
             "reports": {"type": "list", "elements": "dict", "default": []},
+            "unreachable": {"type": "list", "elements": "str", "default": []},
             "hubs": {"type": "dict"},
             "image": {"type": "str"},
             "origins": {"type": "list", "elements": "str", "choices": list(FENCED), "default": list(FENCED)},
@@ -254,7 +260,6 @@ def main() -> None:
         required_if=[
             ("state", "started", ["hubs", "image"]),
             ("state", "judged", ["run"]),
-            ("state", "absent", ["run"]),
         ],
         supports_check_mode=True,
     )
@@ -265,10 +270,8 @@ def main() -> None:
         fences = Fences(connect(params["kubeconfig"]), SystemClock())
         if params["state"] == "started":
             module.exit_json(changed=False, run=fences.start(_wish(params)))
-        if params["state"] == "absent":
-            fences.remove(params["run"])
-            module.exit_json(changed=False)
-        verdict = fences.finish(params["run"], params["reports"], params["timeout_seconds"])
+        machines = [*params["reports"], *(lost(name) for name in params["unreachable"])]
+        verdict = fences.finish(params["run"], machines, params["timeout_seconds"])
     except (KubeError, FenceError, TargetError) as error:
         module.fail_json(msg=str(error))
     if not verdict.ok:

@@ -39,7 +39,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_
     judge,
 )
 
-__all__ = ["Fences", "Wish"]
+__all__ = ["Fences", "Wish", "lost"]
 
 # A namespace that no hub has and every cluster does.
 CONTROL_NAMESPACE = "default"
@@ -197,3 +197,8 @@ def _asked(targets: Sequence[Target], origin: Origin, first: str, wish: Wish) ->
     if origin.role == "core":
         return [target for target in targets if expected(target, origin, wish.networks, wish.facts.addresses)]
     return list(targets)
+
+
+def lost(machine: str) -> dict[str, Any]:
+    """Give the report of a machine that could not be asked, as plain data."""
+    return asdict(Report(Origin("node", "", machine), trouble="Ansible does not reach this machine"))

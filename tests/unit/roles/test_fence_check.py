@@ -75,10 +75,11 @@ def play(api: FenceCluster, folder: Path, *options: str, **more: Any) -> subproc
         role = {"role": "ironbinder.platform.fence_check"}
         plays = [{"hosts": "localhost", "gather_facts": False, "roles": [role]}]
         (folder / "play.yml").write_text(json.dumps(plays))
+        (folder / "hosts").write_text("localhost ansible_connection=local\n")
         command = [
             str(Path(sys.executable).with_name("ansible-playbook")),
             "-i",
-            "localhost,",
+            "hosts",
             "play.yml",
             *options,
         ]
@@ -128,9 +129,13 @@ def test_an_escape_ends_the_run_and_is_in_the_report(tmp_path: Path) -> None:
 def test_a_machine_that_cannot_be_asked_leaves_no_pods(tmp_path: Path) -> None:
     api = FenceCluster(well)
     done = play(api, tmp_path, fence_check_proxy_hosts=["nowhere.invalid"])
-    assert done.returncode != 0
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert any(verb == "POST" and path.endswith("/binder/pods") for verb, path in api.asked)
     assert api.pods() == {}
-    assert "fence_check" not in json.loads((tmp_path / "report.json").read_text())
+    told = json.loads((tmp_path / "report.json").read_text())["fence_check"]
+    assert told["problems"] == [
+        "node on nowhere.invalid: nothing was found out: Ansible does not reach this machine"
+    ]
 
 
 def test_a_check_tries_nothing(tmp_path: Path) -> None:
