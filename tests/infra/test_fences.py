@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
-import testinfra
+import testinfra  # type: ignore[import-untyped]
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import SystemClock
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import connect
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_pods import LABEL
