@@ -96,4 +96,5 @@ test: whose lint unit sanity scenarios readme ## everything
 
 .PHONY: bench
 bench: artifacts ## measure beside an earlier commit and a shell floor, into docs/performance.md
+	@"$(BIN)/python" tests/bench/guard.py
 	@"$(BIN)/python" tests/bench/bench.py $(if $(COLD),--cold) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(BASE),--base $(BASE))

@@ -138,7 +138,7 @@ def test_new_tuning_has_a_migration_note() -> None:
     """Whoever set the role's variable is told the new name."""
     tuning = set(read(ROOT / "roles/site/defaults/main/tuning.yml"))
     # No inventory could set these before they were in the contract.
-    new = {"reverse_proxy_metrics_allowed", "cluster_nodes_ready_timeout_seconds"}
+    new = {"reverse_proxy_metrics_allowed", "cluster_nodes_ready_timeout_seconds", "fence_check_report_file"}
     for name, value in WIRED.items():
         plain = PLAIN.fullmatch(value)
         if plain and plain.group(1) in tuning and name not in new:

@@ -1,0 +1,204 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""A run of the probe matrix: find the targets, start the pods, collect what they found, and judge."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock
+from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_pods import (
+    FenceError,
+    Place,
+    Pods,
+    name_of,
+    order,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_rules import (
+    Origin,
+    Target,
+    expected,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_step import HOST_NETWORK
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_targets import (
+    Cluster,
+    Facts,
+    as_cluster,
+    given_targets,
+    listener_targets,
+    site_targets,
+    without,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_verdict import (
+    Report,
+    Verdict,
+    judge,
+)
+
+__all__ = ["Fences", "Wish", "lost"]
+
+# A namespace that no hub has and every cluster does.
+CONTROL_NAMESPACE = "default"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a run has to try, and from where.
+
+    `roles` are those of FENCED to judge, `build_node` is the node whose Docker runs the RUN step, `other_namespace` one that is
+    fenced like a hub's and has none. `nodes` limits those that run sessions, [] for all.
+    """
+
+    facts: Facts
+    image: str
+    roles: Sequence[str] = ("session", "build", "run", "other", "unknown")
+    build_node: str = ""
+    other_namespace: str = ""
+    nodes: Sequence[str] = ()
+    targets: Sequence[Mapping[str, Any]] = ()
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    networks: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    delay: float = 0
+    ready_seconds: float = 180.0
+
+
+class Fences:
+    """A run, in two halves: between them the machines do their part."""
+
+    def __init__(self, api: KubeApi, clock: Clock) -> None:
+        self._api, self._clock = api, clock
+
+    def start(self, wish: Wish) -> dict[str, Any]:
+        """Start all pods; return the run as plain data, for `finish` and for the machines.
+
+        Raises:
+            FenceError: a pod cannot be started.
+            TargetError: the site's own targets are wrong.
+            KubeError: the cluster does not answer.
+        """
+        cluster = self._cluster(wish.facts)
+        run = secrets.token_hex(3)
+        pods = Pods(self._api, run, wish.image, self._clock)
+        nodes = [name for name in cluster.session_nodes if not wish.nodes or name in wish.nodes]
+        if not nodes:
+            raise FenceError("no node that is ready runs sessions: there is no place to try the fences from")
+        first = wish.build_node if wish.build_node in nodes else nodes[0]
+        places = self._places(wish, nodes, first, run)
+        namespaces = [*dict.fromkeys([place.namespace for place in places])]
+        if wish.other_namespace:
+            self._make_namespace(wish.other_namespace)
+        pods.remove(namespaces, every_run=True)
+        try:
+            targets = [*site_targets(wish.facts, cluster), *given_targets(wish.targets)]
+            if "run" in wish.roles:
+                targets.append(Target(HOST_NETWORK, "host_network", "host", 0))
+            targets += self._listeners(wish, pods, first, run)
+            targets = without(targets, wish.skipped)
+            for place in places:
+                asked = _asked(targets, place.origin, first, wish)
+                argument = order(asked, place.origin, wish.networks, wish.facts.addresses, wish.delay)
+                pods.start(place, argument)
+        except Exception:
+            pods.remove(namespaces)
+            raise
+        return {
+            "id": run,
+            "image": wish.image,
+            "places": [place.as_dict() for place in places],
+            "targets": [asdict(target) for target in targets],
+            "networks": dict(wish.networks),
+            "resolved": dict(wish.facts.addresses),
+            "skipped": dict(wish.skipped),
+        }
+
+    def finish(
+        self, run: Mapping[str, Any], machines: Sequence[Mapping[str, Any]], timeout_seconds: float
+    ) -> Verdict:
+        """Collect the pods' reports and those of machines, remove the pods, and judge.
+
+        Args:
+            run: as `start` gave it.
+            machines: reports of machines as plain data, see `Report`.
+            timeout_seconds: for the pods to end.
+        """
+        places = [Place.from_dict(entry) for entry in run["places"]]
+        pods = Pods(self._api, run["id"], run["image"], self._clock)
+        try:
+            reports = pods.reports(places, timeout_seconds)
+        finally:
+            self.remove(run)
+        reports += [Report(**{**entry, "origin": Origin(**entry["origin"])}) for entry in machines]
+        targets = [Target(**entry) for entry in run["targets"]]
+        return judge(targets, reports, run["networks"], run["resolved"], run["skipped"])
+
+    def remove(self, run: Mapping[str, Any]) -> None:
+        """Delete the pods of a run."""
+        Pods(self._api, run["id"], run["image"], self._clock).remove(
+            [entry["namespace"] for entry in run["places"]]
+        )
+
+    def _cluster(self, facts: Facts) -> Cluster:
+        slices: list[Any] = []
+        for namespace in [settings["namespace"] for settings in facts.hubs.values()]:
+            slices += self._items(f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices")
+        return as_cluster(self._items("/api/v1/nodes"), self._items("/api/v1/services"), slices)
+
+    def _items(self, path: str, **query: str) -> list[Any]:
+        return (self._api.get(path, **query) or {}).get("items") or []
+
+    def _make_namespace(self, name: str) -> None:
+        if self._api.get(f"/api/v1/namespaces/{name}") is None:
+            body = {"metadata": {"name": name, "labels": {"app.kubernetes.io/managed-by": "ironbinder"}}}
+            self._api.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", **body})
+
+    def _places(self, wish: Wish, nodes: Sequence[str], first: str, run: str) -> list[Place]:
+        """Choose the pods: sessions and their control on every node, as each has a fence of its own; the others on one."""
+        found: list[Place] = []
+
+        def add(role: str, namespace: str, node: str, hub: str = "", release: str = "") -> None:
+            found.append(Place(Origin(role, hub, node), namespace, name_of(role, run, len(found)), release))
+
+        for node in nodes:
+            add("control", CONTROL_NAMESPACE, node)
+        for hub, settings in wish.facts.hubs.items():
+            namespace, release = settings["namespace"], settings["release"]
+            for node in nodes if "session" in wish.roles else []:
+                add("session", namespace, node, hub, release)
+            for role in ("build", "unknown"):
+                if role in wish.roles:
+                    add(role, namespace, first, hub, release)
+            add("core", namespace, first, hub, release)
+        if "other" in wish.roles and wish.other_namespace:
+            add("other", wish.other_namespace, first)
+        return found
+
+    def _listeners(self, wish: Wish, pods: Pods, node: str, run: str) -> list[Target]:
+        found: list[Target] = []
+        for number, (hub, settings) in enumerate(wish.facts.hubs.items()):
+            name = name_of("session", run, 100 + number)
+            place = Place(Origin("session", hub, node), settings["namespace"], name, settings["release"])
+            address, ipv6 = pods.listen(place, wish.ready_seconds)
+            prefix = f"{hub}: " if len(wish.facts.hubs) > 1 else ""
+            found += listener_targets(hub, prefix, address, ipv6)
+        return found
+
+
+def _asked(targets: Sequence[Target], origin: Origin, first: str, wish: Wish) -> list[Target]:
+    """Choose what a place tries: what is judged there, and of controls no more than a proof takes.
+
+    One pod without a fence shows that a target is alive; one on every node would look like an attack from all of them.
+    """
+    if origin.role == "control" and origin.node != first:
+        return [target for target in targets if target.local]
+    if origin.role == "core":
+        return [target for target in targets if expected(target, origin, wish.networks, wish.facts.addresses)]
+    return list(targets)
+
+
+def lost(machine: str) -> dict[str, Any]:
+    """Give the report of a machine that could not be asked, as plain data."""
+    return asdict(Report(Origin("node", "", machine), trouble="Ansible does not reach this machine"))

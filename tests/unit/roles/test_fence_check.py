@@ -1,0 +1,144 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Role fence_check by real Ansible against an API whose pods find what the test says."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeError
+from fence_cluster import HUBS, FenceCluster
+from kube_server import Request, kubeconfig_for, serve
+
+ROOT = Path(__file__).parents[3]
+# No proxy takes part, which alone shows that these are alive.
+SKIPPED = {f"NodePort of binder on {name}": "no proxy here" for name in ("head1", "worker1", "worker2")}
+
+
+def well(name: str, targets: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What a pod finds where all is well: what it has to reach is tried three times."""
+    free = name.startswith(("control-", "hub-"))
+    results = {
+        one["name"]: ["answered" if free or one.get("tries") else "silent", ""]
+        for one in targets
+        if not one["name"].startswith("unassigned")
+    }
+    gone = {one["name"]: ["silent", ""] for one in targets if one["name"].startswith("unassigned")}
+    return {"results": {**results, **gone}, "ipv6": []}
+
+
+def answering(api: FenceCluster) -> Callable[[Request], None]:
+    """Put an API in memory behind HTTP."""
+
+    def answer(request: Request) -> None:
+        url = urlsplit(request.path)
+        query = dict(parse_qsl(url.query))
+        try:
+            if request.command == "POST":
+                request.send(201, api.create(url.path, request.body()))
+            elif request.command == "DELETE":
+                api.delete(url.path, **query)
+                request.send(200, {})
+            elif url.path.endswith("/log"):
+                request.send(200, api.text(url.path))
+            else:
+                found = api.get(url.path, **query)
+                request.send(200 if found else 404, found or {"message": "not found"})
+        except KubeError as error:
+            request.send(error.status, {"message": error.message})
+
+    return answer
+
+
+def play(api: FenceCluster, folder: Path, *options: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    """Run the role once."""
+    report = folder / "report.json"
+    report.write_text('{"binder": {"total_seconds": 1}}')
+    with serve(answering(api)) as url:
+        variables = {
+            "fence_check_hubs": HUBS,
+            "fence_check_image": "python",
+            "fence_check_origins": ["session", "build", "unknown"],
+            "fence_check_skipped": SKIPPED,
+            "fence_check_kubeconfig_file": kubeconfig_for(url, folder),
+            "fence_check_report_file": str(report),
+            "ansible_python_interpreter": sys.executable,
+            **more,
+        }
+        role = {"role": "ironbinder.platform.fence_check"}
+        plays = [{"hosts": "localhost", "gather_facts": False, "roles": [role]}]
+        (folder / "play.yml").write_text(json.dumps(plays))
+        (folder / "hosts").write_text("localhost ansible_connection=local\n")
+        command = [
+            str(Path(sys.executable).with_name("ansible-playbook")),
+            "-i",
+            "hosts",
+            "play.yml",
+            *options,
+        ]
+        return subprocess.run(
+            [*command, "-e", json.dumps(variables)],
+            cwd=folder,
+            env={
+                **os.environ,
+                "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+                "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+def test_fences_that_hold(tmp_path: Path) -> None:
+    api = FenceCluster(well)
+    done = play(api, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "fences verified: " in done.stdout
+    assert "changed=0" in done.stdout
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["binder"] == {"total_seconds": 1}
+    assert report["fence_check"]["ok"] is True
+    assert report["fence_check"]["skipped"] == SKIPPED
+    assert api.pods() == {}
+
+
+def test_an_escape_ends_the_run_and_is_in_the_report(tmp_path: Path) -> None:
+    def finds(name: str, targets: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        found = well(name, targets)
+        if name.startswith("build-"):
+            found["results"]["etcd of head1"] = ["answered", "b'x'"]
+        return found
+
+    api = FenceCluster(finds)
+    done = play(api, tmp_path)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "build binder on worker1 reaches etcd of head1" in done.stdout + done.stderr
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["fence_check"]["ok"] is False
+    assert api.pods() == {}
+
+
+def test_a_machine_that_cannot_be_asked_leaves_no_pods(tmp_path: Path) -> None:
+    api = FenceCluster(well)
+    done = play(api, tmp_path, fence_check_proxy_hosts=["nowhere.invalid"])
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert any(verb == "POST" and path.endswith("/binder/pods") for verb, path in api.asked)
+    assert api.pods() == {}
+    told = json.loads((tmp_path / "report.json").read_text())["fence_check"]
+    assert told["problems"] == [
+        "node on nowhere.invalid: nothing was found out: Ansible does not reach this machine"
+    ]
+
+
+def test_a_check_tries_nothing(tmp_path: Path) -> None:
+    api = FenceCluster(well)
+    assert play(api, tmp_path, "--check").returncode == 0
+    assert api.asked == []
