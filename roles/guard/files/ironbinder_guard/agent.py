@@ -133,6 +133,8 @@ class Agent:
             known = known_from(self.config, pods, services, before, starting=self.starting)
             if known != before:
                 write_known(self.config.state_dir, known)
+        if self.starting:
+            self.log(f"the API names {len(known.pods)} pods of this node, and {len(known.hub_api)} hubs")
         self.starting = False
 
 

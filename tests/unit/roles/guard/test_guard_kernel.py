@@ -408,9 +408,7 @@ def test_a_pod_that_came_past_the_plugin_is_denied_and_named(guarded: Node, api:
     guarded.plug("DEL", "session")
     guarded.guard("remove")
     with Running(guarded) as agent:
-        wait_for(
-            lambda: (Path(guarded.installed.config["state_dir"]) / "api.json").exists(), "the API was asked"
-        )
+        agent.sees("the API names 0 pods")
         api.add("binder", "jupyter-ann", "10.244.1.20")
         agent.sees("pod binder/jupyter-ann was connected without the network plugin")
         assert answers(guarded, "session", INTERNET) == set()
