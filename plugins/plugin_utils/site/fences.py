@@ -10,7 +10,21 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, ip_network
 from typing import Any
 
-__all__ = ["BUILDS", "DENIED", "SESSIONS", "FenceError", "Opening", "nft_rules", "parse_opening", "parse_port"]
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site, as_list
+
+__all__ = [
+    "BUILDS",
+    "DENIED",
+    "SESSIONS",
+    "FenceError",
+    "Opening",
+    "guard_enabled",
+    "nft_rules",
+    "opened_hosts",
+    "parse_denied",
+    "parse_opening",
+    "parse_port",
+]
 
 SESSIONS, BUILDS = "site_session_allowed_networks", "site_build_allowed_networks"
 DENIED = "site_guard_denied_networks"
@@ -117,3 +131,27 @@ def nft_rules(entries: Sequence[Any], prefix: str) -> tuple[list[str], dict[str,
             only = f" meta l4proto {opening.protocol}" if opening.protocol else ""
             rules.append(f"ip daddr {target}{only} accept")
     return rules, sets
+
+
+def parse_denied(value: Any) -> IPv4Network:
+    """Read an entry of `site_guard_denied_networks`. Raises FenceError."""
+    return _network(value)
+
+
+def guard_enabled(site: Site) -> bool:
+    """Whether the guard is wanted; where nothing is said, with the provider that enforces no policies."""
+    if site.values.get("site_guard_enabled") is None:
+        return site.text("site_pod_network_provider") == "routed"
+    return site.flag("site_guard_enabled")
+
+
+def opened_hosts(site: Site) -> list[str]:
+    """Name the hosts that a site opens by name."""
+    found = []
+    for variable in (SESSIONS, BUILDS):
+        for entry in as_list(site.values.get(variable)):
+            try:
+                found.append(parse_opening(entry).host)
+            except FenceError:  # the rule fence-entry-malformed reports it
+                continue
+    return sorted({host for host in found if host})

@@ -139,7 +139,7 @@ def render(folder: Path, variables: dict[str, Any] = VARIABLES) -> list[dict[str
         ],
     }
     (folder / "play.yml").write_text(json.dumps([play]))
-    command = [Path(sys.executable).with_name("ansible-playbook"), "-i", "localhost,", "play.yml"]
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,", "play.yml"]
     done = subprocess.run(
         [*command, "-e", json.dumps({**variables, "ansible_python_interpreter": sys.executable})],
         cwd=folder,
@@ -161,10 +161,8 @@ class Installed:
             place = folder / group["folder"].lstrip("/")
             place.mkdir(parents=True, exist_ok=True)
             for name, content in group["files"].items():
-                content = content.replace(
-                    '"/usr/local/lib/ironbinder"', f'"{folder}/usr/local/lib/ironbinder"'
-                )
-                (place / name).write_text(content)
+                text = content.replace('"/usr/local/lib/ironbinder"', f'"{folder}/usr/local/lib/ironbinder"')
+                (place / name).write_text(text)
                 (place / name).chmod(int(group.get("mode", "0644"), 8))
         self.config_file = folder / "etc/ironbinder/guard.json"
         config = json.loads(self.config_file.read_text())
