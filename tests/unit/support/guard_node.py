@@ -48,7 +48,7 @@ table ip kube {
     chain postrouting {
         type nat hook postrouting priority srcnat;
         ip saddr 10.244.0.0/16 ip daddr != 10.244.0.0/16 masquerade
-        ip saddr 172.17.0.0/16 oifname != "docker0" masquerade
+        ip saddr 172.16.0.0/14 oifname "eth0" masquerade
     }
 }
 """
@@ -73,8 +73,14 @@ PODS = {
     "build": Pod("binder", "build-hello-1", "10.244.1.30"),
     "stranger": Pod("binder", "miner", "10.244.1.40"),
 }
-# RUN steps on Docker's bridge.
-STEPS = {"run": "172.17.0.2", "step": "172.17.0.3"}
+# RUN steps on Docker's bridge, a container on a network of Docker's, and a neighbour on a bridge of the machine's own.
+STEPS = {
+    "run": ("docker0", "172.17.0.2"),
+    "step": ("docker0", "172.17.0.3"),
+    "compose": ("br-0123456789ab", "172.18.0.2"),
+    "lan": ("br-lan", "172.19.0.2"),
+}
+BRIDGES = {"docker0": "172.17.0.1", "br-0123456789ab": "172.18.0.1", "br-lan": "172.19.0.1"}
 OUTSIDE_ADDRESSES = (
     *(f"172.30.77.{last}" for last in (1, 11, 22, 31, 41, 53, 99)),
     # The Internet, a part of it that is the site's, metadata, private and shared ranges, nobody's service, a pod elsewhere.
@@ -198,7 +204,10 @@ class Node:
         for name in ("node", "outside", *PODS, *STEPS):
             run("ip", "netns", "add", self.name(name))
             self.ip(name, "link set lo up")
-        for bridge, address in (("cni0", "10.244.1.1/24"), ("docker0", "172.17.0.1/16")):
+        for bridge, address in (
+            ("cni0", "10.244.1.1/24"),
+            *((name, f"{own}/16") for name, own in BRIDGES.items()),
+        ):
             self.ip(
                 "node",
                 f"link add {bridge} type bridge",
@@ -208,8 +217,8 @@ class Node:
         self.ip("node", "address add fd00::1/64 dev cni0 nodad")
         for number, (name, pod) in enumerate(PODS.items(), 2):
             self._join(name, "cni0", f"{pod.address}/24", "10.244.1.1", f"fd00::{number}/64")
-        for name, address in STEPS.items():
-            self._join(name, "docker0", f"{address}/16", "172.17.0.1", "")
+        for name, (bridge, address) in STEPS.items():
+            self._join(name, bridge, f"{address}/16", BRIDGES[bridge], "")
         self._join_outside()
         self.execute("node", "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.bridge.bridge-nf-call-iptables=1")
         self.execute("node", NFT, "-f", "-", text=PROXY)
@@ -365,7 +374,7 @@ class Node:
             "node": [
                 ("tcp", address, port) for address in (*NODE_ADDRESSES, "fd00::1") for port in (22, 10250)
             ],
-            **{name: [("tcp", address, 80)] for name, address in STEPS.items()},
+            **{name: [("tcp", address, 80)] for name, (_, address) in STEPS.items()},
         }
         for number, (name, pod) in enumerate(PODS.items(), 2):
             places[name] = [(kind, pod.address, port) for kind in both for port in pod.ports]

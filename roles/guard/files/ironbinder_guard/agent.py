@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -28,8 +27,7 @@ from ironbinder_guard.table import Guard
 from ironbinder_guard.wanted import host_names
 
 # Without any event, everything is looked at this often, and names are asked for.
-ROUND_SECONDS = 15.0
-NAMES_SECONDS = 60.0
+ROUND_SECONDS, NAMES_SECONDS = 15.0, 60.0
 # Events come in swarms: a pod that starts makes five.
 CALM_SECONDS = 0.1
 # linux/netlink.h and linux/nfnetlink.h: the group that hears of every change to nftables.
@@ -83,6 +81,23 @@ class TableWatcher(threading.Thread):
                 self.changed()
 
 
+class NameWatcher(threading.Thread):
+    """Asks for the host names that a site opens, apart from all else: a silent name server costs half a minute."""
+
+    def __init__(self, guard: Guard, changed: Callable[[], None]) -> None:
+        super().__init__(daemon=True, name="names")
+        self.guard, self.changed = guard, changed
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        """Ask every minute."""
+        names = host_names(self.guard.config)
+        while names and not self.ended.is_set():
+            self.guard.names.look_up(names)
+            self.changed()
+            self.ended.wait(NAMES_SECONDS)
+
+
 class Agent:
     """Looks at everything whenever something happened, and every few seconds."""
 
@@ -93,12 +108,13 @@ class Agent:
         api = Api(config.kubeconfig)
         self.pods = Watcher(api, pods_path(config.node_name), self.happened.set, log)
         self.services = Watcher(api, SERVICES_PATH, self.happened.set, log)
-        self.starting, self.names_due = True, 0.0
+        self.starting = True
         self.told: list[str] = []
 
     def run(self) -> None:
         """Go on until `ended` is set."""
-        for thread in (self.pods, self.services, TableWatcher(self.happened.set)):
+        others = (TableWatcher(self.happened.set), NameWatcher(self.guard, self.happened.set))
+        for thread in (self.pods, self.services, *others):
             thread.start()
         while not self.ended.is_set():
             self.round()
@@ -109,14 +125,11 @@ class Agent:
     def round(self) -> None:
         """Look at everything once. Never raises: the next round may go well."""
         try:
-            if time.monotonic() >= self.names_due:
-                self.guard.names.look_up(host_names(self.config))
-                self.names_due = time.monotonic() + NAMES_SECONDS
             self.learn()
             for line in self.guard.reconcile():
                 self.log(f"put right: {line}")
             told = self.guard.complaints()
-        except (NftError, OSError) as error:
+        except (NftError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             told = [f"the guard does not work: {error}"]
         for line in told:
             if line not in self.told:

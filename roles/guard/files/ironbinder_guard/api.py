@@ -136,7 +136,8 @@ class Watcher(threading.Thread):
                 wait, silent = FIRST_WAIT_SECONDS, False
                 for event in self._events(version):
                     self._take(event)
-            except ApiError as error:
+            # Also what nobody thought of: a thread that ended in silence would keep an old world for ever.
+            except Exception as error:
                 if not silent:
                     self.log(f"the API does not answer, what it said last is kept: {error}")
                 silent = True

@@ -28,7 +28,7 @@ from ironbinder_guard.known import (
     wanted_pods,
 )
 from ironbinder_guard.records import all_records, locked, read_json, remove_record, write_json
-from ironbinder_guard.wanted import Names, host_names, listed, wanted_sets
+from ironbinder_guard.wanted import Names, listed, wanted_sets
 
 BRIDGE_FILTER = "/proc/sys/net/bridge/bridge-nf-call-iptables"
 
@@ -56,8 +56,7 @@ class Guard:
         )
 
     def load(self) -> None:
-        """Replace the table in one transaction, names looked up. Raises NftError."""
-        self.names.look_up(host_names(self.config))
+        """Replace the table in one transaction. Raises NftError."""
         with locked(self.config.state_dir):
             self.load_locked()
 

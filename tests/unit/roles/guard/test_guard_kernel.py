@@ -169,6 +169,24 @@ def test_steps_of_builds_do_not_reach_each_other(bare: Node) -> None:
     assert answers(bare, "run", other) == set()
 
 
+def test_networks_of_docker_are_fenced_and_bridges_of_the_machine_are_not(bare: Node) -> None:
+    """A machine may have its own network on a bridge called br-something: a fence there would lock everybody out."""
+    targets: list[Target] = [("tcp", "172.30.77.21", 22), ("tcp", "10.200.0.10", 80), *INTERNET]
+    for where in ("compose", "lan"):
+        assert answers(bare, where, targets) == set(targets)
+    assert bare.guard("load").returncode == 0
+    assert answers(bare, "compose", targets) == set(INTERNET)
+    assert answers(bare, "lan", targets) == set(targets)
+    assert bare.guard("check").stdout == ""
+
+
+def test_the_program_needs_no_more_than_its_unit_gives(guarded: Node) -> None:
+    """As a service it has two capabilities."""
+    few = ["setpriv", "--bounding-set", "-all,+net_admin,+dac_read_search", "--no-new-privs"]
+    guarded.execute("node", *few, *guarded.installed.program, "load")
+    assert guarded.guard("check").stdout == ""
+
+
 @pytest.mark.parametrize("where", ["dns", "proxy"])
 def test_core_pods_and_other_namespaces_are_left_alone(guarded: Node, where: str) -> None:
     """But for service addresses that nobody has, and the node port."""
