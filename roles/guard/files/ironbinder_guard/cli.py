@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from ironbinder_guard.agent import Agent, learn_before_loading
+from ironbinder_guard.agent import CALM_SECONDS, Agent, learn_before_loading
 from ironbinder_guard.config import CONFIG_FILE, Config, ConfigError, read_config, verdict
 from ironbinder_guard.kernel import BRIDGE_TABLE, TABLE, NftError
 from ironbinder_guard.known import read_known
@@ -57,7 +57,12 @@ def agent(config: Config) -> int:
 def check(config: Config, *, whole: bool = True) -> int:
     """Print what differs."""
     guard = Guard(config)
-    found = [*guard.faults(), *(guard.complaints() if whole else [])]
+    faults = guard.faults()
+    if faults and not guard.broken():
+        # The agent may have heard of it this moment, and be about to put it right.
+        time.sleep(CALM_SECONDS * 10)
+        faults = guard.faults()
+    found = [*faults, *(guard.complaints() if whole else [])]
     for line in found:
         print(line)
     return 1 if found else 0

@@ -74,7 +74,7 @@ class Guard:
     def faults(self) -> list[str]:
         """Say how the table in the kernel differs from what it has to be. Raises NftError."""
         with locked(self.config.state_dir):
-            broken = self._broken()
+            broken = self.broken()
             if broken:
                 return [broken]
             return [line for line, _ in self._differences(self.content(read_known(self.config.state_dir)))]
@@ -89,7 +89,7 @@ class Guard:
             known = read_known(self.config.state_dir)
             for record in stale(known, all_records(self.config.state_dir)):
                 remove_record(self.config.state_dir, record.key)
-            broken = self._broken()
+            broken = self.broken()
             if broken:
                 self.load_locked()
                 return [broken]
@@ -114,7 +114,7 @@ class Guard:
             )
         return found
 
-    def _broken(self) -> str:
+    def broken(self) -> str:
         """Say why the table has to be loaded anew, `` where it need not."""
         rules, loaded = self.nft.rules(), read_json(self._loaded_file) or {}
         if rules is None:
