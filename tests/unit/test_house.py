@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -133,6 +134,37 @@ def test_good_manners_pass(tmp_path: Path, file: str, text: str) -> None:
     assert list(faults(tmp_path)) == []
 
 
+def programs(root: Path) -> set[Path]:
+    """Folders of Python that a role writes to machines as they are."""
+    return {path.parent for path in (root / "roles").rglob("files/**/*.py")}
+
+
+def strangers(room: Path) -> Iterator[str]:
+    """Say what a program of a role imports that a machine does not have."""
+    for path in sorted(room.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names = ["a relative name" if node.level else str(node.module)]
+            for name in names:
+                if name.partition(".")[0] not in {*sys.stdlib_module_names, room.name}:
+                    yield f"{path.name}: {name}"
+
+
+def test_programs_of_roles_stand_alone() -> None:
+    assert [fault for room in programs(ROOT) for fault in strangers(room)] == []
+
+
+def test_a_program_that_leans_on_others_is_seen(tmp_path: Path) -> None:
+    room = tmp_path / "roles/x/files/tool"
+    room.mkdir(parents=True)
+    (room / "a.py").write_text(
+        f"import json, yaml\nfrom {PREFIX}module_utils._base import files\nfrom tool.b import c"
+    )
+    assert programs(tmp_path) == {room}
+    assert list(strangers(room)) == ["a.py: yaml", f"a.py: {PREFIX}module_utils._base"]
+
+
 def test_tests_mirror_the_rooms() -> None:
     """A test of a room lies in a folder of the same name."""
     tests = ROOT / "tests" / "unit" / "plugins"
@@ -148,4 +180,5 @@ def test_the_map_names_every_room() -> None:
     rooms |= {f"plugins/plugin_utils/{room}" for room in CONTROLLER_ROOMS}
     rooms |= {f"plugins/{door}" for door in DOORS}
     rooms |= {f"roles/{path.name}" for path in (ROOT / "roles").iterdir() if path.is_dir()}
+    rooms |= {str(room.relative_to(ROOT)) for room in programs(ROOT)}
     assert drawn == rooms

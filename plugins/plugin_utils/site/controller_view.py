@@ -26,6 +26,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.downloads
     INDEX_BYTES,
     fetch,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.fences import opened_hosts
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     Site,
     as_list,
@@ -253,16 +254,17 @@ def look(site: Site, ask: Resolve = addresses_of, get: Fetch = fetch) -> dict[st
     """
     parts = split_url(site.text("site_public_url"))
     name = (parts.hostname or "") if parts else ""
+    names = [entry for entry in dict.fromkeys([name, *opened_hosts(site)]) if entry and not parse_ip(entry)]
     paths = [entry for entry in as_list(site.values.get("site_ca_files")) if isinstance(entry, str)]
     told_cas = {path: _safely(describe_ca, path) for path in paths}
     usable = [path for path in paths if "error" not in told_cas[path]]
     with ThreadPoolExecutor(max_workers=4) as pool:
-        named = pool.submit(_safely, _name, name, ask) if name and not parse_ip(name) else None
+        named = {entry: pool.submit(_safely, _name, entry, ask) for entry in names}
         chart = pool.submit(_safely, _chart, site, usable, get)
         certificates = pool.submit(_safely, _certificates, site, usable)
         artifacts = pool.submit(_safely, _artifacts, site, usable, get)
         return {
-            "names": {name: named.result()} if named else {},
+            "names": {entry: told.result() for entry, told in named.items()},
             "ca_files": told_cas,
             "tls": _by_name(certificates.result(), PURPOSES),
             "chart": chart.result(),

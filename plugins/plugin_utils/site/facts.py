@@ -60,7 +60,12 @@ def reduce_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     for name in as_list(facts.get("interfaces")):
         # Ansible writes the facts of br-1 under br_1.
         interfaces += _interface(str(name), as_mapping(facts.get(str(name).replace("-", "_"))))
-    return {**told, "interfaces": interfaces, "gateway": as_mapping(facts.get("default_ipv4")).get("gateway")}
+    return {
+        **told,
+        "interfaces": interfaces,
+        "gateway": as_mapping(facts.get("default_ipv4")).get("gateway"),
+        "nameservers": [as_text(entry) for entry in as_list(as_mapping(facts.get("dns")).get("nameservers"))],
+    }
 
 
 def _reduce_values(values: Any) -> Any:

@@ -10,7 +10,7 @@ import pytest
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 
 
-@pytest.mark.parametrize("role", ["control_plane", "kubernetes_node", "worker"])
+@pytest.mark.parametrize("role", ["control_plane", "guard", "kubernetes_node", "worker"])
 def test_no_role_looks_at_the_site(role: str) -> None:
     """No group, no variable of the site, no private variable of another role."""
     found = []

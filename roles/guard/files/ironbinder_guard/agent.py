@@ -1,0 +1,159 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""The service on each node: sees to it that the table is what it has to be, whoever changes it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ironbinder_guard.api import (
+    SERVICES_PATH,
+    Api,
+    ApiError,
+    Watcher,
+    list_of,
+    pod_of,
+    pods_path,
+    service_address,
+)
+from ironbinder_guard.config import Config
+from ironbinder_guard.kernel import NftError
+from ironbinder_guard.known import Known, adopt, read_known, write_known
+from ironbinder_guard.records import locked
+from ironbinder_guard.table import Guard
+from ironbinder_guard.wanted import host_names
+
+# Without any event, everything is looked at this often, and names are asked for.
+ROUND_SECONDS, NAMES_SECONDS = 15.0, 60.0
+# Events come in swarms: a pod that starts makes five.
+CALM_SECONDS = 0.1
+# linux/netlink.h and linux/nfnetlink.h: the group that hears of every change to nftables.
+NETLINK_NETFILTER, NFTABLES_GROUP = 12, 7
+
+
+def known_from(
+    config: Config,
+    pods: Iterable[dict[str, Any]],
+    services: Iterable[dict[str, Any]],
+    before: Known,
+    *,
+    starting: bool,
+) -> Known:
+    """Reduce what the API said to what the guard has to know."""
+    found = sorted(pod for pod in map(pod_of, pods) if pod)
+    hub_api = dict(map(service_address, services))
+    return Known(
+        found,
+        adopt(config, found, before, starting=starting),
+        {namespace: told for namespace, told in sorted(hub_api.items()) if namespace in config.hubs},
+        asked=True,
+    )
+
+
+def ask_once(config: Config) -> None:
+    """Learn what runs here before the table is loaded, so that nobody who runs is cut off. Raises ApiError."""
+    api = Api(config.kubeconfig)
+    pods, services = (list_of(api, path)[0].values() for path in (pods_path(config.node_name), SERVICES_PATH))
+    with locked(config.state_dir):
+        before = read_known(config.state_dir)
+        write_known(config.state_dir, known_from(config, pods, services, before, starting=True))
+
+
+class TableWatcher(threading.Thread):
+    """Hears from the kernel when somebody touches the table: a flush is mended before it is noticed."""
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        super().__init__(daemon=True, name="nftables")
+        self.changed = changed
+        self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
+        self.socket.bind((0, 1 << (NFTABLES_GROUP - 1)))
+
+    def run(self) -> None:
+        """Wait for messages that name our table, or for so many that some were lost."""
+        while True:
+            try:
+                if b"ironbinder_guard" in self.socket.recv(1 << 16):
+                    self.changed()
+            except OSError:
+                self.changed()
+
+
+class NameWatcher(threading.Thread):
+    """Asks for the host names that a site opens, apart from all else: a silent name server costs half a minute."""
+
+    def __init__(self, guard: Guard, changed: Callable[[], None]) -> None:
+        super().__init__(daemon=True, name="names")
+        self.guard, self.changed = guard, changed
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        """Ask every minute."""
+        names = host_names(self.guard.config)
+        while names and not self.ended.is_set():
+            self.guard.names.look_up(names)
+            self.changed()
+            self.ended.wait(NAMES_SECONDS)
+
+
+class Agent:
+    """Looks at everything whenever something happened, and every few seconds."""
+
+    def __init__(self, config: Config, log: Callable[[str], None]) -> None:
+        self.config, self.log = config, log
+        self.guard = Guard(config)
+        self.happened, self.ended = threading.Event(), threading.Event()
+        api = Api(config.kubeconfig)
+        self.pods = Watcher(api, pods_path(config.node_name), self.happened.set, log)
+        self.services = Watcher(api, SERVICES_PATH, self.happened.set, log)
+        self.starting = True
+        self.told: list[str] = []
+
+    def run(self) -> None:
+        """Go on until `ended` is set."""
+        others = (TableWatcher(self.happened.set), NameWatcher(self.guard, self.happened.set))
+        for thread in (self.pods, self.services, *others):
+            thread.start()
+        while not self.ended.is_set():
+            self.round()
+            self.happened.wait(ROUND_SECONDS)
+            self.ended.wait(CALM_SECONDS)
+            self.happened.clear()
+
+    def round(self) -> None:
+        """Look at everything once. Never raises: the next round may go well."""
+        try:
+            self.learn()
+            for line in self.guard.reconcile():
+                self.log(f"put right: {line}")
+            told = self.guard.complaints()
+        except (NftError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            told = [f"the guard does not work: {error}"]
+        for line in told:
+            if line not in self.told:
+                self.log(line)
+        self.told = told
+
+    def learn(self) -> None:
+        """Keep what the API said since, if it did."""
+        pods, services = self.pods.objects(), self.services.objects()
+        if pods is None or services is None:
+            return
+        with locked(self.config.state_dir):
+            before = read_known(self.config.state_dir)
+            known = known_from(self.config, pods, services, before, starting=self.starting)
+            if known != before:
+                write_known(self.config.state_dir, known)
+        if self.starting:
+            self.log(f"the API names {len(known.pods)} pods of this node, and {len(known.hub_api)} hubs")
+        self.starting = False
+
+
+def learn_before_loading(config: Config, log: Callable[[str], None]) -> None:
+    """Ask the API once; that it does not answer is normal before the node has joined, and after a start of the machine."""
+    try:
+        ask_once(config)
+    except ApiError as error:
+        log(f"the API was not asked: {error}")
