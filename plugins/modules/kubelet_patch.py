@@ -13,19 +13,27 @@ description:
     the kubelet's configuration that kubeadm merges when it makes, joins or upgrades this node.
   - Refuses a machine whose pods would have no names. One that is a node already is only warned of, since its kubelet may have
     been told another file.
-  - A node that runs takes the patch at its next C(kubeadm upgrade node).
+  - Of a machine that is a node already, the kubelet's own file gets O(settings), too, and every other line of it stays. What follows
+    from the kernel's limits it has had since kubeadm made the node.
+  - Restarts nothing.
 options:
   folder:
     description: Folder of kubeadm's patches, C(patches.directory) in kubeadm's configuration. Made where it is missing.
     type: path
     default: /var/lib/ironbinder/kubeadm-patches
+  settings:
+    description:
+      - Settings of the kubelet that the site wants, scalars or flat mappings, by their names in C(KubeletConfiguration).
+      - What the machine's limits ask for wins over them.
+    type: dict
+    default: {}
 attributes:
   check_mode:
     support: full
-    description: Says whether the patch would change.
+    description: Says whether the patch, and the kubelet's file, would change.
   diff_mode:
     support: full
-    description: The file.
+    description: The files.
   idempotent:
     support: full
     description: A patch that is right is left alone.
@@ -34,19 +42,28 @@ attributes:
 EXAMPLES = r"""
 - name: Write what the kubelet of this machine needs
   ironbinder.platform.kubelet_patch:
+    settings:
+      podPidsLimit: 1024
 """
 
 RETURN = r"""
 patch:
-  description: The kubelet's settings that this machine needs, empty for most.
+  description: The kubelet's settings that this machine needs, O(settings) among them.
   returned: success
   type: dict
   sample: {"failCgroupV1": false}
+config_changed:
+  description: Whether the file of a kubelet that is set up changed, which reads it when it starts.
+  returned: success
+  type: bool
 """
 
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.kubelet_config import (
+    change_config,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.kubelet_patch import (
     no_names,
     patch_of,
@@ -63,7 +80,10 @@ KUBELET_CONFIG = Path("/var/lib/kubelet/config.yaml")
 def main() -> None:
     """Map the arguments to the work and its errors to Ansible's."""
     module = AnsibleModule(
-        argument_spec={"folder": {"type": "path", "default": "/var/lib/ironbinder/kubeadm-patches"}},
+        argument_spec={
+            "folder": {"type": "path", "default": "/var/lib/ironbinder/kubeadm-patches"},
+            "settings": {"type": "dict", "default": {}},
+        },
         supports_check_mode=True,
     )
     try:
@@ -73,18 +93,30 @@ def main() -> None:
             module.fail_json(msg=problem)
         if problem:
             module.warn(f"{problem} This machine is a node already and is left as it is.")
-        written = write_patch(Path(module.params["folder"]), text_of(patch_of(limits)), module.check_mode)
+        patch = {**module.params["settings"], **patch_of(limits)}
+        written = write_patch(Path(module.params["folder"]), text_of(patch), module.check_mode)
+        wanted = {name: patch[name] for name in module.params["settings"]}
+        config = change_config(KUBELET_CONFIG, wanted, module.check_mode)
     except MachineError as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(
             msg=f"{error.filename}: {error.strerror}; this needs root (become: true) and a disk with room"
         )
-    name = str(written.path)
     module.exit_json(
-        changed=written.changed,
-        patch=patch_of(limits),
-        diff={"before": written.before, "after": written.after, "before_header": name, "after_header": name},
+        changed=written.changed or config.changed,
+        config_changed=config.changed,
+        patch=patch,
+        diff=[
+            {
+                "before": file.before,
+                "after": file.after,
+                "before_header": str(file.path),
+                "after_header": str(file.path),
+            }
+            for file in (written, config)
+            if file.changed
+        ],
     )
 
 

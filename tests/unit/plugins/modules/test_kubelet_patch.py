@@ -14,9 +14,14 @@ from ansible_collections.ironbinder.platform.plugins.modules import kubelet_patc
 
 
 def run(
-    folder: Path, capsys: pytest.CaptureFixture[str], check_mode: bool = False
+    folder: Path, capsys: pytest.CaptureFixture[str], check_mode: bool = False, **settings: Any
 ) -> tuple[int, dict[str, Any]]:
-    arguments = {"folder": str(folder), "_ansible_check_mode": check_mode, "_ansible_diff": True}
+    arguments = {
+        "folder": str(folder),
+        "settings": settings,
+        "_ansible_check_mode": check_mode,
+        "_ansible_diff": True,
+    }
     with patch_module_args(arguments), pytest.raises(SystemExit) as ended:
         kubelet_patch.main()
     return int(ended.value.code or 0), json.loads(capsys.readouterr().out)
@@ -30,8 +35,31 @@ def test_check_do_check_again_do_again(tmp_path: Path, capsys: pytest.CaptureFix
         *((0, True), (0, True), (0, False), (0, False))
     ]
     [file] = folder.iterdir()
-    assert results[0][1]["diff"]["after"] == results[1][1]["diff"]["after"] == file.read_text()
-    assert results[1][1]["diff"]["after_header"] == str(file)
+    assert results[0][1]["diff"] == results[1][1]["diff"]
+    [told] = results[1][1]["diff"]
+    assert (told["after"], told["after_header"]) == (file.read_text(), str(file))
+
+
+def test_settings_reach_the_patch_and_a_kubelet_that_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what the machine cannot do wins over them, in both."""
+    limits = replace(kubelet_patch.read_machine_limits(), can_lower_oom_score=False)
+    monkeypatch.setattr(kubelet_patch, "read_machine_limits", lambda: limits)
+    config = tmp_path / "config.yaml"
+    monkeypatch.setattr(kubelet_patch, "KUBELET_CONFIG", config)
+    settings = {"podPidsLimit": 100, "oomScoreAdj": -999}
+    _, alone = run(tmp_path / "patches", capsys, **settings)
+    assert (alone["changed"], alone["config_changed"], config.exists()) == (True, False, False)
+    config.write_text("kind: KubeletConfiguration\nsyncFrequency: 0s\n")
+    results = [run(tmp_path / "patches", capsys, check, **settings)[1] for check in (True, False, True, False)]
+    assert [result["config_changed"] for result in results] == [True, True, False, False]
+    assert [result["changed"] for result in results] == [True, True, False, False]
+    assert config.read_text() == (
+        "kind: KubeletConfiguration\nsyncFrequency: 0s\npodPidsLimit: 100\noomScoreAdj: 0\n"
+    )
+    [file] = (tmp_path / "patches").iterdir()
+    assert "podPidsLimit: 100\n" in file.read_text() and "oomScoreAdj: 0\n" in file.read_text()
 
 
 def test_a_machine_without_names(
