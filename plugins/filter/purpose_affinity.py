@@ -47,9 +47,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes imp
 )
 
 
-def purpose_affinity(
-    groups: Mapping[str, Sequence[str]], hostvars: Mapping[str, Mapping[str, Any]]
-) -> str:
+def purpose_affinity(groups: Mapping[str, Sequence[str]], hostvars: Mapping[str, Mapping[str, Any]]) -> str:
     """Read each node's purposes, and judge them."""
     names = dict.fromkeys(name for group in NODE_GROUPS for name in groups.get(group) or ())
     given = {name: hostvars[name].get("site_node_purposes") for name in names}

@@ -83,7 +83,10 @@ def change_config(path: Path, settings: Mapping[str, Any], check_mode: bool) -> 
         OSError: as the system has it.
     """
     try:
-        before, mode = path.read_text(encoding="utf-8", errors="surrogateescape"), path.stat().st_mode & 0o7777
+        before, mode = (
+            path.read_text(encoding="utf-8", errors="surrogateescape"),
+            path.stat().st_mode & 0o7777,
+        )
     except FileNotFoundError:
         return ConfigChanged(path, "", "")
     # An empty file is what a kubeadm that was killed may leave; it writes it again.

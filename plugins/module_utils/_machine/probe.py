@@ -58,15 +58,19 @@ class MachineProbe:
         return self._proc.neighbours()
 
     def disk(self, path: str = "var/lib") -> dict[str, Any]:
-        """Free space where images will lie, in MB; None where it cannot be told."""
+        """Space where images will lie, `free_mb` and in all, `size_mb`; None where it cannot be told."""
         place = self.root / path
         while not self._proc.exists(str(place.relative_to(self.root))) and place != self.root:
             place = place.parent
         try:
             told = os.statvfs(place)
         except OSError:
-            return {"path": f"/{path}", "free_mb": None}
-        return {"path": f"/{path}", "free_mb": told.f_bavail * told.f_frsize // 1_000_000}
+            return {"path": f"/{path}", "free_mb": None, "size_mb": None}
+        return {
+            "path": f"/{path}",
+            "free_mb": told.f_bavail * told.f_frsize // 1_000_000,
+            "size_mb": told.f_blocks * told.f_frsize // 1_000_000,
+        }
 
     def listening(self) -> list[dict[str, Any]]:
         """Listening TCP ports with the process that holds each, `` where it cannot be seen."""

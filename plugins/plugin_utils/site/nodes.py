@@ -16,6 +16,7 @@ __all__ = [
     "PURPOSES",
     "PURPOSE_LABEL",
     "REQUIRE",
+    "WORKER_MEMORY_MB",
     "address_variable",
     "node_address",
     "node_purposes",
@@ -29,6 +30,8 @@ NODE_GROUPS = ("head", "workers")
 ADDRESS_VARIABLES = ("site_node_address", "ansible_host")
 # `core` runs the hubs, `user` runs people's sessions and builds.
 PURPOSES = ("core", "user")
+# A worker that runs one session of 1 GiB beside a build.
+WORKER_MEMORY_MB = 1900
 PURPOSE_LABEL = "hub.jupyter.org/node-purpose"
 # Key of the taint that keeps a node to one purpose, and what some clouds have in its place; charts tolerate both.
 # https://z2jh.jupyter.org/en/stable/administrator/optimization.html#using-available-nodes-efficiently-the-user-scheduler

@@ -105,7 +105,9 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Socket
     text = (folder / "gate.conf").read_text().replace("/run/docker-registry/http.sock", str(socket))
     text = text.replace("/run/ironbinder-registry-gate", str(folder))
     # As root NGINX would become nobody, who may not open the socket; the unit runs it as the registry's user.
-    text = ("user root;\n" if os.geteuid() == 0 else "") + text.replace("error_log stderr", f"error_log {folder}/log")
+    text = ("user root;\n" if os.geteuid() == 0 else "") + text.replace(
+        "error_log stderr", f"error_log {folder}/log"
+    )
     (folder / "gate.conf").write_text(text)
     server = Socket(str(socket), Taker)
     server.taken = []
@@ -123,7 +125,9 @@ def basic(user: str, password: str = "p:w") -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
-def ask(port: int, method: str, *authorization: str, path: str = "/v2/b/x/blobs/uploads/", body: bytes = b"") -> Any:
+def ask(
+    port: int, method: str, *authorization: str, path: str = "/v2/b/x/blobs/uploads/", body: bytes = b""
+) -> Any:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         connection.putrequest(method, path)

@@ -52,7 +52,9 @@ def test_settings_reach_the_patch_and_a_kubelet_that_runs(
     _, alone = run(tmp_path / "patches", capsys, **settings)
     assert (alone["changed"], alone["config_changed"], config.exists()) == (True, False, False)
     config.write_text("kind: KubeletConfiguration\nsyncFrequency: 0s\n")
-    results = [run(tmp_path / "patches", capsys, check, **settings)[1] for check in (True, False, True, False)]
+    results = [
+        run(tmp_path / "patches", capsys, check, **settings)[1] for check in (True, False, True, False)
+    ]
     assert [result["config_changed"] for result in results] == [True, True, False, False]
     assert [result["changed"] for result in results] == [True, True, False, False]
     assert config.read_text() == (

@@ -50,7 +50,7 @@ def test_bare_machine(tmp_path: Path) -> None:
     assert probe.docker() == {"socket": False, "engine": ""}
     assert probe.resolver() == {"loopback": False, "usable": True}
     assert probe.listening() == []
-    assert probe.disk()["free_mb"] > 0
+    assert probe.disk()["size_mb"] >= probe.disk()["free_mb"] > 0
 
 
 def test_listening_ports_have_their_process(tmp_path: Path) -> None:
@@ -93,4 +93,8 @@ def test_whose_docker_socket(tmp_path: Path) -> None:
 
 def test_a_disk_that_cannot_be_told(tmp_path: Path) -> None:
     """No traceback where the machine itself is not there."""
-    assert MachineProbe(tmp_path / "gone", RELEASE).disk() == {"path": "/var/lib", "free_mb": None}
+    assert MachineProbe(tmp_path / "gone", RELEASE).disk() == {
+        "path": "/var/lib",
+        "free_mb": None,
+        "size_mb": None,
+    }

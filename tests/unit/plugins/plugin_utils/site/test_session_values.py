@@ -7,7 +7,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.chart_values import Settings, hub_values
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.chart_values import (
+    Settings,
+    hub_values,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.hubs import resolve_hubs
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.session_values import SessionSettings
 
