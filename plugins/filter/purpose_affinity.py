@@ -11,7 +11,8 @@ version_added: 0.1.0
 author: Ironbinder maintainers (@ironbinder)
 description:
   - Gives V(require) where a node is for the hubs alone and another is for sessions, V(prefer) elsewhere.
-  - A node's purposes are its C(site_node_purposes) where the inventory sets them, else as P(ironbinder.platform.node_purposes#filter) says.
+  - A node's purposes are its C(site_node_purposes) where the inventory sets them, else what
+    P(ironbinder.platform.node_purposes#filter) gives.
 options:
   _input:
     description: Ansible's C(groups), of which C(head) and C(workers) are read.

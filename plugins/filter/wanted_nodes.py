@@ -15,8 +15,8 @@ description:
   - The label C(hub.jupyter.org/node-purpose) has one value. A node for both is a user node, because sessions are the larger part,
     and core pods, which only prefer core nodes, go there all the same.
   - A head that is no user node has the taint of control planes, and no other head has it.
-  - With O(user_nodes_tainted), nodes that are for users alone have the taint C(hub.jupyter.org/dedicated=user:NoSchedule), which sessions
-    and builds tolerate. Without it no user node has a taint of this key and effect; other nodes keep theirs.
+  - With O(user_nodes_tainted), nodes that are for users alone have the taint C(hub.jupyter.org/dedicated=user:NoSchedule), which
+    sessions and builds tolerate. Without it no user node has a taint of this key and effect; other nodes keep theirs.
 options:
   _input:
     description: Ansible's C(groups), of which C(head) and C(workers) are read.

@@ -13,8 +13,8 @@ description:
     the kubelet's configuration that kubeadm merges when it makes, joins or upgrades this node.
   - Refuses a machine whose pods would have no names. One that is a node already is only warned of, since its kubelet may have
     been told another file.
-  - Of a machine that is a node already, the kubelet's own file gets O(settings), too, and every other line of it stays. What follows
-    from the kernel's limits it has had since kubeadm made the node.
+  - Of a machine that is a node already, the kubelet's own file gets O(settings), too, and every other line of it stays. What
+    follows from the kernel's limits it has had since kubeadm made the node.
   - Restarts nothing.
 options:
   folder:

@@ -132,8 +132,8 @@ probe:
       description:
         - C(status) and C(seconds), or C(error) and C(detail), for each URL. C(redirect) where it leads elsewhere.
         - The registry is there as C(registry), the login as C(registry_login) with C(login), the URL that was told the password.
-        - The account that is to pull only is there as C(registry_pull_login), and C(registry_pull_push) with C(status) 202 where it may
-          push, C(anonymous) where everybody may, and C(called_off).
+        - The account that is to pull only is there as C(registry_pull_login), and C(registry_pull_push) with C(status) 202 where
+          it may push, C(anonymous) where everybody may, and C(called_off).
       type: dict
     packages: {description: "Versions of each package, of all lists that could be read.", type: dict}
     unread_lists:

@@ -631,7 +631,9 @@ def test_a_session_is_fenced_and_bounded(hub_config: Load) -> None:
     assert spawner.extra_resource_guarantees == {"ephemeral-storage": "256Mi"}
     assert "service_account" not in spawner
     [culler] = [
-        entry["command"] for entry in config["JupyterHub"].services if entry["name"] == "jupyterhub-idle-culler"
+        entry["command"]
+        for entry in config["JupyterHub"].services
+        if entry["name"] == "jupyterhub-idle-culler"
     ]
     assert "--max-age=43200" in culler
 

@@ -1,6 +1,6 @@
 # Copyright: Ironbinder maintainers
 # BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
-"""The gate before the registry: a real NGINX with the role's configuration, and a stand-in that takes whatever it lets through."""
+"""The gate before the registry: a real NGINX with the role's configuration, and a stand-in for the registry behind it."""
 
 from __future__ import annotations
 

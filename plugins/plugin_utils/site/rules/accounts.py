@@ -32,7 +32,7 @@ ACCEPTED = 202
 def registry_one_account(site: Site) -> Iterator[Problem]:
     if site.text(PUSHER) and not site.text(PULLER):
         remedy = (
-            "set it to a new name, and site_registry_pull_password in secrets.yml (openssl rand -hex 32): role registry makes the account"
+            "set it to a new name, and site_registry_pull_password in secrets.yml (openssl rand -hex 32): this run makes it"
             if registry_is_ours(site)
             else "have an account made that only pulls, and set its name here and its password in secrets.yml"
         )

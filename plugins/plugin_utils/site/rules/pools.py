@@ -54,7 +54,7 @@ def _takes_others(site: Site, host: Host) -> bool:
 def user_nodes_tainted_without_others(site: Site) -> Iterator[Problem]:
     if site.flag(TAINTED) and site.nodes and not any(_takes_others(site, host) for host in site.nodes):
         yield Problem(
-            "is true, and besides the head every node is for user alone: MetalLB has no node to announce the hubs' addresses from",
+            "is true, and besides the head every node is for user alone: MetalLB has no node to announce addresses from",
             "leave a worker to core (site_node_purposes: [core]), or set it to false",
             TAINTED,
         )
