@@ -21,7 +21,10 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.pool impo
     parse_pool,
     pool_addresses,
 )
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.registry import registry_url
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.registry import (
+    prefix_fault,
+    registry_url,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.values import SiteValues
 
 # A pool is seldom larger; asking for more would only take time.
@@ -76,7 +79,23 @@ class ActionModule(ActionBase):
         if isinstance(password, str) and len(password) >= SHORTEST_PASSWORD:
             found["registry_username"] = str(site.find("site_registry_username"))
             found["registry_password"] = password
+        if host == groups.get("head", [host])[0]:
+            found |= _pulling(site)
         return found
+
+
+def _pulling(site: SiteValues) -> dict[str, str]:
+    """The account that is to pull only, and where it tries to push. One machine that tries is enough."""
+    password, prefix = site.find("site_registry_pull_password"), site.find("site_registry_prefix")
+    if not isinstance(password, str) or len(password) < SHORTEST_PASSWORD:
+        return {}
+    if not isinstance(prefix, str) or not prefix or prefix_fault(prefix):  # rules report it
+        return {}
+    return {
+        "registry_pull_username": str(site.find("site_registry_pull_username")),
+        "registry_pull_password": password,
+        "registry_push_repository": f"{prefix}ironbinder-probe",
+    }
 
 
 def _read_cas(paths: Any) -> str:

@@ -39,6 +39,8 @@ class ActionModule(ActionBase):
                 "hubs": {"type": "list", "elements": "str", "default": ["binder"]},
                 "registry_username": {"type": "str", "default": ""},
                 "registry_password": {"type": "str", "default": "", "no_log": True},
+                "registry_pull_username": {"type": "str", "default": ""},
+                "registry_pull_password": {"type": "str", "default": "", "no_log": True},
             }
         )
         path = Path(options["path"])
@@ -63,7 +65,10 @@ class ActionModule(ActionBase):
         if self._task.check_mode:
             return made
         account = (options["registry_username"], options["registry_password"])
-        text = secrets_text(options["hubs"], *account, token=lambda: secrets.token_hex(TOKEN_BYTES))
+        pulling = (options["registry_pull_username"], options["registry_pull_password"])
+        text = secrets_text(
+            options["hubs"], *account, token=lambda: secrets.token_hex(TOKEN_BYTES), pulling=pulling
+        )
         if chosen:
             name, secret = chosen
             # Without a name of its own the file is one that every password may open.

@@ -45,6 +45,14 @@ options:
     description: Password of the account.
     type: str
     default: ""
+  registry_pull_username:
+    description: Account that sessions pull with. Empty where the registry has only O(registry_username).
+    type: str
+    default: ""
+  registry_pull_password:
+    description: Password of this account.
+    type: str
+    default: ""
   registry_plain_http_enabled:
     description: Speak plain HTTP to the registry.
     type: bool
@@ -77,6 +85,31 @@ options:
     description: Memory a session may use.
     type: str
     default: 2G
+  session_cpu_guarantee:
+    description: Processors a session is sure of.
+    type: float
+    default: 0.05
+  session_cpu_limit:
+    description: Processors a session may use.
+    type: float
+    default: 1.0
+  session_ephemeral_storage_guarantee:
+    description: Disk of its node that a session is sure of, as Kubernetes writes it.
+    type: str
+    default: 256Mi
+  session_ephemeral_storage_limit:
+    description: Disk of its node that a session may fill, as Kubernetes writes it.
+    type: str
+    default: 4Gi
+  session_max_age_seconds:
+    description: Age at which a session is ended, however busy it is. 0 ends none for its age.
+    type: int
+    default: 43200
+  node_purpose_affinity:
+    description: Whether pods V(prefer) nodes of their purpose or V(require) them.
+    type: str
+    choices: [prefer, require]
+    default: prefer
   image_cleaner_cordon_enabled:
     description: Keep pods away from a node while its images are cleaned up.
     type: bool

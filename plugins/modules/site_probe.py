@@ -12,7 +12,8 @@ version_added: 0.1.0
 author: Ironbinder maintainers (@ironbinder)
 description:
   - Tells what M(ironbinder.platform.site_check) has to know about a machine beyond Ansible's facts.
-  - Reads only, and opens connections that it closes again.
+  - Reads only, and opens connections that it closes again. Whether an account may push is asked by beginning an upload, which is
+    refused, or called off.
   - All options are filled in from the site contract by the action plugin of the same name. A contract that is wrong never
     stops the probe.
 options:
@@ -63,6 +64,18 @@ options:
     description:
       - Its password. Empty not to log in.
       - It is told to the registry, or to the token server that the registry names if that speaks TLS or the registry does not.
+    type: str
+    default: ""
+  registry_pull_username:
+    description: Account that is to pull from the registry only.
+    type: str
+    default: ""
+  registry_pull_password:
+    description: Its password, which is told as O(registry_password) is. Empty not to try this account.
+    type: str
+    default: ""
+  registry_push_repository:
+    description: Repository in which the account that is to pull only tries to begin an upload. One that is let in is called off.
     type: str
     default: ""
   ca_pem:
@@ -122,6 +135,8 @@ probe:
       description:
         - C(status) and C(seconds), or C(error) and C(detail), for each URL. C(redirect) where it leads elsewhere.
         - The registry is there as C(registry), the login as C(registry_login) with C(login), the URL that was told the password.
+        - The account that is to pull only is there as C(registry_pull_login), and C(registry_pull_push) with C(status) 202 where
+          it may push, C(anonymous) where everybody may, and C(called_off).
       type: dict
     packages: {description: "Versions of each package, of all lists that could be read.", type: dict}
     unread_lists:
@@ -148,6 +163,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._net.probe imp
     ask_neighbours,
     ask_peers,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.registry_push import PushProbe
 
 
 def transport(ca_pem: str) -> HttpTransport:
@@ -160,7 +176,8 @@ def transport(ca_pem: str) -> HttpTransport:
 
 def ask_servers(params: dict[str, Any]) -> dict[str, Any]:
     """Read all URLs and lists of packages at once, and log in to the registry."""
-    network = NetworkProbe(transport(params["ca_pem"]))
+    connection = transport(params["ca_pem"])
+    network = NetworkProbe(connection)
     registry, names = params["registry_url"], params["package_names"]
     with ThreadPoolExecutor(max_workers=12) as pool:
         urls = {name: pool.submit(network.url, str(url)) for name, url in params["urls"].items()}
@@ -169,6 +186,11 @@ def ask_servers(params: dict[str, Any]) -> dict[str, Any]:
         if registry and params["registry_password"]:
             account = (params["registry_username"], params["registry_password"])
             urls["registry_login"] = pool.submit(network.registry_login, registry, *account)
+        if registry and params["registry_pull_password"]:
+            account = (params["registry_pull_username"], params["registry_pull_password"])
+            urls["registry_pull_login"] = pool.submit(network.registry_login, registry, *account)
+            pushing = PushProbe(connection, registry, *account)
+            urls["registry_pull_push"] = pool.submit(pushing.ask, params["registry_push_repository"])
         lists = [(index, pool.submit(network.packages, index, names)) for index in params["package_indexes"]]
         packages: dict[str, list[str]] = {}
         unread = []
@@ -231,6 +253,9 @@ def main() -> None:
             "registry_url": {"type": "str", "default": ""},
             "registry_username": {"type": "str", "default": ""},
             "registry_password": {"type": "str", "default": "", "no_log": True},
+            "registry_pull_username": {"type": "str", "default": ""},
+            "registry_pull_password": {"type": "str", "default": "", "no_log": True},
+            "registry_push_repository": {"type": "str", "default": ""},
             "ca_pem": {"type": "str", "default": ""},
             "asked_epoch": {"type": "float"},
         },

@@ -35,6 +35,14 @@ options:
     description: Its password.
     type: str
     default: ""
+  registry_pull_username:
+    description: Account that only pulls, for sessions, if the registry has one. A registry of the site's own makes it.
+    type: str
+    default: ""
+  registry_pull_password:
+    description: Its password. Empty makes one for an account that has a name.
+    type: str
+    default: ""
 attributes:
   check_mode:
     description: Says whether it would write the file.

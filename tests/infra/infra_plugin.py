@@ -79,7 +79,7 @@ def client(site: Site) -> Client:
     return Client(ca_files=tuple(site.contract["site_ca_files"]))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def kubectl(host: Any) -> Callable[..., Any]:
     """Return a function that runs kubectl on the tested host, a head, and reads its JSON."""
 

@@ -24,6 +24,7 @@ SECRETS = (
     "site_hub_build_token_secrets",
     "site_hub_proxy_tokens",
     "site_registry_password",
+    "site_registry_pull_password",
 )
 
 

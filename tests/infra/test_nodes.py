@@ -34,18 +34,38 @@ def test_swap_is_off(host: Any) -> None:
     assert host.run("grep -E '^[^#]\\S*\\s+\\S+\\s+swap\\s' /etc/fstab").stdout == ""
 
 
-@pytest.mark.parametrize("name", ["docker", "containerd", "kubelet"])
+@pytest.fixture
+def builds(told: Any) -> None:
+    """Pass by a machine on which nothing builds."""
+    if not told["site_node_builds"]:
+        pytest.skip("no build runs here")
+
+
+def test_docker_is_only_where_builds_run(host: Any, told: Any) -> None:
+    """A machine that had Docker before keeps it, and preflight says so; in the lab none had."""
+    assert host.service("docker").is_running is told["site_node_builds"]
+    assert host.file("/var/run/docker.sock").exists is told["site_node_builds"]
+
+
+@pytest.mark.parametrize("name", ["containerd", "kubelet"])
 def test_daemon_runs_and_starts_at_boot(host: Any, name: str) -> None:
     service = host.service(name)
     assert service.is_running
     assert service.is_enabled
 
 
-@pytest.mark.parametrize("name", ["docker", "containerd", "kubelet"])
+@pytest.mark.usefixtures("builds")
+def test_docker_starts_at_boot_and_comes_back(host: Any) -> None:
+    assert host.service("docker").is_enabled
+    assert host.check_output("systemctl show --property=Restart --value docker") not in ("", "no")
+
+
+@pytest.mark.parametrize("name", ["containerd", "kubelet"])
 def test_daemon_comes_back_by_itself(host: Any, name: str) -> None:
     assert host.check_output("systemctl show --property=Restart --value %s", name) not in ("", "no")
 
 
+@pytest.mark.usefixtures("builds")
 def test_docker_uses_the_mirrors(host: Any, told: Any) -> None:
     mirrors = json.loads(host.check_output("docker info --format '{{json .RegistryConfig.Mirrors}}'")) or []
     assert [mirror.rstrip("/") for mirror in mirrors] == [
@@ -53,6 +73,7 @@ def test_docker_uses_the_mirrors(host: Any, told: Any) -> None:
     ]
 
 
+@pytest.mark.usefixtures("builds")
 def test_docker_pulls(host: Any, told: Any) -> None:
     image = told["site_docker_probe_image"]
     # An image that is here already would prove nothing.
@@ -61,6 +82,7 @@ def test_docker_pulls(host: Any, told: Any) -> None:
     assert pulled.rc == 0, pulled.stderr
 
 
+@pytest.mark.usefixtures("builds")
 def test_docker_trusts_and_knows_the_registry(host: Any, told: Any) -> None:
     # The daemon meets the registry's certificate before any answer; an image that is not there is an answer.
     pulled = host.run("docker pull --quiet %s", f"{told['site_registry_host']}/ironbinder/absent:none")

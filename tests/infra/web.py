@@ -61,16 +61,18 @@ class Client:
             create = connection._create_connection  # type: ignore[attr-defined]
             connection._create_connection = lambda _, *args: create((to_host, int(to_port)), *args)  # type: ignore[attr-defined]
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection.request(method, path, body, headers=dict(headers))
+        connection.request(method, path, body=body, headers=dict(headers))
         return connection, connection.getresponse()
 
     def get(self, url: str, headers: Mapping[str, str] | None = None) -> Answer:
         """GET a URL without following redirects."""
-        return self.send("GET", url, headers or {})
+        return self.send("GET", url, headers)
 
-    def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
-        """Send a request of any method without following redirects."""
-        connection, response = self._open(url, headers, method, body)
+    def send(
+        self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> Answer:
+        """Send a request without following redirects."""
+        connection, response = self._open(url, headers or {}, method, body)
         try:
             return Answer(
                 response.status,

@@ -90,12 +90,14 @@ def test_the_example_explains_every_variable_and_no_other() -> None:
         "site_cluster_hosts",
         "site_image_mirrors",
         "site_node_addresses",
+        "site_node_builds",
         "site_resolved_hubs",
         "site_supported_systems",
         "site_hub_api_tokens",
         "site_hub_build_token_secrets",
         "site_hub_proxy_tokens",
         "site_registry_password",
+        "site_registry_pull_password",
         "site_verify_build_tokens",
     }
     assert told - contract == set()

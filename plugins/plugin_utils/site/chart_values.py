@@ -27,6 +27,11 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_fa
     describe,
     token_fault,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.session_values import (
+    SessionSettings,
+    core_values,
+    session_values,
+)
 
 __all__ = ["CA_BUNDLE_FILE", "Settings", "ValuesError", "hub_values", "problems"]
 
@@ -40,13 +45,16 @@ class ValuesError(ValueError):
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What all hubs of a site have in common. Memory is written as JupyterHub does: 512M, 2G."""
+class Settings(SessionSettings):
+    """What all hubs of a site have in common."""
 
     registry_host: str
     registry_prefix: str
     registry_username: str = ""
     registry_password: str = ""
+    # The account of sessions, where the registry has one that only pulls.
+    registry_pull_username: str = ""
+    registry_pull_password: str = ""
     registry_plain_http_enabled: bool = False
     # Changes with the site's CAs; empty where pods need none beyond their image's own.
     ca_checksum: str = ""
@@ -55,8 +63,6 @@ class Settings:
     build_image: str = ""
     hub_database: str = "sqlite-memory"
     user_scheduler_replicas: int = 2
-    session_memory_guarantee: str = "256M"
-    session_memory_limit: str = "2G"
     image_cleaner_cordon_enabled: bool = False
 
     @property
@@ -171,19 +177,22 @@ def _registry(settings: Settings) -> tuple[dict[str, Any], dict[str, Any]]:
     }
     if not settings.registry_username:
         return config, {}
-    # Sessions pull what builds pushed, by the same account.
+    # Sessions pull what builds pushed, by an account of their own where there is one.
+    pulling = (settings.registry_username, settings.registry_password)
+    if settings.registry_pull_username:
+        pulling = (settings.registry_pull_username, settings.registry_pull_password)
     config["jupyterhub"] = {
         "imagePullSecret": {
             "create": True,
             "automaticReferenceInjection": True,
             "registry": settings.registry_host,
-            "username": settings.registry_username,
+            "username": pulling[0],
         }
     }
     del config["registry"]["password"]
     return config, {
         "registry": {"password": settings.registry_password},
-        "jupyterhub": {"imagePullSecret": {"password": settings.registry_password}},
+        "jupyterhub": {"imagePullSecret": {"password": pulling[1]}},
     }
 
 
@@ -194,7 +203,6 @@ def _jupyterhub(hub: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     }
     if str(hub["hub_url"]).startswith("https://"):
         proxy["https"] = {"enabled": True, "type": "offload"}
-    prefer = {"nodeAffinity": {"matchNodePurpose": "prefer"}}
     return {
         "hub": {
             "baseUrl": hub["hub_base_url"],
@@ -206,25 +214,6 @@ def _jupyterhub(hub: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
             },
         },
         "proxy": proxy,
-        "scheduling": {
-            "userScheduler": {
-                "enabled": settings.user_scheduler_replicas > 0,
-                "replicas": settings.user_scheduler_replicas,
-            },
-            "corePods": prefer,
-            "userPods": prefer,
-        },
-        "cull": {"enabled": True, "users": True, "every": 600, "timeout": 3600},
-        "singleuser": {
-            # The chart's default is no limit at all, for people nobody knows.
-            "memory": {
-                "guarantee": settings.session_memory_guarantee,
-                "limit": settings.session_memory_limit,
-            },
-            # The chart would give every session a privileged init container, whose image each node needs, to keep
-            # it from the metadata server of a cloud; its network policy says the same.
-            "cloudMetadata": {"blockWithIptables": False},
-        },
     }
 
 
@@ -283,6 +272,8 @@ def hub_values(
             },
             "jupyterhub": _jupyterhub(hub, settings),
         },
+        core_values(settings, settings.user_scheduler_replicas),
+        {"jupyterhub": session_values(settings)},
         _builds(settings, (hub.get("values") or {}).get("imageBuilderType")),
         registry,
         _trust(settings),

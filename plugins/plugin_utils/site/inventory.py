@@ -45,6 +45,7 @@ COMPUTED = (
     "site_image_mirrors",
     "site_node_address",
     "site_node_addresses",
+    "site_node_builds",
     "site_node_purposes",
     "site_pod_network_mtu",
     "site_resolved_hubs",

@@ -4,17 +4,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 __all__ = [
     "ADDRESS_VARIABLES",
+    "CONTROL_PLANE",
+    "DEDICATED",
     "NODE_GROUPS",
+    "PREFER",
     "PURPOSES",
+    "PURPOSE_LABEL",
+    "REQUIRE",
+    "WORKER_MEMORY_MB",
     "address_variable",
     "node_address",
     "node_purposes",
     "own_address",
+    "purpose_affinity",
+    "purpose_of",
 ]
 
 NODE_GROUPS = ("head", "workers")
@@ -22,6 +30,15 @@ NODE_GROUPS = ("head", "workers")
 ADDRESS_VARIABLES = ("site_node_address", "ansible_host")
 # `core` runs the hubs, `user` runs people's sessions and builds.
 PURPOSES = ("core", "user")
+# A worker that runs one session of 1 GiB beside a build.
+WORKER_MEMORY_MB = 1900
+PURPOSE_LABEL = "hub.jupyter.org/node-purpose"
+# Key of the taint that keeps a node to one purpose, and what some clouds have in its place; charts tolerate both.
+# https://z2jh.jupyter.org/en/stable/administrator/optimization.html#using-available-nodes-efficiently-the-user-scheduler
+DEDICATED = ("hub.jupyter.org/dedicated", "hub.jupyter.org_dedicated")
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+# How pods follow the label.
+PREFER, REQUIRE = "prefer", "require"
 
 
 def node_address(variables: Mapping[str, Any], name: str) -> str:
@@ -57,3 +74,21 @@ def node_purposes(name: str, groups: Mapping[str, Sequence[str]]) -> list[str]:
     if not groups.get("workers"):
         return list(PURPOSES)
     return ["core"] if name in groups.get("head", ()) else ["user"]
+
+
+def purpose_of(purposes: Sequence[Any]) -> Any:
+    """Give the one value of a node's label: `user` where it has both, as sessions are the larger part; None for none."""
+    return "user" if "user" in purposes else next(iter(purposes), None)
+
+
+def purpose_affinity(purposes: Iterable[Sequence[Any]]) -> str:
+    """Say whether pods can be required to keep to nodes of their purpose.
+
+    Args:
+        purposes: what each node of the cluster is for.
+
+    Returns:
+        `require` where a node has the label `core` and another has `user`, else `prefer`.
+    """
+    labels = {purpose_of(entry) for entry in purposes}
+    return REQUIRE if labels >= set(PURPOSES) else PREFER

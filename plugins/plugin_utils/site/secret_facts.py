@@ -30,7 +30,7 @@ TOKENS = ("site_hub_proxy_tokens", "site_hub_api_tokens", "site_hub_build_token_
 OPTIONAL_TOKENS = ("site_hub_build_token_secrets",)
 # By hub, like the tokens, but in no form of ours.
 BUILD_TOKENS = ("site_verify_build_tokens",)
-PASSWORDS = ("site_registry_password",)
+PASSWORDS = ("site_registry_password", "site_registry_pull_password")
 SECRETS = (*TOKENS, *BUILD_TOKENS, *PASSWORDS)
 # 32 bytes, as `openssl rand -hex 32` writes them; JupyterHub refuses other lengths for its proxy's.
 TOKEN_LENGTH = 64

@@ -23,11 +23,35 @@ class VaultIdError(ValueError):
     """A vault id without a password. Its text names the id and the remedy."""
 
 
-def secrets_text(hubs: Sequence[str], username: str, password: str, token: Callable[[], str]) -> str:
-    """Write secrets.yml for these hubs. `token` gives a new token at each call."""
+def _account(prefix: str, username: str, password: str) -> list[str]:
+    return [
+        f"{'' if username else '#'}{prefix}_username: {json.dumps(username)}\n",
+        f"{prefix}_password: {'!unsafe ' if password else ''}{json.dumps(password)}\n",
+    ]
+
+
+def secrets_text(
+    hubs: Sequence[str],
+    username: str,
+    password: str,
+    token: Callable[[], str],
+    pulling: tuple[str, str] = ("", ""),
+) -> str:
+    """Write secrets.yml for these hubs.
+
+    Args:
+        hubs: their names.
+        username: account that pushes, `` for none.
+        password: its password.
+        token: gives a new token at each call.
+        pulling: name and password of the account that only pulls. One with a name gets a password.
+    """
     proxies = {hub: token() for hub in hubs}
     apis = {hub: token() for hub in hubs}
     builds = {hub: token() for hub in hubs}
+    puller, pull_password = pulling
+    if puller and not pull_password:
+        pull_password = token()
     # JSON is YAML in which quotes, umlauts and backslashes of a password need no thought. The tag keeps
     # Ansible from reading a template into it.
     return HEADER + "".join(
@@ -36,8 +60,9 @@ def secrets_text(hubs: Sequence[str], username: str, password: str, token: Calla
             f"site_hub_api_tokens: {json.dumps(apis)}\n",
             f"site_hub_build_token_secrets: {json.dumps(builds)}\n",
             "# Account that pushes to and pulls from the registry. Empty: the registry asks for none.\n",
-            f"{'' if username else '#'}site_registry_username: {json.dumps(username)}\n",
-            f"site_registry_password: {'!unsafe ' if password else ''}{json.dumps(password)}\n",
+            *_account("site_registry", username, password),
+            "# Account that only pulls, for sessions. Empty: they pull with the one above.\n",
+            *_account("site_registry_pull", puller, pull_password),
             '# Build tokens of hubs that ask for one, for the launch at the end: {binder: "..."}.\n',
             "#site_verify_build_tokens: {}\n",
         ]

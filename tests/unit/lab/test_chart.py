@@ -47,9 +47,9 @@ needs_helm = pytest.mark.skipif(not HELM, reason="no Helm: set IRONBINDER_HELM o
 PASSWORD = 'it\'s "quoted" ü {{ x }} #\\ $HOME'  # what templates mangle
 
 
-def site_values(**hub: Any) -> dict[str, Any]:
-    """Values as role binderhub computes them for the lab's kind of site."""
-    entry = resolve_hubs({"binder": hub}, "http://172.30.77.31", "172.30.77.101-172.30.77.101")["binder"]
+def site_values(**more: Any) -> dict[str, Any]:
+    """Values as role binderhub computes them for the lab's kind of site, with these settings."""
+    entry = resolve_hubs({"binder": {}}, "http://172.30.77.31", "172.30.77.101-172.30.77.101")["binder"]
     settings = Settings(
         registry_host="172.30.77.41:5000",
         registry_prefix="binder/lab-",
@@ -57,6 +57,7 @@ def site_values(**hub: Any) -> dict[str, Any]:
         registry_password=PASSWORD,
         ca_checksum="abc",
         build_node_selector={"hub.jupyter.org/node-purpose": "user"},
+        **more,
     )
     result = hub_values(entry, settings, "a" * 64, "b" * 64, "c" * 64)
     return merge(result["config"], result["secrets"])
@@ -307,6 +308,29 @@ def test_core_pods_follow_the_nodes_purpose(tmp_path: Path, match: str, key: str
     for name in ("binder", "hub", "proxy", "user-scheduler"):
         affinity = pod(objects, name).get("affinity", {}).get("nodeAffinity", {})
         assert list(affinity) == ([key] if key else [])
+
+
+@needs_helm
+def test_core_pods_have_their_class_and_go_where_they_are_required(tmp_path: Path) -> None:
+    """Each of them, BinderHub's own too; and the head, which is for the core, has the taint of control planes."""
+    objects = render(tmp_path, site_values(node_purpose_affinity="require"))
+    for name in ("binder", "hub", "proxy", "user-scheduler"):
+        spec = pod(objects, name)
+        assert spec["priorityClassName"] == "ironbinder-core"
+        tolerated = [entry["key"] for entry in spec["tolerations"]]
+        assert "node-role.kubernetes.io/control-plane" in tolerated
+        assert len(tolerated) == len(set(tolerated))
+        assert list(spec["affinity"]["nodeAffinity"]) == ["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert pod(objects, "binder")["nodeSelector"] == {"hub.jupyter.org/node-purpose": "core"}
+
+
+@needs_helm
+def test_sessions_pull_with_an_account_of_their_own(tmp_path: Path) -> None:
+    objects = render(tmp_path, site_values(registry_pull_username="puller", registry_pull_password="p"))
+    pull = json.loads(objects["Secret", "image-pull-secret"]["stringData"][".dockerconfigjson"])
+    push = json.loads(objects["Secret", "binder-build-docker-config"]["stringData"]["config.json"])
+    assert base64.b64decode(pull["auths"]["172.30.77.41:5000"]["auth"]) == b"puller:p"
+    assert base64.b64decode(push["auths"]["https://172.30.77.41:5000"]["auth"]).startswith(b"binder:")
 
 
 @needs_helm
@@ -587,6 +611,31 @@ def test_hub_is_configured_by_the_site(hub_config: Load) -> None:
     assert spawner.node_affinity_required == []
     [preferred] = spawner.node_affinity_preferred
     assert preferred["preference"]["matchExpressions"][0]["values"] == ["user"]
+
+
+def test_a_session_is_fenced_and_bounded(hub_config: Load) -> None:
+    """By traits of KubeSpawner, as the official chart sets them; what the pod becomes is asked of a running one."""
+    config = hub_config({})["c"]
+    spawner = config["KubeSpawner"]
+    assert spawner.allow_privilege_escalation is False
+    assert spawner.pod_security_context["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert spawner.pod_security_context["runAsNonRoot"] is True
+    assert spawner.container_security_context == {"capabilities": {"drop": ["ALL"]}}
+    assert spawner.extra_pod_config == {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "priorityClassName": "ironbinder-session",
+    }
+    assert (spawner.cpu_guarantee, spawner.cpu_limit) == (0.05, 1.0)
+    assert spawner.extra_resource_limits == {"ephemeral-storage": "4Gi"}
+    assert spawner.extra_resource_guarantees == {"ephemeral-storage": "256Mi"}
+    assert "service_account" not in spawner
+    [culler] = [
+        entry["command"]
+        for entry in config["JupyterHub"].services
+        if entry["name"] == "jupyterhub-idle-culler"
+    ]
+    assert "--max-age=43200" in culler
 
 
 def test_required_purpose_of_user_nodes(hub_config: Load) -> None:

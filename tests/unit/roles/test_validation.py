@@ -30,6 +30,7 @@ REGISTRY: dict[str, Any] = {
     "registry_tls_certificate_file": "one.crt",
     "registry_tls_key_file": "one.key",
 }
+PULLING = {**REGISTRY, "registry_pull_username": "binder-pull", "registry_pull_password": "canary"}
 # A case, and what its refusal says; nothing where it is none.
 CASES: dict[str, tuple[dict[str, Any], str]] = {
     "proxy": (PROXY, ""),
@@ -60,6 +61,17 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         r"reverse_proxy_tls_key_file \('other.key'\) .* \(for hub.example.org\) belongs to another key",
     ),
     "registry": (REGISTRY, ""),
+    "registry_two": (PULLING, ""),
+    "registry_pull_no_password": (
+        {**PULLING, "registry_pull_password": ""},
+        r"registry_pull_password \(it is empty\)",
+    ),
+    "registry_pull_alone": (
+        {**PULLING, "registry_username": "", "registry_password": ""},
+        "with a registry_username that is another one",
+    ),
+    "registry_pull_same": ({**PULLING, "registry_pull_username": "Binder"}, "that is another one"),
+    "registry_pull_odd": ({**PULLING, "registry_pull_username": 'a"b'}, "letters, digits"),
     "registry_plain": ({"role": "registry", "registry_plain_http_enabled": True}, ""),
     "registry_plain_unasked": ({"role": "registry"}, "or registry_plain_http_enabled as a decision"),
     "registry_no_password": ({**REGISTRY, "registry_password": ""}, r"registry_password \(it is empty\)"),

@@ -106,6 +106,7 @@ def good_site() -> dict[str, Any]:
             "site_registry_host": "192.0.2.41:5000",
             "site_registry_prefix": "binder/stfc-",
             "site_registry_username": "binder",
+            "site_registry_pull_username": "binder-pull",
             "artifact_source": "mirror",
             "artifact_mirror_url": "https://192.0.2.41",
             "site_ca_files": ["ca.crt"],
@@ -130,6 +131,16 @@ def good_site() -> dict[str, Any]:
             "site_registry_tls_key_file": "registry.key",
             "site_verify_provider": "gh",
             "site_verify_spec": "binder-examples/requirements/HEAD",
+            "site_session_cpu_guarantee": 0.05,
+            "site_session_cpu_limit": 1.0,
+            "site_session_memory_guarantee": "256M",
+            "site_session_memory_limit": "2G",
+            "site_session_ephemeral_storage_guarantee": "256Mi",
+            "site_session_ephemeral_storage_limit": "4Gi",
+            "site_session_pids_limit": 1024,
+            "site_session_max_age_seconds": 43200,
+            "site_user_nodes_tainted": False,
+            "site_build_node_selector": {"hub.jupyter.org/node-purpose": "user"},
             "site_kubernetes_version": "1.36.3",
             "site_containerd_version": "2.4.2",
             "site_accepted_findings": {},
@@ -161,6 +172,7 @@ def good_site() -> dict[str, Any]:
                 "site_hub_proxy_tokens.binder": dict(TOKEN),
                 "site_hub_api_tokens.binder": dict(TOKEN),
                 "site_registry_password": dict(PASSWORD),
+                "site_registry_pull_password": dict(PASSWORD),
             },
             "equal": [],
             "shared": [],
@@ -187,7 +199,9 @@ def running_site() -> dict[str, Any]:
         probe = site["hosts"][name]["probe"]
         probe["listening"] += ours
         probe["kubernetes"] = {"joined": True, "api_version": "", "kubelet_version": "1.36.3"}
-        probe["docker"] = {"socket": True, "engine": "docker"}
+        # No build runs on the head.
+        if name != "head1":
+            probe["docker"] = {"socket": True, "engine": "docker"}
         answer = {
             "url": "https://192.0.2.41:5000/v2/",
             "status": 401,
@@ -195,6 +209,10 @@ def running_site() -> dict[str, Any]:
             "seconds": 0.1,
         }
         probe["urls"] = {**probe["urls"], "registry": answer, "registry_login": {**answer, "status": 200}}
+    site["hosts"]["head1"]["probe"]["urls"] |= {
+        "registry_pull_login": {"url": "https://192.0.2.41:5000/v2/", "status": 200},
+        "registry_pull_push": {"url": "https://192.0.2.41:5000/v2/", "status": 403},
+    }
     head = site["hosts"]["head1"]["probe"]
     head["listening"] += [
         {"port": 6443, "process": "kube-apiserver"},

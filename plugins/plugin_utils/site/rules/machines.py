@@ -15,6 +15,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     as_mapping,
     as_text,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import WORKER_MEMORY_MB
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 
 SUPPORTED = "site_supported_systems"
@@ -23,8 +24,6 @@ ARCHITECTURES = ("x86_64", "aarch64")
 # What kubeadm demands of a control plane, https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/
 HEAD_MEMORY_MB = 1700
 HEAD_CPUS = 2
-# A worker that runs one session of 1 GiB beside a build.
-WORKER_MEMORY_MB = 1900
 # Images of one hub and its first builds; and what leaves room for a term's.
 DISK_NEEDED_MB = 5_000
 DISK_ADVISED_MB = 20_000

@@ -10,7 +10,12 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.ironbinder.platform.plugins.filter.metallb_addresses import metallb_addresses
 from ansible_collections.ironbinder.platform.plugins.filter.pod_network_objects import pod_network_objects
-from ansible_collections.ironbinder.platform.plugins.filter.wanted_nodes import PURPOSE_LABEL, wanted_nodes
+from ansible_collections.ironbinder.platform.plugins.filter.purpose_affinity import purpose_affinity
+from ansible_collections.ironbinder.platform.plugins.filter.wanted_nodes import wanted_nodes
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import (
+    CONTROL_PLANE,
+    PURPOSE_LABEL,
+)
 
 Answer = list[tuple[str, Any, list[str]]]
 
@@ -19,7 +24,11 @@ def wanted(groups: dict[str, list[str]], **purposes: Any) -> Answer:
     hosts = {name for members in groups.values() for name in members}
     hostvars = {name: {"site_node_purposes": purposes[name]} if name in purposes else {} for name in hosts}
     return [
-        (node["name"], node["labels"][PURPOSE_LABEL], [taint["state"] for taint in node.get("taints", [])])
+        (
+            node["name"],
+            node["labels"][PURPOSE_LABEL],
+            [taint["state"] for taint in node["taints"] if taint["key"] == CONTROL_PLANE],
+        )
         for node in wanted_nodes(groups, hostvars)
     ]
 
@@ -40,6 +49,54 @@ def wanted(groups: dict[str, list[str]], **purposes: Any) -> Answer:
 )
 def test_nodes_by_purpose(groups: dict[str, list[str]], purposes: dict[str, Any], answer: Answer) -> None:
     assert wanted(groups, **purposes) == answer
+
+
+@pytest.mark.parametrize(
+    ("purposes", "tainted", "answer"),
+    [
+        ({}, True, {"w": "present", "v": "present"}),
+        ({}, False, {"w": "absent", "v": "absent"}),
+        # A node for both has pods of the core, which do not tolerate this taint.
+        ({"w": ["core", "user"]}, True, {"w": "absent", "v": "present"}),
+        # What somebody put on a node that is not for users is not ours to judge.
+        ({"w": ["core"]}, True, {"v": "present"}),
+        ({"w": []}, False, {"v": "absent"}),
+    ],
+)
+def test_user_nodes_are_kept_to_users(
+    purposes: dict[str, Any], tainted: bool, answer: dict[str, str]
+) -> None:
+    hostvars = {
+        name: {"site_node_purposes": purposes[name]} if name in purposes else {} for name in ("h", "w", "v")
+    }
+    nodes = wanted_nodes({"head": ["h"], "workers": ["w", "v"]}, hostvars, tainted)
+    found = {
+        node["name"]: taint["state"]
+        for node in nodes
+        for taint in node["taints"]
+        if (taint["key"], taint.get("value")) == ("hub.jupyter.org/dedicated", "user")
+    }
+    assert found == answer
+
+
+@pytest.mark.parametrize(
+    ("groups", "purposes", "answer"),
+    [
+        ({"head": ["h"], "workers": ["w"]}, {}, "require"),
+        ({"head": ["h"]}, {}, "prefer"),
+        ({"head": ["h"], "workers": ["w"]}, {"h": ["core", "user"]}, "prefer"),
+        ({"head": ["h"], "workers": ["w", "v"]}, {"h": ["core", "user"], "v": ["core"]}, "require"),
+        ({"head": ["h"], "workers": ["w"]}, {"w": ["core"]}, "prefer"),
+        ({"head": ["h"], "workers": ["w"]}, {"w": []}, "prefer"),
+        ({}, {}, "prefer"),
+    ],
+)
+def test_purposes_are_required_where_each_has_nodes_of_its_own(
+    groups: dict[str, list[str]], purposes: dict[str, Any], answer: str
+) -> None:
+    hosts = {name for members in groups.values() for name in members}
+    hostvars = {name: {"site_node_purposes": purposes[name]} if name in purposes else {} for name in hosts}
+    assert purpose_affinity(groups, hostvars) == answer
 
 
 def test_a_pool_in_metallbs_words() -> None:

@@ -56,7 +56,7 @@ def at(mapping: Any, path: str) -> Any:
         ("jupyterhub.hub.config.BinderSpawner.auth_enabled", False),
         ("jupyterhub.hub.config.JupyterHub.authenticator_class", "null"),
         ("jupyterhub.proxy.service", {"type": "LoadBalancer", "loadBalancerIP": "192.0.2.10"}),
-        ("jupyterhub.scheduling.userScheduler", {"enabled": True, "replicas": 2}),
+        ("jupyterhub.scheduling.userScheduler.replicas", 2),
         ("jupyterhub.scheduling.corePods.nodeAffinity.matchNodePurpose", "prefer"),
         ("registry", {"url": "https://registry.example.org:5000", "username": "", "password": ""}),
     ],
@@ -124,6 +124,16 @@ def test_an_account_pushes_and_pulls_and_its_password_is_secret() -> None:
 @pytest.mark.parametrize("secret", [TOKEN, OTHER, THIRD, ACCOUNT.registry_password])
 def test_no_secret_is_in_the_config(secret: str) -> None:
     assert json.dumps(secret)[1:-1] not in json.dumps(values(ACCOUNT)["config"])
+
+
+def test_sessions_pull_by_an_account_of_their_own_where_there_is_one() -> None:
+    result = values(replace(ACCOUNT, registry_pull_username="puller", registry_pull_password="pull ü"))
+    assert at(result["config"], "jupyterhub.imagePullSecret.username") == "puller"
+    assert at(result["secrets"], "jupyterhub.imagePullSecret") == {"password": "pull ü"}
+    # Builds go on with theirs.
+    assert at(result["config"], "registry.username") == "pusher"
+    assert at(result["secrets"], "registry") == {"password": ACCOUNT.registry_password}
+    assert "pull ü" not in json.dumps(result["config"], ensure_ascii=False)
 
 
 def test_plain_http_is_an_opt_in() -> None:

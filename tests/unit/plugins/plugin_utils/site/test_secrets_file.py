@@ -38,11 +38,21 @@ def test_new_secrets(tmp_path: Path) -> None:
     assert read["site_registry_password"] == NASTY
     tokens = [token for name in TOKENS for token in read[name].values()]
     assert len(set(tokens)) == len(tokens) == 6
+    assert "site_registry_pull_username" not in read
+    assert read["site_registry_pull_password"] == ""
     path = tmp_path / "group_vars" / "all" / "secrets.yml"
     assert write_once(path, text) is True
     assert path.stat().st_mode & 0o777 == 0o600
     assert write_once(path, "other") is False
     assert path.read_text() == text
+
+
+def test_an_account_that_only_pulls_gets_a_password() -> None:
+    tokens = iter("abcd")
+    text = secrets_text(["binder"], "user", "p", lambda: next(tokens), pulling=("puller", ""))
+    assert 'site_registry_pull_username: "puller"\nsite_registry_pull_password: !unsafe "d"\n' in text
+    given = secrets_text(["binder"], "user", "p", lambda: "x", pulling=("puller", "given"))
+    assert 'site_registry_pull_password: !unsafe "given"\n' in given
 
 
 @pytest.mark.parametrize("left", ["", "\n", " \n\n"])
