@@ -220,7 +220,7 @@ def test_pods_of_the_nodes_own_network_are_no_pods_of_the_bridge() -> None:
 
 
 def test_addresses_of_hubs_are_kept_by_namespace() -> None:
-    services = [
+    services: list[dict[str, Any]] = [
         {
             "metadata": {"namespace": "ns"},
             "spec": {"clusterIP": "10.96.1.2", "clusterIPs": ["10.96.1.2", "fd00::2"]},

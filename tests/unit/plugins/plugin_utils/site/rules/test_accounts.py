@@ -9,7 +9,7 @@ from site_cases import Case, case, found, rules_in, texts, value
 
 PUSH, LOGIN = (f"hosts/head1/probe/urls/registry_pull_{kind}" for kind in ("push", "login"))
 ANSWER = {"url": "https://192.0.2.41:5000/v2/", "status": 202, "anonymous": False, "called_off": True}
-NOT_OURS = {"groups/registry": []}
+NOT_OURS: dict[str, list[object]] = {"groups/registry": []}
 PUSHES = ("registry-pull-account-pushes", "site_registry_pull_username", "head1")
 CASES = [
     case(
