@@ -79,4 +79,4 @@ def test_it_has_no_way_out(outside: Any) -> None:
     assert outside.check_output("ip route show default") == ""
     assert outside.check_output("ip -6 route show default") == ""
     assert outside.sysctl("net.ipv4.ip_forward") == 0
-    assert outside.run("ping -c 1 -W 1 198.51.100.1").rc == 2
+    assert outside.run("ping -c 1 -W 1 192.0.2.1").rc == 2
