@@ -19,6 +19,10 @@ options:
     description: Folder of kubeadm's patches, C(patches.directory) in kubeadm's configuration. Made where it is missing.
     type: path
     default: /var/lib/ironbinder/kubeadm-patches
+  max_pods:
+    description: Pods that the kubelet takes. 0 leaves its own number, 110.
+    type: int
+    default: 0
 attributes:
   check_mode:
     support: full
@@ -38,7 +42,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 patch:
-  description: The kubelet's settings that this machine needs, empty for most.
+  description: The kubelet's settings that this machine needs or the site asks for, empty for most.
   returned: success
   type: dict
   sample: {"failCgroupV1": false}
@@ -63,7 +67,10 @@ KUBELET_CONFIG = Path("/var/lib/kubelet/config.yaml")
 def main() -> None:
     """Map the arguments to the work and its errors to Ansible's."""
     module = AnsibleModule(
-        argument_spec={"folder": {"type": "path", "default": "/var/lib/ironbinder/kubeadm-patches"}},
+        argument_spec={
+            "folder": {"type": "path", "default": "/var/lib/ironbinder/kubeadm-patches"},
+            "max_pods": {"type": "int", "default": 0},
+        },
         supports_check_mode=True,
     )
     try:
@@ -73,7 +80,8 @@ def main() -> None:
             module.fail_json(msg=problem)
         if problem:
             module.warn(f"{problem} This machine is a node already and is left as it is.")
-        written = write_patch(Path(module.params["folder"]), text_of(patch_of(limits)), module.check_mode)
+        patch = patch_of(limits, module.params["max_pods"])
+        written = write_patch(Path(module.params["folder"]), text_of(patch), module.check_mode)
     except MachineError as error:
         module.fail_json(msg=str(error))
     except OSError as error:
@@ -83,7 +91,7 @@ def main() -> None:
     name = str(written.path)
     module.exit_json(
         changed=written.changed,
-        patch=patch_of(limits),
+        patch=patch,
         diff={"before": written.before, "after": written.after, "before_header": name, "after_header": name},
     )
 

@@ -105,6 +105,11 @@ probe:
     machine_id: {description: The machine-id., type: str}
     cgroup: {description: "C(version) and C(controllers).", type: dict}
     disk: {description: "C(path) and C(free_mb).", type: dict}
+    capacity:
+      description:
+        - What M(ironbinder.platform.site_capacity) counts with, C(boot_id), C(inotify), and C(file_systems) with C(path),
+          C(device) and C(total_bytes) each.
+      type: dict
     kubernetes: {description: "C(joined), C(api_version) and C(kubelet_version).", type: dict}
     cluster:
       description:
@@ -200,6 +205,7 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
             "machine_id": machine.machine_id(),
             "cgroup": machine.cgroup(),
             "disk": machine.disk(),
+            "capacity": machine.capacity(),
             "kubernetes": machine.kubernetes(),
             "cluster": cluster.result(),
             "docker": machine.docker(),

@@ -18,6 +18,10 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._base.versions
     is_exact_chart,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm_values import merge
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.quota_values import (
+    QuotaSettings,
+    quota_values,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.registry import (
     base_url,
     host_fault,
@@ -40,7 +44,7 @@ class ValuesError(ValueError):
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(QuotaSettings):
     """What all hubs of a site have in common. Memory is written as JupyterHub does: 512M, 2G."""
 
     registry_host: str
@@ -281,6 +285,7 @@ def hub_values(
             "jupyterhub": _jupyterhub(hub, settings),
         },
         _builds(settings),
+        quota_values(settings),
         registry,
         _trust(settings),
         hub.get("values") or {},
