@@ -19,8 +19,8 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.reservati
 
 __all__ = [
     "KUBELET_MAX_PODS",
+    "LEAST_PODS",
     "MOST_PODS",
-    "NO_PODS",
     "Bound",
     "FileSystem",
     "Machine",
@@ -67,7 +67,7 @@ KUBELET_MAX_PODS = 110
 # A node has a /24 for its pods; addresses of pods that have just gone are not given out at once.
 MOST_PODS = 250
 # With fewer no node runs even what is the cluster's own, on a site of one machine and one hub, and a session.
-NO_PODS = HEAD_PODS + NODE_PODS + HUB_PODS + 2
+LEAST_PODS = HEAD_PODS + NODE_PODS + HUB_PODS + 2
 
 
 @dataclass(frozen=True)

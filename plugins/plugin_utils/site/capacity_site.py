@@ -23,8 +23,11 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sizes import mebibytes, millicores
 
-__all__ = ["Seen", "seen_nodes", "session_of"]
+__all__ = ["LEAST_MEMORY_MB", "Seen", "seen_nodes", "session_of"]
 
+# Below this nothing is counted. What kubeadm demands of a control plane,
+# https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/, and a worker with one session beside a build.
+LEAST_MEMORY_MB = {"head": 1700, "workers": 1900}
 MEBIBYTE = 1 << 20
 # What is stored where, see `MachineProbe.capacity`.
 STORES = {"/var/lib/docker": "docker", "/var/lib/containerd": "containerd", "/var/lib/kubelet": "kubelet"}

@@ -14,9 +14,9 @@ from ansible_collections.ironbinder.platform.plugins.modules import kubelet_patc
 
 
 def run(
-    folder: Path, capsys: pytest.CaptureFixture[str], check_mode: bool = False
+    folder: Path, capsys: pytest.CaptureFixture[str], check_mode: bool = False, **given: Any
 ) -> tuple[int, dict[str, Any]]:
-    arguments = {"folder": str(folder), "_ansible_check_mode": check_mode, "_ansible_diff": True}
+    arguments = {"folder": str(folder), "_ansible_check_mode": check_mode, "_ansible_diff": True, **given}
     with patch_module_args(arguments), pytest.raises(SystemExit) as ended:
         kubelet_patch.main()
     return int(ended.value.code or 0), json.loads(capsys.readouterr().out)
@@ -32,6 +32,13 @@ def test_check_do_check_again_do_again(tmp_path: Path, capsys: pytest.CaptureFix
     [file] = folder.iterdir()
     assert results[0][1]["diff"]["after"] == results[1][1]["diff"]["after"] == file.read_text()
     assert results[1][1]["diff"]["after_header"] == str(file)
+
+
+def test_another_number_of_pods(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Asked for, asked for again, and no longer."""
+    results = [run(tmp_path, capsys, max_pods=number)[1] for number in (0, 240, 240, 0)]
+    assert [result["changed"] for result in results] == [True, True, False, True]
+    assert [result["patch"].get("maxPods") for result in results] == [None, 240, 240, None]
 
 
 def test_a_machine_without_names(
