@@ -19,20 +19,21 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.quota_val
 
 
 @pytest.mark.parametrize(
-    ("total", "repo", "builds", "hubs", "quota", "binder"),
+    ("given", "hubs", "quota", "binder"),
     [
-        (0, 0, 0, 1, None, None),
-        (90, 45, 8, 1, 90, {"per_repo_quota": 45, "concurrent_build_limit": 8}),
-        (90, 45, 8, 3, 30, {"per_repo_quota": 30, "concurrent_build_limit": 2}),
+        ((0, 0, 0), 1, None, None),
+        ((90, 45, 8), 1, 90, {"per_repo_quota": 45, "concurrent_build_limit": 8}),
+        ((90, 45, 8), 3, 30, {"per_repo_quota": 30, "concurrent_build_limit": 2}),
         # Nobody gets nothing, which would be a closed hub.
-        (2, 1, 2, 3, 1, {"per_repo_quota": 1, "concurrent_build_limit": 1}),
-        (0, 5, 0, 2, None, {"per_repo_quota": 5}),
-        (7, 0, 0, 1, 7, None),
+        ((2, 1, 2), 3, 1, {"per_repo_quota": 1, "concurrent_build_limit": 1}),
+        ((0, 5, 0), 2, None, {"per_repo_quota": 5}),
+        ((7, 0, 0), 1, 7, None),
     ],
 )
 def test_hubs_share(
-    total: int, repo: int, builds: int, hubs: int, quota: int | None, binder: dict[str, int] | None
+    given: tuple[int, int, int], hubs: int, quota: int | None, binder: dict[str, int] | None
 ) -> None:
+    total, repo, builds = given
     settings = QuotaSettings(total_quota=total, per_repo_quota=repo, parallel_builds=builds, hub_count=hubs)
     config = quota_values(settings).get("config", {})
     assert config.get("LaunchQuota", {}).get("total_quota") == quota
