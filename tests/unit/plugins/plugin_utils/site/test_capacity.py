@@ -22,7 +22,12 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.capacity 
     plan_site,
     wanted_max_pods,
 )
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.reservations import GIB, MIB, Wishes
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.reservations import (
+    GIB,
+    MIB,
+    Wishes,
+    reservations,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -132,6 +137,25 @@ def test_each_resource_can_be_the_one_that_runs_out() -> None:
     assert tightest(replace(node("a", 64, 16), disks=alone)) == "memory"
 
 
+def test_what_sessions_write_has_half_of_what_is_left_of_a_disk() -> None:
+    """The other half is images; a file system without images is theirs alone."""
+    kept = reservations(64 * GIB, 16, 100 * GIB)
+    soft = kept.eviction_soft_disk_bytes - kept.eviction_disk_bytes
+    left = (kept.allocatable_disk_bytes - soft) // MIB
+
+    def bound(*holds: str) -> int:
+        disks = (FileSystem(100 * 1024, frozenset(holds)),)
+        [told] = [
+            entry
+            for entry in plan_site([replace(node("a", 64, 16), disks=disks)], ORDINARY).nodes[0].bounds
+            if entry.what == "disk"
+        ]
+        return told.sessions
+
+    assert bound("docker", "containerd", "kubelet") == bound("containerd") == left // 2 // 410
+    assert bound("kubelet") == left // 410
+
+
 def test_hubs_are_counted_where_they_cost_least() -> None:
     """A node of their own; else one that pods bound has memory to spare; and where there is no room, they spread."""
     core = node("core1", 8, 4, runs_sessions=False)
@@ -211,7 +235,8 @@ def requests_fit(plan: SitePlan) -> bool:
         whole = entry.machine.processors * 1000
         if entry.sessions and (
             memory * MIB > entry.kept.allocatable_memory_bytes
-            or processors > whole - entry.kept.reserved_millicores
+            # Of processors nothing is counted where a session requests none.
+            or (session.millicores and processors > whole - entry.kept.reserved_millicores)
             or entry.pods + entry.sessions > plan.max_pods
             or any(
                 entry.sessions * session.disk_mib > disk.total_mib

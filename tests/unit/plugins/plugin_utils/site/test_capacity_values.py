@@ -176,7 +176,7 @@ def test_somebody_elses_file_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "capacity.yml"
     assert own_values(path, load) == {}
     path.write_text("site_total_quota: 20\n")
-    with pytest.raises(ForeignFileError, match="was not written by `make capacity`.*give it another name"):
+    with pytest.raises(ForeignFileError, match=r"was not written by `make capacity`.*give it another name"):
         own_values(path, load)
 
 
