@@ -18,6 +18,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.capacity_
     Seen,
     seen_nodes,
     session_of,
+    wishes_for_builds,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.capacity_table import render
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.capacity_values import (
@@ -77,7 +78,11 @@ class ActionModule(ActionBase):
             lambda file: load_yaml(self._loader, file),
         )
         plan = plan_site(
-            seen.machines, session_of(site), max(1, len(site.hubs)), elsewhere.get("site_max_pods") or None
+            seen.machines,
+            session_of(site),
+            max(1, len(site.hubs)),
+            elsewhere.get("site_max_pods") or None,
+            wishes_for_builds(site),
         )
         found = capacity_values(plan, seen.inotify)
         text = file_text(value for value in found if value.name not in elsewhere)

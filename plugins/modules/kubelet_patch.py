@@ -19,10 +19,12 @@ options:
     description: Folder of kubeadm's patches, C(patches.directory) in kubeadm's configuration. Made where it is missing.
     type: path
     default: /var/lib/ironbinder/kubeadm-patches
-  max_pods:
-    description: Pods that the kubelet takes. 0 leaves its own number, 110.
-    type: int
-    default: 0
+  settings:
+    description:
+      - Settings of the kubelet that the site wants, by their names in C(KubeletConfiguration).
+      - What the machine's limits ask for wins over them.
+    type: dict
+    default: {}
 attributes:
   check_mode:
     support: full
@@ -42,7 +44,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 patch:
-  description: The kubelet's settings that this machine needs or the site asks for, empty for most.
+  description: The kubelet's settings that this machine needs, O(settings) among them.
   returned: success
   type: dict
   sample: {"failCgroupV1": false}
@@ -69,7 +71,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "folder": {"type": "path", "default": "/var/lib/ironbinder/kubeadm-patches"},
-            "max_pods": {"type": "int", "default": 0},
+            "settings": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
@@ -80,7 +82,7 @@ def main() -> None:
             module.fail_json(msg=problem)
         if problem:
             module.warn(f"{problem} This machine is a node already and is left as it is.")
-        patch = patch_of(limits, module.params["max_pods"])
+        patch = {**module.params["settings"], **patch_of(limits)}
         written = write_patch(Path(module.params["folder"]), text_of(patch), module.check_mode)
     except MachineError as error:
         module.fail_json(msg=str(error))

@@ -32,14 +32,9 @@ class PatchWritten:
     after: str
 
 
-def patch_of(limits: MachineLimits, max_pods: int = 0) -> dict[str, Any]:
-    """Give the kubelet's settings that follow from what the machine cannot do; none for most machines.
-
-    Args:
-        limits: of the machine.
-        max_pods: how many pods it takes; 0 leaves that to the kubelet.
-    """
-    patch: dict[str, Any] = {"maxPods": max_pods} if max_pods > 0 else {}
+def patch_of(limits: MachineLimits) -> dict[str, Any]:
+    """Give the kubelet's settings that follow from what the machine cannot do; none for most machines."""
+    patch: dict[str, Any] = {}
     if limits.cgroup_version == 1:
         patch["failCgroupV1"] = False
     if not limits.can_lower_oom_score:

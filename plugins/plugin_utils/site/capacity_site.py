@@ -21,13 +21,14 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     as_mapping,
     as_text,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.reservations import (
+    Wishes,
+    wishes_of,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sizes import mebibytes, millicores
 
-__all__ = ["LEAST_MEMORY_MB", "Seen", "seen_nodes", "session_of"]
+__all__ = ["Seen", "seen_nodes", "session_of", "wishes_for_builds"]
 
-# Below this nothing is counted. What kubeadm demands of a control plane,
-# https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/, and a worker with one session beside a build.
-LEAST_MEMORY_MB = {"head": 1700, "workers": 1900}
 MEBIBYTE = 1 << 20
 # What is stored where, see `MachineProbe.capacity`.
 STORES = {"/var/lib/docker": "docker", "/var/lib/containerd": "containerd", "/var/lib/kubelet": "kubelet"}
@@ -84,12 +85,12 @@ def seen_nodes(site: Site) -> Seen:
     users = Counter(device for host in known for device in {device for device, _, _ in _stores(host)})
     heads = {host.name for host in site.members("head")}
     purposes = {host.name: site.purposes(host) for host in known}
-    # A head on which no session runs keeps kubeadm's taint, which hubs tolerate only where they have to keep to such nodes.
+    # Where hubs have to keep to nodes for the core alone, they tolerate kubeadm's taint, which a head without sessions has.
     strict = site.text("site_node_purpose_affinity") == "require"
     core = [
         name
         for name, wanted in purposes.items()
-        if "core" in wanted and (strict or "user" in wanted or name not in heads)
+        if "core" in wanted and ("user" not in wanted if strict else "user" in wanted or name not in heads)
     ]
     machines = []
     for host in known:
@@ -117,6 +118,11 @@ def _inotify(known: list[Host]) -> dict[str, int]:
         for name, value in {} if host.contained else told.items():
             now[name] = max(now.get(name, 0), as_int(value))
     return now
+
+
+def wishes_for_builds(site: Site) -> Wishes:
+    """Read what the site says of builds and disks."""
+    return wishes_of(site.values, builds_here=True)
 
 
 def session_of(site: Site) -> Session:

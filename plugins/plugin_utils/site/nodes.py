@@ -11,6 +11,7 @@ __all__ = [
     "ADDRESS_VARIABLES",
     "NODE_GROUPS",
     "PURPOSES",
+    "WORKER_MEMORY_MB",
     "address_variable",
     "node_address",
     "node_purposes",
@@ -22,6 +23,8 @@ NODE_GROUPS = ("head", "workers")
 ADDRESS_VARIABLES = ("site_node_address", "ansible_host")
 # `core` runs the hubs, `user` runs people's sessions and builds.
 PURPOSES = ("core", "user")
+# A worker that runs one session of 1 GiB beside a build.
+WORKER_MEMORY_MB = 1900
 
 
 def node_address(variables: Mapping[str, Any], name: str) -> str:

@@ -16,7 +16,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["FLOORS", "Reservations", "Wishes", "kubelet_settings", "reservations"]
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import as_int
+
+__all__ = ["FLOORS", "Reservations", "Wishes", "kubelet_settings", "reservations", "wishes_of"]
 
 MIB, GIB = 1 << 20, 1 << 30
 # Kernels of one machine differ by some MB in what they tell of its memory, and a value that moves would restart kubelets.
@@ -76,6 +78,25 @@ class Wishes:
     image_gc_high_percent: int = 80
     image_gc_low_percent: int = 70
     eviction_disk_percent: int = 10
+
+
+def wishes_of(values: Mapping[str, Any], builds_here: bool) -> Wishes:
+    """Read a site's words from its values, as one host sees them. What is no number counts as the default."""
+
+    def number(variable: str, default: int = 0) -> int:
+        return as_int(values.get(variable), default)
+
+    return Wishes(
+        builds_here=builds_here,
+        builds_memory_bytes=number("site_builds_memory_max_mib") * MIB,
+        builds_cpu_percent=number("site_builds_cpu_max_percent"),
+        builds_tasks=number("site_builds_tasks_max"),
+        build_cache_bytes=number("site_docker_build_cache_max_gib") * GIB,
+        prune_above_percent=number("site_docker_prune_above_percent", 70),
+        image_gc_high_percent=number("site_image_gc_high_percent", 80),
+        image_gc_low_percent=number("site_image_gc_low_percent", 70),
+        eviction_disk_percent=number("site_eviction_disk_percent", 10),
+    )
 
 
 @dataclass(frozen=True)

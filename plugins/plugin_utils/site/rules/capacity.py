@@ -16,12 +16,13 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.capacity 
     plan_site,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.capacity_site import (
-    LEAST_MEMORY_MB,
     seen_nodes,
     session_of,
+    wishes_for_builds,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site, as_int
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import WORKER_MEMORY_MB
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 
 TOTAL, REPO, BUILDS = "site_total_quota", "site_per_repo_quota", "site_parallel_builds"
@@ -51,7 +52,9 @@ def _hubs(site: Site) -> int:
 
 def _plan(site: Site) -> SitePlan:
     """Plan the nodes that were seen, as the site is."""
-    return plan_site(seen_nodes(site).machines, session_of(site), _hubs(site), _max_pods(site))
+    return plan_site(
+        seen_nodes(site).machines, session_of(site), _hubs(site), _max_pods(site), wishes_for_builds(site)
+    )
 
 
 def _whole_plan(site: Site) -> SitePlan | None:
@@ -60,14 +63,11 @@ def _whole_plan(site: Site) -> SitePlan | None:
     return None if seen.unknown or not seen.machines else _plan(site)
 
 
-def _lacking(plan: SitePlan, what: str) -> Iterator[NodePlan]:
-    """Give the nodes for sessions on which a resource leaves no room for one, whatever else they run."""
-    alone = plan_site(
-        [node.machine for node in plan.nodes],
-        plan.session,
-        0 if len(plan.nodes) > 1 else plan.hubs,
-        MOST_PODS,
-    )
+def _lacking(site: Site, what: str) -> Iterator[NodePlan]:
+    """Give the nodes for sessions on which a resource leaves no room for one; where there are several, without hubs."""
+    machines = seen_nodes(site).machines
+    hubs = 0 if len(machines) > 1 else _hubs(site)
+    alone = plan_site(machines, session_of(site), hubs, MOST_PODS, wishes_for_builds(site))
     for node in alone.nodes:
         bounds = [bound for bound in node.bounds if bound.what == what]
         if node.machine.runs_sessions and any(bound.sessions < 1 for bound in bounds):
@@ -81,12 +81,11 @@ def _shared(node: NodePlan) -> str:
 
 @rule("capacity-memory-too-small", ERROR, "A node that is to run sessions has no memory left for one.")
 def capacity_memory_too_small(site: Site) -> Iterator[Problem]:
-    plan = _plan(site)
-    for node in _lacking(plan, "memory"):
+    for node in _lacking(site, "memory"):
         whole = as_int(site.hosts[node.machine.name].facts.get("memtotal_mb"))
-        if whole < LEAST_MEMORY_MB["head" if node.machine.is_head else "workers"]:
+        if whole < WORKER_MEMORY_MB and not node.machine.is_head:
             continue  # memory-too-small
-        needed = memory_floor_mib(node, plan.session)
+        needed = memory_floor_mib(node, session_of(site))
         yield Problem(
             f"{node.bounds[0].how}{_shared(node)}",
             f"give it at least {needed} MiB, or let sessions have less by site_session_memory_limit, or take `user` out of its "
@@ -98,7 +97,7 @@ def capacity_memory_too_small(site: Site) -> Iterator[Problem]:
 
 @rule("capacity-cpu-too-small", ERROR, "A node that is to run sessions has no processor left for one.")
 def capacity_cpu_too_small(site: Site) -> Iterator[Problem]:
-    for node in _lacking(_plan(site), "processors"):
+    for node in _lacking(site, "processors"):
         how = next(bound.how for bound in node.bounds if bound.what == "processors")
         yield Problem(
             f"{how}{_shared(node)}",
@@ -115,7 +114,7 @@ def capacity_cpu_too_small(site: Site) -> Iterator[Problem]:
 )
 def capacity_disk_too_small(site: Site) -> Iterator[Problem]:
     plan = _plan(site)
-    lacking = {node.machine.name: node for node in _lacking(plan, "disk")}
+    lacking = {node.machine.name: node for node in _lacking(site, "disk")}
     for node in plan.nodes:
         images = [disk for disk in node.machine.disks if disk.holds & {"docker", "containerd"}]
         small = min((disk.total_mib for disk in images), default=LEAST_IMAGES_MIB)

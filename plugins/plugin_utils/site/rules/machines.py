@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.capacity_site import LEAST_MEMORY_MB
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     Host,
@@ -16,12 +15,14 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     as_mapping,
     as_text,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import WORKER_MEMORY_MB
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 
 SUPPORTED = "site_supported_systems"
 ARCHITECTURES = ("x86_64", "aarch64")
 
 # What kubeadm demands of a control plane, https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/
+HEAD_MEMORY_MB = 1700
 HEAD_CPUS = 2
 # Images of one hub and its first builds; and what leaves room for a term's.
 DISK_NEEDED_MB = 5_000
@@ -70,7 +71,7 @@ def architectures_mixed(site: Site) -> Iterator[Problem]:
 
 @rule("memory-too-small", ERROR, "A node has too little memory.")
 def memory_too_small(site: Site) -> Iterator[Problem]:
-    for group, needed in LEAST_MEMORY_MB.items():
+    for group, needed in (("head", HEAD_MEMORY_MB), ("workers", WORKER_MEMORY_MB)):
         for host in site.seen(group):
             memory = as_int(host.facts.get("memtotal_mb"))
             if 0 < memory < needed:

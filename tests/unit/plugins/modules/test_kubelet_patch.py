@@ -34,9 +34,10 @@ def test_check_do_check_again_do_again(tmp_path: Path, capsys: pytest.CaptureFix
     assert results[1][1]["diff"]["after_header"] == str(file)
 
 
-def test_another_number_of_pods(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_the_site_wants(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Asked for, asked for again, and no longer."""
-    results = [run(tmp_path, capsys, max_pods=number)[1] for number in (0, 240, 240, 0)]
+    wishes: list[dict[str, int]] = [{}, {"maxPods": 240}, {"maxPods": 240}, {}]
+    results = [run(tmp_path, capsys, settings=wish)[1] for wish in wishes]
     assert [result["changed"] for result in results] == [True, True, False, True]
     assert [result["patch"].get("maxPods") for result in results] == [None, 240, 240, None]
 

@@ -53,12 +53,6 @@ def test_patch_of(changes: dict[str, object], patch: dict[str, object], nameless
     }
 
 
-def test_max_pods() -> None:
-    """What the site asks for goes beside what the machine needs."""
-    assert patch_of(PLAIN, 0) == {}
-    assert patch_of(replace(PLAIN, cgroup_version=1), 240) == {"maxPods": 240, "failCgroupV1": False}
-
-
 def test_write_patch(tmp_path: Path) -> None:
     """A check says it, doing it does it, and it is left alone then; content and mode are put right."""
     folder = tmp_path / "var" / "kubeadm-patches"

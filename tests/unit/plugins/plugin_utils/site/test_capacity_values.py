@@ -13,6 +13,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.capacity 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.capacity_site import (
     seen_nodes,
     session_of,
+    wishes_for_builds,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.capacity_table import render
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.capacity_values import (
@@ -60,6 +61,14 @@ def test_where_hubs_have_to_keep_to_core_nodes() -> None:
     strict = seen_nodes(site(values__site_node_purpose_affinity="require")).machines
     assert [machine.runs_hubs for machine in strict] == [True, False, False]
     core = seen_nodes(site(hosts__worker2__variables__site_node_purposes=["core"])).machines
+    both = seen_nodes(
+        site(
+            values__site_node_purpose_affinity="require",
+            hosts__worker2__variables__site_node_purposes=["core", "user"],
+        )
+    ).machines
+    # Its label says user.
+    assert [machine.runs_hubs for machine in both] == [True, False, False]
     assert [(machine.runs_hubs, machine.runs_sessions) for machine in core] == [
         *((False, False), (False, True), (True, False))
     ]
@@ -80,6 +89,11 @@ def test_nodes_that_were_not_seen_are_named() -> None:
     assert seen_nodes(site(hosts__worker1__state="unreachable")).unknown == ("worker1",)
     assert seen_nodes(site(hosts__worker1__facts={})).unknown == ("worker1",)
     assert seen_nodes(Site.from_data({})).machines == ()
+
+
+def test_what_builds_may_take() -> None:
+    wishes = wishes_for_builds(site(values__site_builds_memory_max_mib=1024))
+    assert (wishes.builds_memory_bytes, wishes.builds_here) == (1 << 30, True)
 
 
 def test_what_a_session_is() -> None:
