@@ -28,7 +28,14 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
 from site_cases import case, good_site
 from site_data import SPECS
 
-ORDINARY = {"values/site_session_memory_guarantee": "256M", "values/site_session_memory_limit": "2G"}
+ORDINARY = {
+    "values/site_session_memory_guarantee": "256M",
+    "values/site_session_memory_limit": "2G",
+    "values/site_session_cpu_guarantee": 0,
+    "values/site_session_cpu_limit": 0,
+    "values/site_session_ephemeral_storage_guarantee": "",
+    "values/site_session_ephemeral_storage_limit": "",
+}
 
 
 def site(**changes: Any) -> Site:
