@@ -64,6 +64,10 @@ site: setup ## make inventories/NAME: `make site NAME=stfc`
 preflight: setup ## check a site without changing anything (SITE=lab)
 	@ansible-playbook -i inventories/$(SITE) playbooks/preflight.yml
 
+.PHONY: capacity
+capacity: setup ## count sessions and builds that a site bears, into its group_vars/all/capacity.yml (SITE=lab)
+	@ansible-playbook -i inventories/$(SITE) playbooks/capacity.yml --diff
+
 .PHONY: lint
 lint: setup ## ansible-lint, yamllint, ruff, mypy, vermin, codespell
 	@ruff check . && ruff format --check .

@@ -110,6 +110,22 @@ options:
     type: str
     choices: [prefer, require]
     default: prefer
+  total_quota:
+    description: Sessions of all hubs together. 0 for no quota.
+    type: int
+    default: 0
+  per_repo_quota:
+    description: Sessions of one repository in a hub. 0 for no quota.
+    type: int
+    default: 0
+  parallel_builds:
+    description: Builds of all hubs together. 0 for BinderHub's own number, for each hub.
+    type: int
+    default: 0
+  hub_count:
+    description: How many hubs share O(total_quota) and O(parallel_builds), evenly.
+    type: int
+    default: 1
   image_cleaner_cordon_enabled:
     description: Keep pods away from a node while its images are cleaned up.
     type: bool

@@ -105,6 +105,11 @@ kernel_parameters:
   returned: success
   type: dict
   sample: {"net.ipv4.ip_forward": "1", "net.bridge.bridge-nf-call-iptables": "1", "net.bridge.bridge-nf-call-ip6tables": "1"}
+inotify_parameters:
+  description: How many instances and watches of inotify one user may have now.
+  returned: success
+  type: dict
+  sample: {"fs.inotify.max_user_instances": "128", "fs.inotify.max_user_watches": "60803"}
 mounted_files:
   description:
     - Those of V(/etc/hosts), V(/etc/hostname) and V(/etc/resolv.conf) that are mounts of their own, as in containers.

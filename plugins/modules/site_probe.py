@@ -121,6 +121,11 @@ probe:
     builds:
       description: Whether builds have a C(slice) of systemd, and the C(memory_bytes) to which the kernel holds it, if it does.
       type: dict
+    capacity:
+      description:
+        - What M(ironbinder.platform.site_capacity) counts with, C(boot_id), C(inotify), and C(file_systems) with C(path),
+          C(device) and C(total_bytes) each.
+      type: dict
     kubernetes: {description: "C(joined), C(api_version) and C(kubelet_version).", type: dict}
     cluster:
       description:
@@ -226,6 +231,7 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
             "cgroup": machine.cgroup(),
             "disk": machine.disk(),
             "builds": machine.builds(),
+            "capacity": machine.capacity(),
             "kubernetes": machine.kubernetes(),
             "cluster": cluster.result(),
             "docker": machine.docker(),

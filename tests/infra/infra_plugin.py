@@ -32,6 +32,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="repository whose build fails, as in a Binder link: git/https%%3A%%2F%%2Fgit.example.org%%2Fbroken.git/main",
     )
     parser.addoption(
+        "--capacity-image",
+        metavar="IMAGE",
+        help="image with sh, head and tail, to start as many sessions from as `make capacity` counts",
+    )
+    parser.addoption(
         "--change-log",
         metavar="FILE",
         type=Path,

@@ -2,7 +2,7 @@
 """Run every command that README.md shows, in its order, and compare how each ends.
 
 A command that is not listed here fails the check: what stands in README has to be run. The site that `make site`
-makes is not filled in, so preflight and site.yml have to refuse it.
+makes is not filled in, so preflight, capacity and site.yml have to refuse it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ EXPECTED = {
     "make help": (0, "make lab"),
     "make site NAME=stfc": (0, ""),
     "ansible-playbook -i inventories/stfc playbooks/preflight.yml": (2, "site_registry_host"),
+    "make capacity SITE=stfc": (2, "could not be looked at: head1"),
     "ansible-playbook -i inventories/stfc site.yml": (2, "site_registry_host"),
     # The first is a file's header, the others run by their own part of `make test`.
     "pip install -r requirements.txt": None,

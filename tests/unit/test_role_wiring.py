@@ -125,6 +125,11 @@ def test_defaults_are_the_same_on_both_sides() -> None:
     assert differing == {}
 
 
+def test_a_kubelet_is_told_how_many_pods() -> None:
+    """Its settings come from several values of the contract, of which none may be lost."""
+    assert "'maxPods': site_max_pods" in WIRED["kubernetes_node_kubelet_settings"]
+
+
 def test_old_names_lead_to_what_is_wired() -> None:
     """The migration note names an option of a role, and the value of the contract that it gets."""
     known = {name for role in roles() for name in options(role)}

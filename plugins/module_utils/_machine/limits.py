@@ -23,6 +23,8 @@ FORWARDING_PARAMETERS = (
     "net.bridge.bridge-nf-call-iptables",
     "net.bridge.bridge-nf-call-ip6tables",
 )
+# What one user of a machine may watch. All sessions of a node are one user.
+INOTIFY_PARAMETERS = ("fs.inotify.max_user_instances", "fs.inotify.max_user_watches")
 # Files that Docker mounts into containers one by one.
 MOUNTED = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
 # Images, build caches and what pods write: often one file system, sometimes several.
@@ -55,6 +57,7 @@ class MachineLimits:
     swap_target_masked: bool
     missing_kernel_modules: Sequence[str]
     kernel_parameters: Mapping[str, str]
+    inotify_parameters: Mapping[str, str]
     mounted_files: Sequence[str]
     memory_bytes: int
     cpus: int
@@ -94,6 +97,7 @@ def read_machine_limits(
         swap_target_masked=proc.is_masked("swap.target"),
         missing_kernel_modules=[name for name in MODULES if proc.module(name, kernel) != "present"],
         kernel_parameters={name: proc.kernel_parameter(name) for name in FORWARDING_PARAMETERS},
+        inotify_parameters={name: proc.kernel_parameter(name) for name in INOTIFY_PARAMETERS},
         mounted_files=sorted({mount.target for mount in proc.mounts()} & set(MOUNTED)),
         memory_bytes=sum(
             proc.number(row[1], "proc/meminfo") * 1024

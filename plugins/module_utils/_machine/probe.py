@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.cluster_facts import (
     installed_version,
@@ -22,6 +22,9 @@ BUILDS_SLICE = "ironbinder-builds.slice"
 BUILDS_MEMORY = (f"{BUILDS_SLICE}/memory.max", f"memory/{BUILDS_SLICE}/memory.limit_in_bytes")
 # Version 1 writes no limit as the largest number of pages.
 UNLIMITED = 1 << 60
+# Where images, builds and what sessions write lie.
+STORES = ("var/lib/docker", "var/lib/containerd", "var/lib/kubelet")
+INOTIFY = ("max_user_instances", "max_user_watches")
 
 
 class MachineProbe:
@@ -65,11 +68,8 @@ class MachineProbe:
 
     def disk(self, path: str = "var/lib") -> dict[str, Any]:
         """Free space and size where images will lie, in MB; None where it cannot be told."""
-        place = self.root / path
-        while not self._proc.exists(str(place.relative_to(self.root))) and place != self.root:
-            place = place.parent
         try:
-            told = os.statvfs(place)
+            told = os.statvfs(self._nearest(path))
         except OSError:
             return {"path": f"/{path}", "free_mb": None, "size_mb": None}
         free, size = (blocks * told.f_frsize // 1_000_000 for blocks in (told.f_bavail, told.f_blocks))
@@ -83,6 +83,42 @@ class MachineProbe:
             "slice": self._proc.exists(f"etc/systemd/system/{BUILDS_SLICE}"),
             "memory_bytes": known[0] if known and known[0] < UNLIMITED else None,
         }
+
+    def capacity(self, stores: Sequence[str] = STORES) -> dict[str, Any]:
+        """What `make capacity` counts with beside Ansible's facts.
+
+        Returns:
+            `boot_id`, the same for all containers of one computer, `` where it cannot be told; `file_systems` of `stores`, each
+            {path, device, total_bytes}, those that cannot be told left out; `inotify`, limits of one user by name.
+        """
+        return {
+            "boot_id": self._proc.kernel_parameter("kernel.random.boot_id"),
+            "file_systems": [told for store in stores if (told := self._file_system(store)) is not None],
+            "inotify": {
+                name: int(text)
+                for name in INOTIFY
+                if (text := self._proc.kernel_parameter(f"fs.inotify.{name}")).isdigit()
+            },
+        }
+
+    def _file_system(self, store: str) -> Optional[dict[str, Any]]:
+        try:
+            place = self._nearest(store)
+            told = os.statvfs(place)
+            return {
+                "path": f"/{store}",
+                "device": place.stat().st_dev,
+                "total_bytes": told.f_blocks * told.f_frsize,
+            }
+        except OSError:
+            return None
+
+    def _nearest(self, path: str) -> Path:
+        """Give the folder, or the one in which it will be."""
+        place = self.root / path
+        while not self._proc.exists(str(place.relative_to(self.root))) and place != self.root:
+            place = place.parent
+        return place
 
     def listening(self) -> list[dict[str, Any]]:
         """Listening TCP ports with the process that holds each, `` where it cannot be seen."""

@@ -18,6 +18,10 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._base.versions
     is_exact_chart,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm_values import merge
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.quota_values import (
+    QuotaSettings,
+    quota_values,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.registry import (
     base_url,
     host_fault,
@@ -45,7 +49,7 @@ class ValuesError(ValueError):
 
 
 @dataclass(frozen=True)
-class Settings(SessionSettings):
+class Settings(SessionSettings, QuotaSettings):
     """What all hubs of a site have in common."""
 
     registry_host: str
@@ -275,6 +279,7 @@ def hub_values(
         core_values(settings, settings.user_scheduler_replicas),
         {"jupyterhub": session_values(settings)},
         _builds(settings, (hub.get("values") or {}).get("imageBuilderType")),
+        quota_values(settings),
         registry,
         _trust(settings),
         hub.get("values") or {},

@@ -62,6 +62,14 @@ def host(address: str, number: int, **probe: Any) -> dict[str, Any]:
             "cgroup": {"version": 2, "controllers": ["cpu", "memory", "pids"]},
             "disk": {"path": "/var/lib", "free_mb": 90_000, "size_mb": 100_000},
             "builds": {"slice": False, "memory_bytes": None},
+            "capacity": {
+                "boot_id": f"boot-{number}",
+                "file_systems": [
+                    {"path": f"/var/lib/{store}", "device": 65024, "total_bytes": 200_000_000_000}
+                    for store in ("docker", "containerd", "kubelet")
+                ],
+                "inotify": {"max_user_instances": 128, "max_user_watches": 60_803},
+            },
             "kubernetes": {"joined": False, "api_version": "", "kubelet_version": ""},
             "docker": {"socket": False, "engine": ""},
             "peers": {},

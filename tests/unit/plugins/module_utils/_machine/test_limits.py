@@ -28,6 +28,7 @@ MACHINE = {
     "proc/filesystems": "nodev\tsysfs\nnodev\toverlay\n\text4\n",
     "proc/sys/net/bridge/bridge-nf-call-iptables": "1\n",
     "proc/sys/net/bridge/bridge-nf-call-ip6tables": "0\n",
+    "proc/sys/fs/inotify/max_user_instances": "128\n",
     "proc/sys/net/ipv4/ip_forward": "1\n",
     "proc/sys/net/netfilter/nf_conntrack_max": "262144\n",
     "proc/swaps": SWAP_HEADER,
@@ -65,6 +66,10 @@ CASES = {
                 "net.ipv4.ip_forward": "1",
                 "net.bridge.bridge-nf-call-iptables": "1",
                 "net.bridge.bridge-nf-call-ip6tables": "0",
+            },
+            "inotify_parameters": {
+                "fs.inotify.max_user_instances": "128",
+                "fs.inotify.max_user_watches": "",
             },
             "swap_target_masked": False,
             "mounted_files": [],

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -118,3 +119,27 @@ def test_a_disk_that_cannot_be_told(tmp_path: Path) -> None:
         "free_mb": None,
         "size_mb": None,
     }
+
+
+def test_what_capacity_counts_with(tmp_path: Path) -> None:
+    """File systems of what is there and of what will be; limits and the computer's id, as far as they can be told."""
+    inotify = "proc/sys/fs/inotify"
+    probe = write(
+        tmp_path,
+        {
+            "proc/sys/kernel/random/boot_id": "deb66008-1408\n",
+            f"{inotify}/max_user_instances": "128\n",
+            f"{inotify}/max_user_watches": "none\n",
+            "var/lib/docker/there": "",
+        },
+    )
+    told = probe.capacity()
+    assert (told["boot_id"], told["inotify"]) == ("deb66008-1408", {"max_user_instances": 128})
+    assert [entry["path"] for entry in told["file_systems"]] == [
+        *("/var/lib/docker", "/var/lib/containerd", "/var/lib/kubelet")
+    ]
+    own = tmp_path.stat().st_dev
+    assert {entry["device"] for entry in told["file_systems"]} == {own}
+    assert {entry["total_bytes"] for entry in told["file_systems"]} == {shutil.disk_usage(tmp_path).total}
+    gone = MachineProbe(tmp_path / "gone", RELEASE).capacity()
+    assert gone == {"boot_id": "", "file_systems": [], "inotify": {}}
