@@ -62,12 +62,13 @@ def type_fault(value: Any, spec: Mapping[str, Any]) -> str:
     if not check(value):
         return f"is {_shown(value)}, not {name}"
     choices = spec.get("choices")
-    if isinstance(choices, list) and value not in choices:
+    # Of a list, Ansible's choices are those of each entry.
+    if isinstance(choices, list) and kind != "list" and value not in choices:
         return f"is {str(value)[:40]!r}, not one of {', '.join(map(str, choices))}"
     element = spec.get("elements")
     if kind == "list" and isinstance(element, str):
         options = spec.get("options")
-        inner = {"type": element, "options": options} if options else {"type": element}
+        inner = {"type": element, "options": options, "choices": choices}
         for index, entry in enumerate(value):
             fault = type_fault(entry, inner)
             if fault:

@@ -120,6 +120,12 @@ def test_names_of_others() -> None:
         (None, {"type": "dict"}, "is nothing, not a mapping"),
         (["a", 1], {"type": "list", "elements": "str"}, "has entry 2, which is a number, '1', not text"),
         ("c", {"type": "str", "choices": ["a", "b"]}, "is 'c', not one of a, b"),
+        (["a", "b"], {"type": "list", "elements": "str", "choices": ["a", "b"]}, ""),
+        (
+            ["a", "c"],
+            {"type": "list", "elements": "str", "choices": ["a", "b"]},
+            "has entry 2, which is 'c', not one of a, b",
+        ),
         (object, {"type": "raw"}, ""),
         ("x", {"type": "no such type"}, ""),
     ],
