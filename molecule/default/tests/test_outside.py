@@ -8,7 +8,7 @@ So silence elsewhere means a fence, and what a fence lets out ends here.
 from __future__ import annotations
 
 import json
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import pytest
 import yaml
 from live_site import ROOT, Site
 
-testinfra_hosts = ["ansible://head", "ansible://workers"]
+testinfra_hosts = ["ansible://head", "ansible://workers", "ansible://proxy"]
 
 LAB = yaml.safe_load((ROOT / "inventories/lab/group_vars/all/lab.yml").read_text())
 # Tries every target at once, and prints the last line of what each says.
@@ -43,11 +43,15 @@ def ask(host: Any, targets: list[list[Any]]) -> dict[str, str]:
     return told
 
 
-def test_every_listener_answers_by_every_address(host: Any, own: str) -> None:
+def test_every_listener_answers_by_every_address(host: Any, site: Site, own: str) -> None:
     """By the address and the port that were asked: a gateway that answers for everybody would not know them."""
     held = [own, LAB["lab_outside_address"], *LAB["lab_outside_addresses"]]
-    if LAB["lab_ipv6_prefix"] and host.file("/proc/sys/net/ipv6").exists:
-        held.append(LAB["lab_ipv6_prefix"] + own.rsplit(".", 1)[1])
+    if host.backend.get_hostname() not in site.hosts("proxy"):
+        # The guard lets nothing for an address of the services' range leave a node.
+        services = ip_network(site.variables["site_service_subnet"])
+        held = [address for address in held if ip_address(address) not in services]
+        if LAB["lab_ipv6_prefix"] and host.file("/proc/sys/net/ipv6").exists:
+            held.append(LAB["lab_ipv6_prefix"] + own.rsplit(".", 1)[1])
     ports = {"tcp": LAB["lab_outside_tcp_ports"], "udp": LAB["lab_outside_udp_ports"]}
     targets = [
         [address, port, protocol]
