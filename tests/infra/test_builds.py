@@ -20,7 +20,8 @@ SLICE = "ironbinder-builds.slice"
 BASE = "ironbinder-test/base"
 PRUNE = "/usr/local/libexec/ironbinder/docker-prune"
 # Both versions of control groups; one of the two is there.
-LIMITS = f"/sys/fs/cgroup/{SLICE}/memory.max /sys/fs/cgroup/memory/{SLICE}/memory.limit_in_bytes"
+GROUP = f"ironbinder.slice/{SLICE}"
+LIMITS = f"/sys/fs/cgroup/{GROUP}/memory.max /sys/fs/cgroup/memory/{GROUP}/memory.limit_in_bytes"
 UNITS = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}
 
 
@@ -49,6 +50,18 @@ def build(step: str, wait: bool = True) -> str:
     """Return a command that builds an image of one RUN step with BuildKit, as repo2docker does."""
     run = f"printf 'FROM {BASE}\\nRUN {step}\\n' | DOCKER_BUILDKIT=1 docker build --no-cache --quiet -"
     return run if wait else f"({run}) < /dev/null > /dev/null 2>&1 &"
+
+
+def cached(number: int) -> str:
+    """Return a command whose build leaves 20 MB in the cache alone: what is in an image, too, does not count as cache."""
+    steps = [
+        f"FROM {BASE} AS big",
+        f"RUN dd if=/dev/urandom of=/{number} bs=1M count=20 status=none; echo > /done",
+        f"FROM {BASE}",
+        "COPY --from=big /done /done",
+    ]
+    lines = "\\n".join(steps)
+    return f"printf '{lines}\\n' | DOCKER_BUILDKIT=1 docker build --no-cache --quiet -"
 
 
 def kernel_limit(host: Any) -> int:
@@ -113,7 +126,7 @@ def test_a_build_step_runs_inside_of_the_slice(host: Any, base: str, eventually:
         # On a hybrid tree the nameless one bounds nothing.
         bounding = {name: path for name, path in bounding.items() if name or len(groups) == 1}
         assert bounding
-        assert [name for name, path in bounding.items() if not path.startswith(f"/{SLICE}/")] == []
+        assert [name for name, path in bounding.items() if not path.startswith(f"/{GROUP}/")] == []
     finally:
         host.run("pkill --full --exact %s", step)
 
@@ -151,7 +164,7 @@ def test_docker_is_pruned_again_and_again(host: Any) -> None:
 
 def test_pruning_keeps_the_cache_within_its_bound(host: Any, base: str, interrupting: None) -> None:
     for number in range(3):
-        made = host.run("sh -c %s", build(f"dd if=/dev/urandom of=/{number} bs=1M count=20 status=none"))
+        made = host.run("sh -c %s", cached(number))
         assert made.rc == 0, made.stderr
     assert cache_bytes(host) > 60e6
     host.run_expect([0], f"{PRUNE} --cache-bytes=30000000 --image-hours=168 --above-percent=100")
@@ -161,8 +174,9 @@ def test_pruning_keeps_the_cache_within_its_bound(host: Any, base: str, interrup
 def test_a_full_disk_empties_the_cache_and_spares_what_no_build_made(
     host: Any, base: str, interrupting: None
 ) -> None:
-    made = host.run("sh -c %s", build("dd if=/dev/urandom of=/x bs=1M count=20 status=none"))
+    made = host.run("sh -c %s", cached(4))
     assert made.rc == 0, made.stderr
+    assert cache_bytes(host) > 20e6
     # Every disk is fuller than nothing at all.
     host.run_expect([0], f"{PRUNE} --cache-bytes=100000000 --image-hours=168 --above-percent=0")
     assert cache_bytes(host) == 0

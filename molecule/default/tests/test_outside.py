@@ -48,7 +48,7 @@ def test_every_listener_answers_by_every_address(host: Any, site: Site, own: str
     held = [own, LAB["lab_outside_address"], *LAB["lab_outside_addresses"]]
     if host.backend.get_hostname() not in site.hosts("proxy"):
         # The guard lets nothing for an address of the services' range leave a node.
-        services = ip_network(site.variables["site_service_subnet"])
+        services = ip_network(site.contract["site_service_subnet"])
         held = [address for address in held if ip_address(address) not in services]
         if LAB["lab_ipv6_prefix"] and host.file("/proc/sys/net/ipv6").exists:
             held.append(LAB["lab_ipv6_prefix"] + own.rsplit(".", 1)[1])

@@ -19,7 +19,9 @@ __all__ = ["MachineProbe"]
 
 # What role docker gives to builds, and where the kernel tells its memory, with control groups of version 2 and 1.
 BUILDS_SLICE = "ironbinder-builds.slice"
-BUILDS_MEMORY = (f"{BUILDS_SLICE}/memory.max", f"memory/{BUILDS_SLICE}/memory.limit_in_bytes")
+# A dash in a slice's name is a level, systemd.slice(5).
+BUILDS_GROUP = f"ironbinder.slice/{BUILDS_SLICE}"
+BUILDS_MEMORY = (f"{BUILDS_GROUP}/memory.max", f"memory/{BUILDS_GROUP}/memory.limit_in_bytes")
 # Version 1 writes no limit as the largest number of pages.
 UNLIMITED = 1 << 60
 # Where images, builds and what sessions write lie.

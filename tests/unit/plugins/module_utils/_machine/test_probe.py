@@ -59,10 +59,14 @@ def test_bare_machine(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("way", "text", "memory"),
     [
-        ("ironbinder-builds.slice/memory.max", "4294967296\n", 4 << 30),
-        ("ironbinder-builds.slice/memory.max", "max\n", None),
-        ("memory/ironbinder-builds.slice/memory.limit_in_bytes", "4294967296\n", 4 << 30),
-        ("memory/ironbinder-builds.slice/memory.limit_in_bytes", "9223372036854771712\n", None),
+        ("ironbinder.slice/ironbinder-builds.slice/memory.max", "4294967296\n", 4 << 30),
+        ("ironbinder.slice/ironbinder-builds.slice/memory.max", "max\n", None),
+        ("memory/ironbinder.slice/ironbinder-builds.slice/memory.limit_in_bytes", "4294967296\n", 4 << 30),
+        (
+            "memory/ironbinder.slice/ironbinder-builds.slice/memory.limit_in_bytes",
+            "9223372036854771712\n",
+            None,
+        ),
     ],
 )
 def test_the_kernel_is_asked_for_the_limit_of_builds(
