@@ -27,7 +27,7 @@ options:
     choices: [node, proxy]
     required: true
   node:
-    description: Name of the node, where it is one.
+    description: Name of the machine, which is that of its node where it is one.
     type: str
     default: ""
   image:

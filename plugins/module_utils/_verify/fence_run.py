@@ -43,6 +43,10 @@ __all__ = ["Fences", "Wish", "lost"]
 
 # A namespace that no hub has and every cluster does.
 CONTROL_NAMESPACE = "default"
+_NO_STEP = (
+    "no machine ran a RUN step. Next: let a host that builds do it (fence_check_build_host), or take run out of "
+    "site_fence_probe_origins"
+)
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,8 @@ class Fences:
         if not nodes:
             raise FenceError("no node that is ready runs sessions: there is no place to try the fences from")
         first = wish.build_node if wish.build_node in nodes else nodes[0]
-        places = self._places(wish, nodes, first, run)
+        builder = wish.build_node if wish.build_node in cluster.nodes else first
+        places = self._places(wish, nodes, first, builder, run)
         namespaces = [*dict.fromkeys([place.namespace for place in places])]
         if wish.other_namespace:
             self._make_namespace(wish.other_namespace)
@@ -108,6 +113,8 @@ class Fences:
         return {
             "id": run,
             "image": wish.image,
+            "roles": list(wish.roles),
+            "build_node": builder,
             "places": [place.as_dict() for place in places],
             "targets": [asdict(target) for target in targets],
             "networks": dict(wish.networks),
@@ -132,6 +139,11 @@ class Fences:
         finally:
             self.remove(run)
         reports += [Report(**{**entry, "origin": Origin(**entry["origin"])}) for entry in machines]
+        if "run" in run["roles"] and not any(
+            report.origin.role == "run" or (report.trouble and report.origin.role == "node")
+            for report in reports
+        ):
+            reports.append(Report(Origin("run", "", run["build_node"]), trouble=_NO_STEP))
         targets = [Target(**entry) for entry in run["targets"]]
         return judge(targets, reports, run["networks"], run["resolved"], run["skipped"])
 
@@ -155,14 +167,18 @@ class Fences:
             body = {"metadata": {"name": name, "labels": {"app.kubernetes.io/managed-by": "ironbinder"}}}
             self._api.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", **body})
 
-    def _places(self, wish: Wish, nodes: Sequence[str], first: str, run: str) -> list[Place]:
-        """Choose the pods: sessions and their control on every node, as each has a fence of its own; the others on one."""
+    def _places(self, wish: Wish, nodes: Sequence[str], first: str, builder: str, run: str) -> list[Place]:
+        """Choose the pods: sessions and their control on every node, as each has a fence of its own; the others on one.
+
+        A build pod is where builds are, which may be a node without sessions; its own gateway then needs a control there too.
+        """
         found: list[Place] = []
 
         def add(role: str, namespace: str, node: str, hub: str = "", release: str = "") -> None:
             found.append(Place(Origin(role, hub, node), namespace, name_of(role, run, len(found)), release))
 
-        for node in nodes:
+        building = [builder] if {"build", "run"} & set(wish.roles) else []
+        for node in dict.fromkeys([*nodes, *building]):
             add("control", CONTROL_NAMESPACE, node)
         for hub, settings in wish.facts.hubs.items():
             namespace, release = settings["namespace"], settings["release"]
@@ -170,7 +186,7 @@ class Fences:
                 add("session", namespace, node, hub, release)
             for role in ("build", "unknown"):
                 if role in wish.roles:
-                    add(role, namespace, first, hub, release)
+                    add(role, namespace, builder if role == "build" else first, hub, release)
             add("core", namespace, first, hub, release)
         if "other" in wish.roles and wish.other_namespace:
             add("other", wish.other_namespace, first)

@@ -45,11 +45,11 @@ def well(name: str, targets: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {"results": results, "ipv6": ["fe80::2"]}
 
 
-def machines(run: dict[str, Any]) -> list[dict[str, Any]]:
+def machines(run: dict[str, Any], node: str = "worker2") -> list[dict[str, Any]]:
     """What RUN step, node and proxy find where the fences are as promised."""
     targets = [Target(**entry) for entry in run["targets"]]
     found = []
-    for origin in (Origin("run", "", "worker2"), Origin("node", "", "worker2"), Origin("proxy")):
+    for origin in (Origin("run", "", node), Origin("node", "", node), Origin("proxy", "", "proxy1")):
         results = {}
         for one in targets:
             wanted = expected(one, origin, run["networks"], run["resolved"])
@@ -119,6 +119,26 @@ def test_the_places_that_a_site_judges() -> None:
     assert roles == ["control", "session", "core"]
     assert HOST_NETWORK not in [entry["name"] for entry in run["targets"]]
     assert not any(key == "/api/v1/namespaces/other2" for key in api.objects)
+
+
+def test_a_node_that_builds_and_runs_no_sessions() -> None:
+    """The RUN step's own gateway and name server need a proof from there; the build pod is where builds are."""
+    _, matrix = fences()
+    run = matrix.start(replace(WISH, build_node="head1"))
+    roles = [(entry["origin"]["role"], entry["origin"]["node"]) for entry in run["places"]]
+    assert ("control", "head1") in roles
+    assert ("build", "head1") in roles
+    assert ("session", "head1") not in roles
+    verdict = matrix.finish(run, machines(run, "head1"), 60)
+    assert verdict.problems == []
+
+
+def test_a_run_step_that_nobody_ran() -> None:
+    _, matrix = fences()
+    run = matrix.start(WISH)
+    told = [entry for entry in machines(run) if entry["origin"]["role"] != "run"]
+    [problem] = matrix.finish(run, told, 60).problems
+    assert problem.startswith("run on worker2: nothing was found out: no machine ran a RUN step")
 
 
 def test_what_a_run_before_left_behind_is_removed() -> None:
