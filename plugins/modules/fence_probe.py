@@ -63,7 +63,7 @@ options:
     description:
       - Further targets, each with C(name), C(kind), C(address), C(port), and, where it matters, C(protocol) (V(tcp), V(udp) or
         V(dns)), C(talk) (V(any), V(tls), V(http), V(banner), V(dns)), C(says) (a text of its answer), C(query) (a name to ask
-        for) and C(expect) ({place true or false}).
+        for) and C(expect) (V(true) or V(false) by place, or by C(place@node)).
     type: list
     elements: dict
     default: []
@@ -83,6 +83,16 @@ options:
     default: []
   denied_networks:
     description: Public networks that are the site's own, as C(site_guard_denied_networks).
+    type: list
+    elements: str
+    default: []
+  guard_enabled:
+    description: Whether role P(ironbinder.platform.guard#role) fences. Then nobody on a node reaches a service address that no
+      service has, not even who has no fence.
+    type: bool
+    default: true
+  node_port_clients:
+    description: Who alone may ask BinderHub's NodePort, as C(site_guard_node_port_clients). Judged with O(guard_enabled).
     type: list
     elements: str
     default: []
@@ -174,13 +184,11 @@ from urllib.parse import urlsplit
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import SystemClock
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeError, connect
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_facts import Facts
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_pods import FenceError
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_rules import FENCED
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_run import Fences, Wish, lost
-from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_targets import (
-    Facts,
-    TargetError,
-)
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_targets import TargetError
 
 
 def _addresses(name: str) -> list[str]:
@@ -201,6 +209,8 @@ def _wish(params: Mapping[str, Any]) -> Wish:
     names = {urlsplit(f"//{params['registry']}").hostname, urlsplit(params["mirror_url"]).hostname}
     for entry in [*networks["session"], *networks["build"]]:
         names.add(entry.get("host") if isinstance(entry, Mapping) else None)
+    # A network is none, and stays what it is.
+    names |= {name for name in params["node_port_clients"] if "/" not in name}
     facts = Facts(
         hubs=params["hubs"],
         api_address=params["api_address"],
@@ -212,6 +222,9 @@ def _wish(params: Mapping[str, Any]) -> Wish:
         machines=params["machines"],
         ssh_ports=params["ssh_ports"],
         denied_networks=params["denied_networks"],
+        guard_enabled=params["guard_enabled"],
+        node_port_clients=params["node_port_clients"],
+        other_namespace=params["other_namespace"],
         addresses={name: _addresses(name) for name in names if name},
     )
     return Wish(
@@ -219,7 +232,6 @@ def _wish(params: Mapping[str, Any]) -> Wish:
         image=params["image"],
         roles=params["origins"],
         build_node=params["build_node"],
-        other_namespace=params["other_namespace"],
         targets=params["targets"],
         skipped=params["skipped"],
         networks=networks,
@@ -251,6 +263,8 @@ def main() -> None:
             "origins": {"type": "list", "elements": "str", "choices": list(FENCED), "default": list(FENCED)},
             "targets": {"type": "list", "elements": "dict", "default": []},
             "denied_networks": {"type": "list", "elements": "str", "default": []},
+            "node_port_clients": {"type": "list", "elements": "str", "default": []},
+            "guard_enabled": {"type": "bool", "default": True},
             "api_port": {"type": "int", "default": 6443},
             "timeout_seconds": {"type": "int", "default": 180},
             **{name: {"type": "dict", "default": {}} for name in ("machines", "skipped", "ssh_ports")},

@@ -7,10 +7,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Optional
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_facts import (
+    Cluster,
+    Facts,
+    as_cluster,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_pods import (
     FenceError,
     Place,
@@ -18,6 +23,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_
     name_of,
     order,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_published import namespaces
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_rules import (
     Origin,
     Target,
@@ -25,9 +31,6 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_step import HOST_NETWORK
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_targets import (
-    Cluster,
-    Facts,
-    as_cluster,
     given_targets,
     listener_targets,
     site_targets,
@@ -53,15 +56,14 @@ _NO_STEP = (
 class Wish:
     """What a run has to try, and from where.
 
-    `roles` are those of FENCED to judge, `build_node` is the node whose Docker runs the RUN step, `other_namespace` one that is
-    fenced like a hub's and has none. `nodes` limits those that run sessions, [] for all.
+    `roles` are those of FENCED to judge, `build_node` is the node whose Docker runs the RUN step. `nodes` limits those that run
+    sessions, [] for all.
     """
 
     facts: Facts
     image: str
     roles: Sequence[str] = ("session", "build", "run", "other", "unknown")
     build_node: str = ""
-    other_namespace: str = ""
     nodes: Sequence[str] = ()
     targets: Sequence[Mapping[str, Any]] = ()
     skipped: Mapping[str, str] = field(default_factory=dict)
@@ -94,11 +96,11 @@ class Fences:
         builder = wish.build_node if wish.build_node in cluster.nodes else first
         places = self._places(wish, nodes, first, builder, run)
         namespaces = [*dict.fromkeys([place.namespace for place in places])]
-        if wish.other_namespace:
-            self._make_namespace(wish.other_namespace)
+        if wish.facts.other_namespace:
+            self._make_namespace(wish.facts.other_namespace)
         pods.remove(namespaces, every_run=True)
         try:
-            targets = [*site_targets(wish.facts, cluster), *given_targets(wish.targets)]
+            targets = [*site_targets(wish.facts, cluster), *given_targets(wish.targets, wish.facts)]
             if "run" in wish.roles:
                 targets.append(Target(HOST_NETWORK, "host_network", "host", 0))
             targets += self._listeners(wish, pods, first, run)
@@ -154,10 +156,11 @@ class Fences:
         )
 
     def _cluster(self, facts: Facts) -> Cluster:
+        services = self._items("/api/v1/services")
         slices: list[Any] = []
-        for namespace in [settings["namespace"] for settings in facts.hubs.values()]:
+        for namespace in namespaces(facts, services):
             slices += self._items(f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices")
-        return as_cluster(self._items("/api/v1/nodes"), self._items("/api/v1/services"), slices)
+        return as_cluster(self._items("/api/v1/nodes"), services, slices)
 
     def _items(self, path: str, **query: str) -> list[Any]:
         return (self._api.get(path, **query) or {}).get("items") or []
@@ -188,8 +191,8 @@ class Fences:
                 if role in wish.roles:
                     add(role, namespace, builder if role == "build" else first, hub, release)
             add("core", namespace, first, hub, release)
-        if "other" in wish.roles and wish.other_namespace:
-            add("other", wish.other_namespace, first)
+        if "other" in wish.roles and wish.facts.other_namespace:
+            add("other", wish.facts.other_namespace, first)
         return found
 
     def _listeners(self, wish: Wish, pods: Pods, node: str, run: str) -> list[Target]:
@@ -208,10 +211,14 @@ def _asked(targets: Sequence[Target], origin: Origin, first: str, wish: Wish) ->
 
     One pod without a fence shows that a target is alive; one on every node would look like an attack from all of them.
     """
+
+    def judged(target: Target) -> Optional[bool]:
+        return expected(target, origin, wish.networks, wish.facts.addresses)
+
     if origin.role == "control" and origin.node != first:
-        return [target for target in targets if target.local]
+        return [target for target in targets if target.local or judged(target) is not None]
     if origin.role == "core":
-        return [target for target in targets if expected(target, origin, wish.networks, wish.facts.addresses)]
+        return [target for target in targets if judged(target) is not None]
     return list(targets)
 
 

@@ -44,6 +44,7 @@ def test_both_halves(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
         registry="127.0.0.1:5000",
         machines={"head1": "192.0.2.1"},
         ssh_ports={"head1": 2222},
+        node_port_clients=["localhost"],
     )
     assert not started["changed"]
     run = started["run"]
@@ -52,6 +53,8 @@ def test_both_halves(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     assert by_name["SSH of head1"]["port"] == 2222
     assert by_name["registry"]["address"] == "127.0.0.1"
     assert run["resolved"]["localhost"] == ["127.0.0.1"]
+    port = by_name["NodePort of binder on worker1"]
+    assert port["expect"] == {"control": False}
     judged = ran(capsys, monkeypatch, api, state="judged", run=run)
     assert judged["failed"]
     assert judged["msg"].startswith("fences do not hold: ")
@@ -109,7 +112,7 @@ def test_a_machine_tries(capsys: pytest.CaptureFixture[str]) -> None:
         port = server.getsockname()[1]
 
         def serve() -> None:
-            for _ in range(2):
+            while True:
                 server.accept()[0].sendall(b"x")
 
         threading.Thread(target=serve, daemon=True).start()
@@ -118,6 +121,8 @@ def test_a_machine_tries(capsys: pytest.CaptureFixture[str]) -> None:
             {"name": "port", "kind": "node_port", **place},
             {"name": "ssh", "kind": "ssh", "address": "nowhere.invalid", "port": 22},
             {"name": "own", "kind": "gateway", "address": "gateway", "port": 10250},
+            {"name": "nobody's", "kind": "unassigned", "says": "x", **place},
+            {"name": "chosen", "kind": "unassigned", **place},
         ]
         run = {"targets": targets, "networks": {}, "resolved": {}}
         [node] = local(capsys, run=run, role="node", node="worker1")["reports"]
@@ -126,6 +131,12 @@ def test_a_machine_tries(capsys: pytest.CaptureFixture[str]) -> None:
     assert {name: found[0] for name, found in node["results"].items()} == {
         "port": "answered",
         "ssh": "unresolved",
+        "nobody's": "answered",
+        "chosen": "answered",
     }
-    assert {name: found[0] for name, found in proxy["results"].items()} == {"port": "answered"}
+    # And what only a machine outside of the cluster can show to be alive.
+    assert {name: found[0] for name, found in proxy["results"].items()} == {
+        "port": "answered",
+        "nobody's": "answered",
+    }
     assert local(capsys, run=run, role="proxy", _ansible_check_mode=True)["skipped"]

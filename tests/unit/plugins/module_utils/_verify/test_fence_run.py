@@ -14,7 +14,6 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api impo
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify import fence_program, fence_step
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_pods import LABEL, FenceError
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_rules import (
-    KINDS,
     Origin,
     Target,
     expected,
@@ -24,10 +23,11 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_
     HOST_NETWORK,
     probe_from_build,
 )
-from fence_cluster import LAB, FenceCluster
+from fence_cluster import LAB, FenceCluster, endpoints, service
 from hand_clock import HandClock
 
-WISH = Wish(LAB, "python", build_node="worker2", other_namespace="other")
+WISH = Wish(replace(LAB, other_namespace="other"), "python", build_node="worker2")
+MACHINES = ("head1", "worker1", "worker2")
 ROLES = {"jupyter": "session", "build": "build", "hub": "core", "control": "control", "ironbinder": "unknown"}
 
 
@@ -40,7 +40,7 @@ def well(name: str, targets: Sequence[dict[str, Any]]) -> dict[str, Any]:
     for one in targets:
         # The three tries are what this place has to reach.
         open_here = one.get("tries") == 3 or role in ("control", "core")
-        closed_to_all = one["name"].startswith(("NodePort", "unassigned"))
+        closed_to_all = one["name"].startswith(("NodePort of binder", "unassigned"))
         results[one["name"]] = ["answered" if open_here and not closed_to_all else "silent", ""]
     return {"results": results, "ipv6": ["fe80::2"]}
 
@@ -53,7 +53,7 @@ def machines(run: dict[str, Any], node: str = "worker2") -> list[dict[str, Any]]
         results = {}
         for one in targets:
             wanted = expected(one, origin, run["networks"], run["resolved"])
-            proof = origin.role == "node" and KINDS[one.kind].provable and one.kind != "node_port"
+            proof = origin.role == "node" and one.kind not in ("unassigned", "host_network", "node_port")
             results[one.name] = ("answered" if wanted or proof else "silent", "")
         found.append({"origin": asdict(origin), "results": results, "ipv6": [], "trouble": ""})
     return found
@@ -89,7 +89,16 @@ def test_a_run_from_start_to_end() -> None:
     assert verdict.ok
     assert {cell.origin for cell in verdict.cells} == {
         *("session binder", "build binder", "unknown binder", "core binder", "other", "run", "proxy"),
+        *("control", "node"),
     }
+    # Each node has a guard of its own.
+    judged = {(cell.target, cell.node) for cell in verdict.cells if cell.origin == "control"}
+    assert judged == {
+        (name, node)
+        for node in ("worker1", "worker2")
+        for name in ("unassigned service address", *(f"NodePort of binder on {name}" for name in MACHINES))
+    }
+    assert [cell.target for cell in verdict.cells if cell.origin == "node"] == ["unassigned service address"]
     assert api.pods() == {}
 
 
@@ -139,6 +148,19 @@ def test_a_run_step_that_nobody_ran() -> None:
     told = [entry for entry in machines(run) if entry["origin"]["role"] != "run"]
     [problem] = matrix.finish(run, told, 60).problems
     assert problem.startswith("run on worker2: nothing was found out: no machine ran a RUN step")
+
+
+def test_services_of_others_are_tried() -> None:
+    api, matrix = fences()
+    port = {"port": 80, "nodePort": 31000}
+    api.objects["/api/v1/services/web"] = service("shop", "web", "10.96.9.9", port, floating="172.30.77.102")
+    path = "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices"
+    api.objects[f"{path}/web-x"] = endpoints("shop", "web", "10.244.1.7", 80)
+    names = {entry["name"] for entry in matrix.start(WISH)["targets"]}
+    assert names >= {
+        *("floating address of shop/web", "NodePort 31000 of shop/web on head1"),
+        "NodePort 31000 of shop/web on worker1",
+    }
 
 
 def test_what_a_run_before_left_behind_is_removed() -> None:
