@@ -18,7 +18,10 @@ description:
   - The addresses are the site's own, read from the API and given as options. Nothing else is tried but O(targets).
   - V(started) starts the pods and returns at once, so that machines can do their part meanwhile, by
     M(ironbinder.platform.fence_probe_local); V(judged) collects everything, removes the pods and judges.
-  - Pods end by themselves after two minutes, and what an interrupted run left behind is removed by the next one.
+  - Where a target answered nobody and has the address of a machine, V(judged) returns that machine as RV(ask) and does not fail:
+    its own firewall may let nobody else in. M(ironbinder.platform.fence_probe_local) asks it as V(machine), and V(judged) with
+    RV(run) and RV(reports) is the last word.
+  - Pods end by themselves after at most twenty minutes, and what an interrupted run left behind is removed by the next one.
 extends_documentation_fragment: [ironbinder.platform.kubernetes]
 options:
   state:
@@ -166,8 +169,18 @@ EXAMPLES = r"""
 RETURN = r"""
 run:
   description: The run, for the other half and for M(ironbinder.platform.fence_probe_local).
-  returned: when V(started)
+  returned: when V(started), and with RV(ask)
   type: dict
+ask:
+  description: Machines to ask what only they may reach, before it is judged again.
+  returned: when V(judged)
+  type: list
+  elements: str
+reports:
+  description: Everything that was found so far, for O(reports).
+  returned: with RV(ask)
+  type: list
+  elements: dict
 fences:
   description: The verdict, with C(ok), C(summary), C(problems), C(skipped), C(cells) and C(table). A cell has C(target),
     C(origin), C(node), C(expected), C(found), C(verdict) and C(detail).
@@ -178,6 +191,7 @@ fences:
 import ipaddress
 import socket
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -285,13 +299,20 @@ def main() -> None:
         if params["state"] == "started":
             module.exit_json(changed=False, run=fences.start(_wish(params)))
         machines = [*params["reports"], *(lost(name) for name in params["unreachable"])]
-        verdict = fences.finish(params["run"], machines, params["timeout_seconds"])
+        reports = fences.reports(params["run"], machines, params["timeout_seconds"])
+        verdict = fences.judge(params["run"], reports)
     except (KubeError, FenceError, TargetError) as error:
         module.fail_json(msg=str(error))
+    ask = fences.asked_again(params["run"], verdict)
+    if ask:
+        # Of what is judged later all is here, and no pod is left.
+        run = {**params["run"], "places": [], "asked": True}
+        told = [asdict(report) for report in reports]
+        module.exit_json(changed=False, fences=verdict.as_dict(), ask=ask, run=run, reports=told)
     if not verdict.ok:
         text = "\n".join([verdict.summary, *(f"  {line}" for line in verdict.problems), "", verdict.table])
         module.fail_json(msg=text, fences=verdict.as_dict())
-    module.exit_json(changed=False, fences=verdict.as_dict())
+    module.exit_json(changed=False, fences=verdict.as_dict(), ask=[])
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ description:
   - On a node it tries every target from the node itself, which shows that they are alive, and, with O(image), from a RUN step of
     a C(docker build) without cache. Then it sees whether a step may ask for C(--network=host).
   - On a proxy it tries only what a proxy needs, and service addresses that no service has where something answers at them.
+  - As V(machine) it tries what has this machine's own address, which firewalls may hide from everybody else.
   - It never fails because of what it finds; M(ironbinder.platform.fence_probe) judges.
 options:
   run:
@@ -24,7 +25,7 @@ options:
   role:
     description: What this machine is.
     type: str
-    choices: [node, proxy]
+    choices: [node, proxy, machine]
     required: true
   node:
     description: Name of the machine, which is that of its node where it is one.
@@ -86,7 +87,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "run": {"type": "dict", "required": True},
-            "role": {"type": "str", "choices": ["node", "proxy"], "required": True},
+            "role": {"type": "str", "choices": ["node", "proxy", "machine"], "required": True},
             "node": {"type": "str", "default": ""},
             "image": {"type": "str", "default": ""},
         },
@@ -105,6 +106,8 @@ def main() -> None:
             # the services' range is alive.
             proof = target.kind == "unassigned" and target.provable
             return proof or bool(expected(target, here, networks, resolved))
+        if role == "machine":
+            return target.address == run["machines"].get(node)
         # A node's own gateway is not its pods'.
         return not target.local
 

@@ -13,8 +13,9 @@ __all__ = ["CONTROLS", "FENCED", "KINDS", "Kind", "Origin", "Target", "expected"
 
 # Places whose connections are judged. `other` is a session of a hub's namespace that has no hub of its own to name.
 FENCED = ("session", "build", "run", "other", "unknown")
-# Places that prove that a target is alive: a pod of a namespace without a fence, a core pod, a node, the proxy.
-CONTROLS = ("control", "core", "node", "proxy")
+# Places that prove that a target is alive: a pod of a namespace without a fence, a core pod, a node, the proxy, and a machine
+# that tries its own address, where a firewall lets few others in.
+CONTROLS = ("control", "core", "node", "proxy", "machine")
 
 
 @dataclass(frozen=True)

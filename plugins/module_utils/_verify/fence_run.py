@@ -50,6 +50,7 @@ _NO_STEP = (
     "no machine ran a RUN step. Next: let a host that builds do it (fence_check_build_host), or take run out of "
     "site_fence_probe_origins"
 )
+_NO_OTHER = "no pod of another hub was tried, as there is no other hub (site_fence_probe_other_namespace makes one up)"
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,8 @@ class Fences:
         return {
             "id": run,
             "image": wish.image,
+            "machines": dict(wish.facts.machines),
+            "remark": _NO_OTHER if self._alone(wish) else "",
             "roles": list(wish.roles),
             "build_node": builder,
             "places": [place.as_dict() for place in places],
@@ -127,7 +130,13 @@ class Fences:
     def finish(
         self, run: Mapping[str, Any], machines: Sequence[Mapping[str, Any]], timeout_seconds: float
     ) -> Verdict:
-        """Collect the pods' reports and those of machines, remove the pods, and judge.
+        """Collect the pods' reports and those of machines, remove the pods, and judge. See `reports`."""
+        return self.judge(run, self.reports(run, machines, timeout_seconds))
+
+    def reports(
+        self, run: Mapping[str, Any], machines: Sequence[Mapping[str, Any]], timeout_seconds: float
+    ) -> list[Report]:
+        """Collect the pods' reports and those of machines, and remove the pods.
 
         Args:
             run: as `start` gave it.
@@ -140,14 +149,34 @@ class Fences:
             reports = pods.reports(places, timeout_seconds)
         finally:
             self.remove(run)
-        reports += [Report(**{**entry, "origin": Origin(**entry["origin"])}) for entry in machines]
+        reports += self.read(machines)
         if "run" in run["roles"] and not any(
             report.origin.role == "run" or (report.trouble and report.origin.role == "node")
             for report in reports
         ):
             reports.append(Report(Origin("run", "", run["build_node"]), trouble=_NO_STEP))
+        return reports
+
+    @staticmethod
+    def read(machines: Sequence[Mapping[str, Any]]) -> list[Report]:
+        """Read reports that are plain data."""
+        return [Report(**{**entry, "origin": Origin(**entry["origin"])}) for entry in machines]
+
+    @staticmethod
+    def judge(run: Mapping[str, Any], reports: Sequence[Report]) -> Verdict:
+        """Judge what all places found."""
         targets = [Target(**entry) for entry in run["targets"]]
-        return judge(targets, reports, run["networks"], run["resolved"], run["skipped"])
+        told = {"skipped": run["skipped"], "remark": run["remark"]}
+        return judge(targets, reports, run["networks"], run["resolved"], **told)
+
+    @staticmethod
+    def asked_again(run: Mapping[str, Any], verdict: Verdict) -> list[str]:
+        """Name the machines that may show what no other place could: where a firewall lets nobody else in. Each is asked once."""
+        if run.get("asked"):
+            return []
+        dead = {cell.target for cell in verdict.cells if cell.verdict == "unproven"}
+        addresses = {entry["address"] for entry in run["targets"] if entry["name"] in dead}
+        return sorted(name for name, address in run["machines"].items() if address in addresses)
 
     def remove(self, run: Mapping[str, Any]) -> None:
         """Delete the pods of a run."""
@@ -161,6 +190,11 @@ class Fences:
         for namespace in namespaces(facts, services):
             slices += self._items(f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices")
         return as_cluster(self._items("/api/v1/nodes"), services, slices)
+
+    @staticmethod
+    def _alone(wish: Wish) -> bool:
+        """Whether pods of another hub should be tried, and there is none."""
+        return "other" in wish.roles and not wish.facts.other_namespace and len(wish.facts.hubs) == 1
 
     def _items(self, path: str, **query: str) -> list[Any]:
         return (self._api.get(path, **query) or {}).get("items") or []

@@ -202,7 +202,9 @@ def judge(
     reports: Sequence[Report],
     networks: Mapping[str, Sequence[Union[str, Mapping[str, Any]]]],
     resolved: Optional[Mapping[str, Sequence[str]]] = None,
+    *,
     skipped: Optional[Mapping[str, str]] = None,
+    remark: str = "",
 ) -> Verdict:
     """Judge what all places found.
 
@@ -212,6 +214,7 @@ def judge(
         networks: what the site opened, by `session` and `build`.
         resolved: addresses of the names in `networks`.
         skipped: targets that were left out, with the site's reasons.
+        remark: what the summary says besides.
     """
     by_name = {target.name: target for target in targets}
     cells = []
@@ -230,6 +233,7 @@ def judge(
         f"fences {state}: {len(targets)} targets, {len(cells)} connections judged, {count['escape']} escapes, "
         f"{count['unmet']} needs unmet"
         + (f", {count['unproven']} without proof" if count["unproven"] else "")
+        + (f"; {remark}" if remark else "")
     )
     return Verdict(cells, problems, skipped or {}, summary, table(targets, cells))
 

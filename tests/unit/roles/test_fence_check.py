@@ -126,6 +126,24 @@ def test_an_escape_ends_the_run_and_is_in_the_report(tmp_path: Path) -> None:
     assert api.pods() == {}
 
 
+def test_a_machine_is_asked_for_itself_where_nobody_else_may(tmp_path: Path) -> None:
+    """Once more and no more: it says nothing of SSH here, so that there is no proof."""
+
+    def finds(name: str, targets: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        found = well(name, targets)
+        found["results"].update({one: ["silent", ""] for one in found["results"] if one.startswith("SSH")})
+        return found
+
+    api = FenceCluster(finds)
+    places = {"fence_check_machines": {"localhost": "127.0.0.77"}, "fence_check_ssh_ports": {"localhost": 1}}
+    done = play(api, tmp_path, **places)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Ask machines for what nobody else reaches" in done.stdout
+    told = json.loads((tmp_path / "report.json").read_text())["fence_check"]
+    assert [line.split(" (")[0] for line in told["problems"]] == ["SSH of localhost"]
+    assert api.pods() == {}
+
+
 def test_a_machine_that_cannot_be_asked_leaves_no_pods(tmp_path: Path) -> None:
     api = FenceCluster(well)
     done = play(api, tmp_path, fence_check_proxy_hosts=["nowhere.invalid"])

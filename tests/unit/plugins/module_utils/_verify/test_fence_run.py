@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Optional
@@ -21,6 +22,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_run import Fences, Wish
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_step import (
     HOST_NETWORK,
+    probe_from_both,
     probe_from_build,
 )
 from fence_cluster import LAB, FenceCluster, endpoints, service
@@ -115,7 +117,7 @@ def test_a_probe_may_no_more_than_a_session() -> None:
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
         }
-        assert spec["activeDeadlineSeconds"] <= 120
+        assert spec["activeDeadlineSeconds"] <= 1200
         assert pod["metadata"]["labels"][LABEL]
         # It must not answer in the hub's place.
         assert pod["metadata"]["labels"].get("component") not in ("hub", "proxy", "binder")
@@ -142,12 +144,37 @@ def test_a_node_that_builds_and_runs_no_sessions() -> None:
     assert verdict.problems == []
 
 
+@pytest.mark.parametrize(
+    ("hubs", "other", "told"),
+    [(1, "", True), (1, "other", False), (2, "", False)],
+)
+def test_a_verdict_says_when_there_is_no_other_hub(hubs: int, other: str, told: bool) -> None:
+    second = {**LAB.hubs["binder"], "namespace": "second", "release": "second", "node_port": 30586}
+    facts = replace(
+        LAB, hubs={**LAB.hubs, "second": second} if hubs == 2 else LAB.hubs, other_namespace=other
+    )
+    _, matrix = fences()
+    run = matrix.start(replace(WISH, facts=facts))
+    summary = matrix.finish(run, machines(run), 60).summary
+    assert ("no pod of another hub was tried" in summary) is told
+
+
 def test_a_run_step_that_nobody_ran() -> None:
     _, matrix = fences()
     run = matrix.start(WISH)
     told = [entry for entry in machines(run) if entry["origin"]["role"] != "run"]
     [problem] = matrix.finish(run, told, 60).problems
     assert problem.startswith("run on worker2: nothing was found out: no machine ran a RUN step")
+
+
+def test_a_listener_outlives_whoever_tries_it() -> None:
+    """An image may take minutes, and what ended by itself would look fenced."""
+    api, matrix = fences()
+    matrix.start(WISH)
+    seconds = {name: pod["spec"]["activeDeadlineSeconds"] for name, pod in api.pods().items()}
+    [listener] = [name for name in seconds if name.endswith("-100")]
+    assert min(seconds.values()) >= 600
+    assert all(seconds[listener] > limit for name, limit in seconds.items() if name != listener)
 
 
 def test_services_of_others_are_tried() -> None:
@@ -191,6 +218,34 @@ def test_without_the_machines_there_is_no_proof() -> None:
     assert {cell.target for cell in verdict.cells if cell.verdict == "unproven"} == {
         f"NodePort of binder on {name}" for name in ("head1", "worker1", "worker2")
     }
+
+
+def test_a_machine_shows_itself_what_only_it_may_reach() -> None:
+    """A firewall that lets nobody in but the administrators is no reason to doubt a fence."""
+
+    def firewalled(name: str, targets: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        found = well(name, targets)
+        results = found.get("results", {})
+        results.update({target: ["silent", ""] for target in shut & set(results)})
+        return found
+
+    shut = {"SSH of proxy1", "etcd of head1", "metrics of cluster DNS"}
+    _, matrix = fences(firewalled)
+    run = matrix.start(WISH)
+    told = machines(run)
+    for entry in told:
+        entry["results"].update(dict.fromkeys(shut & set(entry["results"]), ("silent", "")))
+    first = matrix.reports(run, told, 60)
+    # Nobody can show what is no machine's.
+    assert {cell.target for cell in matrix.judge(run, first).cells if cell.verdict == "unproven"} == shut
+    assert matrix.asked_again(run, matrix.judge(run, first)) == ["head1", "proxy1"]
+    own = [
+        {"origin": asdict(Origin("machine", "", name)), "results": {target: ("answered", "")}}
+        for name, target in (("head1", "etcd of head1"), ("proxy1", "SSH of proxy1"))
+    ]
+    verdict = matrix.judge(run, [*first, *matrix.read(own)])
+    assert [line.split(" (")[0] for line in verdict.problems] == ["metrics of cluster DNS"]
+    assert matrix.asked_again({**run, "asked": True}, matrix.judge(run, first)) == []
 
 
 def test_a_probe_that_never_starts() -> None:
@@ -242,12 +297,20 @@ def test_no_node_for_sessions() -> None:
 class Docker:
     """Answers `docker build` as a daemon would; `refusal` is what it says of --network=host, "" where it grants it."""
 
-    def __init__(self, refusal: str, rc: int = 0, lacks_buildx: bool = False) -> None:
+    def __init__(self, refusal: str, rc: int = 0, lacks_buildx: bool = False, pulls: int = -1) -> None:
         self.refusal, self.rc, self.lacks_buildx = refusal, rc, lacks_buildx
+        # What a pull ends with, where the image is not there.
+        self.pulls = pulls
         self.asked: list[list[str]] = []
 
     def __call__(self, argv: Sequence[str], _timeout: float) -> Ran:
         self.asked.append(list(argv))
+        if argv[1:3] == ["image", "inspect"]:
+            return Ran(int(self.pulls >= 0))
+        if argv[1] == "pull":
+            return Ran(self.pulls, stderr="manifest unknown")
+        if argv[0] == sys.executable:
+            return Ran(0, stdout=f'{fence_program.MARK} {{"results":{{"a":["answered",""]}},"ipv6":[]}}')
         if "build" not in argv:
             return Ran(0)
         if self.lacks_buildx and "DOCKER_BUILDKIT=1" in argv:
@@ -282,6 +345,19 @@ def test_a_run_step(refusal: str, found: list[str]) -> None:
     assert report.results == {"a": ["silent", ""], HOST_NETWORK: tuple(found)}
     assert "--no-cache" in docker.asked[0]
     assert docker.asked[-1][:4] == ["docker", "image", "rm", "--force"]
+
+
+@pytest.mark.parametrize(("pulls", "pulled"), [(-1, 0), (0, 1), (1, 1)])
+def test_an_image_is_there_before_anything_is_tried(pulls: int, pulled: int) -> None:
+    """Else the node would see a listener that has ended when at last the RUN step does not reach it."""
+    docker = Docker("network.host", pulls=pulls)
+    node, step = probe_from_both(Origin("node", "", "worker1"), "{}", "python", "{}", docker)
+    verbs = [" ".join(argv[1:3]) for argv in docker.asked[: pulled + 1]]
+    assert verbs == ["image inspect", "pull --quiet"][: pulled + 1]
+    assert node.results == {"a": ["answered", ""]}
+    assert step.origin == Origin("run", "", "worker1")
+    assert ("manifest unknown" in step.trouble) is (pulls > 0)
+    assert bool(step.results) is (pulls <= 0)
 
 
 def test_a_client_without_buildx() -> None:
