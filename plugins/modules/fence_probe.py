@@ -18,7 +18,10 @@ description:
   - The addresses are the site's own, read from the API and given as options. Nothing else is tried but O(targets).
   - V(started) starts the pods and returns at once, so that machines can do their part meanwhile, by
     M(ironbinder.platform.fence_probe_local); V(judged) collects everything, removes the pods and judges.
-  - Pods end by themselves after two minutes, and what an interrupted run left behind is removed by the next one.
+  - Where a target answered nobody and has the address of a machine, V(judged) returns that machine as RV(ask) and does not fail:
+    its own firewall may let nobody else in. M(ironbinder.platform.fence_probe_local) asks it as V(machine), and V(judged) with
+    RV(run) and RV(reports) is the last word.
+  - Pods end by themselves after at most twenty minutes, and what an interrupted run left behind is removed by the next one.
 extends_documentation_fragment: [ironbinder.platform.kubernetes]
 options:
   state:
@@ -63,7 +66,7 @@ options:
     description:
       - Further targets, each with C(name), C(kind), C(address), C(port), and, where it matters, C(protocol) (V(tcp), V(udp) or
         V(dns)), C(talk) (V(any), V(tls), V(http), V(banner), V(dns)), C(says) (a text of its answer), C(query) (a name to ask
-        for) and C(expect) ({place true or false}).
+        for) and C(expect) (V(true) or V(false) by place, or by C(place@node)).
     type: list
     elements: dict
     default: []
@@ -83,6 +86,16 @@ options:
     default: []
   denied_networks:
     description: Public networks that are the site's own, as C(site_guard_denied_networks).
+    type: list
+    elements: str
+    default: []
+  guard_enabled:
+    description: Whether role P(ironbinder.platform.guard#role) fences. Then nobody on a node reaches a service address that no
+      service has, not even who has no fence.
+    type: bool
+    default: true
+  node_port_clients:
+    description: Who alone may ask BinderHub's NodePort, as C(site_guard_node_port_clients). Judged with O(guard_enabled).
     type: list
     elements: str
     default: []
@@ -156,8 +169,18 @@ EXAMPLES = r"""
 RETURN = r"""
 run:
   description: The run, for the other half and for M(ironbinder.platform.fence_probe_local).
-  returned: when V(started)
+  returned: when V(started), and with RV(ask)
   type: dict
+ask:
+  description: Machines to ask what only they may reach, before it is judged again.
+  returned: when V(judged)
+  type: list
+  elements: str
+reports:
+  description: Everything that was found so far, for O(reports).
+  returned: with RV(ask)
+  type: list
+  elements: dict
 fences:
   description: The verdict, with C(ok), C(summary), C(problems), C(skipped), C(cells) and C(table). A cell has C(target),
     C(origin), C(node), C(expected), C(found), C(verdict) and C(detail).
@@ -168,19 +191,18 @@ fences:
 import ipaddress
 import socket
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import SystemClock
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeError, connect
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_facts import Facts
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_pods import FenceError
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_rules import FENCED
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_run import Fences, Wish, lost
-from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_targets import (
-    Facts,
-    TargetError,
-)
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_targets import TargetError
 
 
 def _addresses(name: str) -> list[str]:
@@ -201,6 +223,8 @@ def _wish(params: Mapping[str, Any]) -> Wish:
     names = {urlsplit(f"//{params['registry']}").hostname, urlsplit(params["mirror_url"]).hostname}
     for entry in [*networks["session"], *networks["build"]]:
         names.add(entry.get("host") if isinstance(entry, Mapping) else None)
+    # A network is none, and stays what it is.
+    names |= {name for name in params["node_port_clients"] if "/" not in name}
     facts = Facts(
         hubs=params["hubs"],
         api_address=params["api_address"],
@@ -212,6 +236,9 @@ def _wish(params: Mapping[str, Any]) -> Wish:
         machines=params["machines"],
         ssh_ports=params["ssh_ports"],
         denied_networks=params["denied_networks"],
+        guard_enabled=params["guard_enabled"],
+        node_port_clients=params["node_port_clients"],
+        other_namespace=params["other_namespace"],
         addresses={name: _addresses(name) for name in names if name},
     )
     return Wish(
@@ -219,7 +246,6 @@ def _wish(params: Mapping[str, Any]) -> Wish:
         image=params["image"],
         roles=params["origins"],
         build_node=params["build_node"],
-        other_namespace=params["other_namespace"],
         targets=params["targets"],
         skipped=params["skipped"],
         networks=networks,
@@ -251,6 +277,8 @@ def main() -> None:
             "origins": {"type": "list", "elements": "str", "choices": list(FENCED), "default": list(FENCED)},
             "targets": {"type": "list", "elements": "dict", "default": []},
             "denied_networks": {"type": "list", "elements": "str", "default": []},
+            "node_port_clients": {"type": "list", "elements": "str", "default": []},
+            "guard_enabled": {"type": "bool", "default": True},
             "api_port": {"type": "int", "default": 6443},
             "timeout_seconds": {"type": "int", "default": 180},
             **{name: {"type": "dict", "default": {}} for name in ("machines", "skipped", "ssh_ports")},
@@ -271,13 +299,20 @@ def main() -> None:
         if params["state"] == "started":
             module.exit_json(changed=False, run=fences.start(_wish(params)))
         machines = [*params["reports"], *(lost(name) for name in params["unreachable"])]
-        verdict = fences.finish(params["run"], machines, params["timeout_seconds"])
+        reports = fences.reports(params["run"], machines, params["timeout_seconds"])
+        verdict = fences.judge(params["run"], reports)
     except (KubeError, FenceError, TargetError) as error:
         module.fail_json(msg=str(error))
+    ask = fences.asked_again(params["run"], verdict)
+    if ask:
+        # Of what is judged later all is here, and no pod is left.
+        run = {**params["run"], "places": [], "asked": True}
+        told = [asdict(report) for report in reports]
+        module.exit_json(changed=False, fences=verdict.as_dict(), ask=ask, run=run, reports=told)
     if not verdict.ok:
         text = "\n".join([verdict.summary, *(f"  {line}" for line in verdict.problems), "", verdict.table])
         module.fail_json(msg=text, fences=verdict.as_dict())
-    module.exit_json(changed=False, fences=verdict.as_dict())
+    module.exit_json(changed=False, fences=verdict.as_dict(), ask=[])
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ description:
   - The part of M(ironbinder.platform.fence_probe) that no pod can do.
   - On a node it tries every target from the node itself, which shows that they are alive, and, with O(image), from a RUN step of
     a C(docker build) without cache. Then it sees whether a step may ask for C(--network=host).
-  - On a proxy it tries only what a proxy needs.
+  - On a proxy it tries only what a proxy needs, and service addresses that no service has where something answers at them.
+  - As V(machine) it tries what has this machine's own address, which firewalls may hide from everybody else.
   - It never fails because of what it finds; M(ironbinder.platform.fence_probe) judges.
 options:
   run:
@@ -24,10 +25,10 @@ options:
   role:
     description: What this machine is.
     type: str
-    choices: [node, proxy]
+    choices: [node, proxy, machine]
     required: true
   node:
-    description: Name of the node, where it is one.
+    description: Name of the machine, which is that of its node where it is one.
     type: str
     default: ""
   image:
@@ -86,7 +87,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "run": {"type": "dict", "required": True},
-            "role": {"type": "str", "choices": ["node", "proxy"], "required": True},
+            "role": {"type": "str", "choices": ["node", "proxy", "machine"], "required": True},
             "node": {"type": "str", "default": ""},
             "image": {"type": "str", "default": ""},
         },
@@ -98,12 +99,19 @@ def main() -> None:
     targets = [Target(**entry) for entry in run["targets"]]
     networks, resolved = run["networks"], run["resolved"]
     here, step = Origin(role, "", node), Origin("run", "", node)
-    # A node's own gateway is not its pods'. And what watches the network of a proxy should not take us for an attacker.
-    asked = [
-        target
-        for target in targets
-        if (expected(target, here, networks, resolved) if role == "proxy" else not target.local)
-    ]
+
+    def asked_here(target: Target) -> bool:
+        if role == "proxy":
+            # No more: what watches its network should not take us for an attacker. Nobody on a node shows that an address of
+            # the services' range is alive.
+            proof = target.kind == "unassigned" and target.provable
+            return proof or bool(expected(target, here, networks, resolved))
+        if role == "machine":
+            return target.address == run["machines"].get(node)
+        # A node's own gateway is not its pods'.
+        return not target.local
+
+    asked = [target for target in targets if asked_here(target)]
     argument = order(asked, here, networks, resolved)
     if module.params["image"]:
         build = order(targets, step, networks, resolved)

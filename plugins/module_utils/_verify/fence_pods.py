@@ -25,8 +25,9 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_
 __all__ = ["LABEL", "FenceError", "Place", "Pods", "order", "pod", "program_text", "read_report"]
 
 LABEL = "ironbinder.platform/fence-check"
-# Whatever becomes of whoever made them, pods end by themselves.
-DEADLINE_SECONDS = 120
+# Whatever becomes of whoever made them, pods end by themselves; the time to pull an image counts. A listener outlives whoever
+# tries it: what has ended would look fenced.
+DEADLINE_SECONDS, LISTENER_SECONDS = 600, 1200
 # As the chart, the spawner and the builder call and label theirs. No label may make a probe part of a service.
 _NAMES = {
     "session": "jupyter-",
@@ -114,8 +115,8 @@ def _labels(place: Place) -> dict[str, str]:
     return found
 
 
-def pod(place: Place, run: str, image: str, argument: str) -> dict[str, Any]:
-    """Return a pod that runs the program once, with no more rights than a session."""
+def pod(place: Place, run: str, image: str, argument: str, seconds: int = DEADLINE_SECONDS) -> dict[str, Any]:
+    """Return a pod that runs the program once, with no more rights than a session, and ends after so many seconds."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -128,7 +129,7 @@ def pod(place: Place, run: str, image: str, argument: str) -> dict[str, Any]:
             # Named and not chosen by a scheduler: which nodes are tried is part of the proof.
             "nodeName": place.origin.node,
             "restartPolicy": "Never",
-            "activeDeadlineSeconds": DEADLINE_SECONDS,
+            "activeDeadlineSeconds": seconds,
             "terminationGracePeriodSeconds": 0,
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
@@ -197,7 +198,7 @@ class Pods:
                 f"/api/v1/namespaces/{namespace}/pods", labelSelector=selector, gracePeriodSeconds="0"
             )
 
-    def start(self, place: Place, argument: str) -> None:
+    def start(self, place: Place, argument: str, seconds: int = DEADLINE_SECONDS) -> None:
         """Create a pod.
 
         Raises:
@@ -205,7 +206,7 @@ class Pods:
         """
         path = f"/api/v1/namespaces/{place.namespace}/pods"
         try:
-            self._api.create(path, pod(place, self._run, self._image, argument))
+            self._api.create(path, pod(place, self._run, self._image, argument, seconds))
         except KubeError as error:
             raise FenceError(
                 f"the API refuses the probe {place.namespace}/{place.name}: {error.message or error}. Next: see which admission "
@@ -218,7 +219,7 @@ class Pods:
         Raises:
             FenceError: it does not run.
         """
-        self.start(place, json.dumps({"listen": LISTENER_PORT}))
+        self.start(place, json.dumps({"listen": LISTENER_PORT}), LISTENER_SECONDS)
         path = f"/api/v1/namespaces/{place.namespace}/pods/{place.name}"
 
         def look(_seconds: float) -> tuple[dict[str, Any], Optional[Report]]:

@@ -13,8 +13,9 @@ __all__ = ["CONTROLS", "FENCED", "KINDS", "Kind", "Origin", "Target", "expected"
 
 # Places whose connections are judged. `other` is a session of a hub's namespace that has no hub of its own to name.
 FENCED = ("session", "build", "run", "other", "unknown")
-# Places that prove that a target is alive: a pod of a namespace without a fence, a core pod, a node, the proxy.
-CONTROLS = ("control", "core", "node", "proxy")
+# Places that prove that a target is alive: a pod of a namespace without a fence, a core pod, a node, the proxy, and a machine
+# that tries its own address, where a firewall lets few others in.
+CONTROLS = ("control", "core", "node", "proxy", "machine")
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Kind:
 
     `allowed` names the places that need it, `free` those that may reach it and need not; every other fenced place must not.
     `own` limits both to pods of the target's own hub, `only` says who is judged at all. Without `provable` no place can show
-    that it is alive; `local` targets differ from node to node. `look` says where to look when a fence does not hold.
+    that it is alive; with `handshake` a handshake shows it, where a pod of this cluster is behind the address and no gateway on
+    the way. `local` targets differ from node to node. `look` says where to look when a fence does not hold.
     """
 
     title: str
@@ -32,6 +34,7 @@ class Kind:
     own: bool = False
     only: frozenset[str] = frozenset()
     provable: bool = True
+    handshake: bool = False
     local: bool = False
     look: str = "the rule that drops private networks"
 
@@ -53,19 +56,21 @@ KINDS = {
         "NodePort", frozenset({"proxy"}), look="the rule before kube-proxy's DNAT that lets only the proxy in"
     ),
     "hub_address": Kind("floating address of the hub", frozenset({"session", "proxy"}), own=True, look=_POD),
-    "floating": Kind("another floating address", look=_POD),
+    # Nobody has to ask it, a proxy as little as others.
+    "other_node_port": Kind("NodePort of another service", handshake=True, look=_NODE),
+    "floating": Kind("another floating address", handshake=True, look=_POD),
     "public_url": Kind("public URL", _PEOPLE | {"core", "proxy"}),
     "hub_api": Kind("hub's API", frozenset({"session", "core"}), own=True, look=_POD),
     # Sessions are given the service; that its pod is behind it is no secret and no need.
     "hub_api_pod": Kind(
         "hub's API, its pod", frozenset({"core"}), free=frozenset({"session"}), own=True, look=_POD
     ),
-    "proxy_api": Kind("proxy's admin API", frozenset({"core"}), own=True, look=_POD),
-    "hub_service": Kind("internal service of the hub", look=_POD),
+    "proxy_api": Kind("proxy's admin API", frozenset({"core"}), own=True, handshake=True, look=_POD),
+    "hub_service": Kind("internal service of the hub", handshake=True, look=_POD),
     "session_port": Kind("another session", frozenset({"core"}), own=True, look=_BRIDGE),
     # The hub asks its port by TCP and IPv4; by any other way nobody has to.
     "session_other": Kind("another session, not by its port", look=_BRIDGE),
-    "cluster_service": Kind("internal service of the cluster", look=_POD),
+    "cluster_service": Kind("internal service of the cluster", handshake=True, look=_POD),
     "dns": Kind("cluster DNS", _PODS),
     "resolver": Kind("own name server", _PEOPLE | {"core"}, local=True),
     # Docker hands it to RUN steps; pods ask the cluster's.
@@ -94,7 +99,8 @@ class Target:
     """Something that answers: an address (or `gateway`, `resolver`), a port, and how to speak to it.
 
     `hub` is the hub it belongs to, "" for none; `query` a name to ask a name server for; `says` a text in its answer, where
-    somebody on the way might answer in its place. `expect` overrides the kind's expectation by place.
+    somebody on the way might answer in its place. `expect` overrides the kind's expectation by place, or place@node; None is
+    not judged.
     """
 
     name: str
@@ -106,7 +112,12 @@ class Target:
     hub: str = ""
     query: str = "localhost"
     says: str = ""
-    expect: Mapping[str, bool] = field(default_factory=dict)
+    expect: Mapping[str, Optional[bool]] = field(default_factory=dict)
+
+    @property
+    def provable(self) -> bool:
+        """Whether a place can show that it is alive: where a site names an unassigned address, a listener says that it is it."""
+        return KINDS[self.kind].provable or (self.kind == "unassigned" and bool(self.says))
 
     @property
     def local(self) -> bool:
@@ -182,8 +193,9 @@ def expected(
     foreign = kind.own and (not origin.hub or origin.hub != target.hub)
     if kind.only and role not in kind.only:
         return None
-    if role in target.expect:
-        return target.expect[role]
+    for place in (f"{role}@{origin.node}", role):
+        if place in target.expect:
+            return target.expect[place]
     wanted = role in kind.allowed and not foreign
     if role in kind.free and not foreign:
         return None

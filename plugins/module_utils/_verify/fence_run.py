@@ -7,10 +7,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Optional
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_facts import (
+    Cluster,
+    Facts,
+    as_cluster,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_pods import (
     FenceError,
     Place,
@@ -18,6 +23,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_
     name_of,
     order,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_published import namespaces
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_rules import (
     Origin,
     Target,
@@ -25,9 +31,6 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_step import HOST_NETWORK
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_targets import (
-    Cluster,
-    Facts,
-    as_cluster,
     given_targets,
     listener_targets,
     site_targets,
@@ -43,21 +46,25 @@ __all__ = ["Fences", "Wish", "lost"]
 
 # A namespace that no hub has and every cluster does.
 CONTROL_NAMESPACE = "default"
+_NO_STEP = (
+    "no machine ran a RUN step. Next: let a host that builds do it (fence_check_build_host), or take run out of "
+    "site_fence_probe_origins"
+)
+_NO_OTHER = "no pod of another hub was tried, as there is no other hub (site_fence_probe_other_namespace makes one up)"
 
 
 @dataclass(frozen=True)
 class Wish:
     """What a run has to try, and from where.
 
-    `roles` are those of FENCED to judge, `build_node` is the node whose Docker runs the RUN step, `other_namespace` one that is
-    fenced like a hub's and has none. `nodes` limits those that run sessions, [] for all.
+    `roles` are those of FENCED to judge, `build_node` is the node whose Docker runs the RUN step. `nodes` limits those that run
+    sessions, [] for all.
     """
 
     facts: Facts
     image: str
     roles: Sequence[str] = ("session", "build", "run", "other", "unknown")
     build_node: str = ""
-    other_namespace: str = ""
     nodes: Sequence[str] = ()
     targets: Sequence[Mapping[str, Any]] = ()
     skipped: Mapping[str, str] = field(default_factory=dict)
@@ -87,13 +94,14 @@ class Fences:
         if not nodes:
             raise FenceError("no node that is ready runs sessions: there is no place to try the fences from")
         first = wish.build_node if wish.build_node in nodes else nodes[0]
-        places = self._places(wish, nodes, first, run)
+        builder = wish.build_node if wish.build_node in cluster.nodes else first
+        places = self._places(wish, nodes, first, builder, run)
         namespaces = [*dict.fromkeys([place.namespace for place in places])]
-        if wish.other_namespace:
-            self._make_namespace(wish.other_namespace)
+        if wish.facts.other_namespace:
+            self._make_namespace(wish.facts.other_namespace)
         pods.remove(namespaces, every_run=True)
         try:
-            targets = [*site_targets(wish.facts, cluster), *given_targets(wish.targets)]
+            targets = [*site_targets(wish.facts, cluster), *given_targets(wish.targets, wish.facts)]
             if "run" in wish.roles:
                 targets.append(Target(HOST_NETWORK, "host_network", "host", 0))
             targets += self._listeners(wish, pods, first, run)
@@ -108,6 +116,10 @@ class Fences:
         return {
             "id": run,
             "image": wish.image,
+            "machines": dict(wish.facts.machines),
+            "remark": _NO_OTHER if self._alone(wish) else "",
+            "roles": list(wish.roles),
+            "build_node": builder,
             "places": [place.as_dict() for place in places],
             "targets": [asdict(target) for target in targets],
             "networks": dict(wish.networks),
@@ -118,7 +130,13 @@ class Fences:
     def finish(
         self, run: Mapping[str, Any], machines: Sequence[Mapping[str, Any]], timeout_seconds: float
     ) -> Verdict:
-        """Collect the pods' reports and those of machines, remove the pods, and judge.
+        """Collect the pods' reports and those of machines, remove the pods, and judge. See `reports`."""
+        return self.judge(run, self.reports(run, machines, timeout_seconds))
+
+    def reports(
+        self, run: Mapping[str, Any], machines: Sequence[Mapping[str, Any]], timeout_seconds: float
+    ) -> list[Report]:
+        """Collect the pods' reports and those of machines, and remove the pods.
 
         Args:
             run: as `start` gave it.
@@ -131,9 +149,34 @@ class Fences:
             reports = pods.reports(places, timeout_seconds)
         finally:
             self.remove(run)
-        reports += [Report(**{**entry, "origin": Origin(**entry["origin"])}) for entry in machines]
+        reports += self.read(machines)
+        if "run" in run["roles"] and not any(
+            report.origin.role == "run" or (report.trouble and report.origin.role == "node")
+            for report in reports
+        ):
+            reports.append(Report(Origin("run", "", run["build_node"]), trouble=_NO_STEP))
+        return reports
+
+    @staticmethod
+    def read(machines: Sequence[Mapping[str, Any]]) -> list[Report]:
+        """Read reports that are plain data."""
+        return [Report(**{**entry, "origin": Origin(**entry["origin"])}) for entry in machines]
+
+    @staticmethod
+    def judge(run: Mapping[str, Any], reports: Sequence[Report]) -> Verdict:
+        """Judge what all places found."""
         targets = [Target(**entry) for entry in run["targets"]]
-        return judge(targets, reports, run["networks"], run["resolved"], run["skipped"])
+        told = {"skipped": run["skipped"], "remark": run["remark"]}
+        return judge(targets, reports, run["networks"], run["resolved"], **told)
+
+    @staticmethod
+    def asked_again(run: Mapping[str, Any], verdict: Verdict) -> list[str]:
+        """Name the machines that may show what no other place could: where a firewall lets nobody else in. Each is asked once."""
+        if run.get("asked"):
+            return []
+        dead = {cell.target for cell in verdict.cells if cell.verdict == "unproven"}
+        addresses = {entry["address"] for entry in run["targets"] if entry["name"] in dead}
+        return sorted(name for name, address in run["machines"].items() if address in addresses)
 
     def remove(self, run: Mapping[str, Any]) -> None:
         """Delete the pods of a run."""
@@ -142,10 +185,16 @@ class Fences:
         )
 
     def _cluster(self, facts: Facts) -> Cluster:
+        services = self._items("/api/v1/services")
         slices: list[Any] = []
-        for namespace in [settings["namespace"] for settings in facts.hubs.values()]:
+        for namespace in namespaces(facts, services):
             slices += self._items(f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices")
-        return as_cluster(self._items("/api/v1/nodes"), self._items("/api/v1/services"), slices)
+        return as_cluster(self._items("/api/v1/nodes"), services, slices)
+
+    @staticmethod
+    def _alone(wish: Wish) -> bool:
+        """Whether pods of another hub should be tried, and there is none."""
+        return "other" in wish.roles and not wish.facts.other_namespace and len(wish.facts.hubs) == 1
 
     def _items(self, path: str, **query: str) -> list[Any]:
         return (self._api.get(path, **query) or {}).get("items") or []
@@ -155,14 +204,18 @@ class Fences:
             body = {"metadata": {"name": name, "labels": {"app.kubernetes.io/managed-by": "ironbinder"}}}
             self._api.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", **body})
 
-    def _places(self, wish: Wish, nodes: Sequence[str], first: str, run: str) -> list[Place]:
-        """Choose the pods: sessions and their control on every node, as each has a fence of its own; the others on one."""
+    def _places(self, wish: Wish, nodes: Sequence[str], first: str, builder: str, run: str) -> list[Place]:
+        """Choose the pods: sessions and their control on every node, as each has a fence of its own; the others on one.
+
+        A build pod is where builds are, which may be a node without sessions; its own gateway then needs a control there too.
+        """
         found: list[Place] = []
 
         def add(role: str, namespace: str, node: str, hub: str = "", release: str = "") -> None:
             found.append(Place(Origin(role, hub, node), namespace, name_of(role, run, len(found)), release))
 
-        for node in nodes:
+        building = [builder] if {"build", "run"} & set(wish.roles) else []
+        for node in dict.fromkeys([*nodes, *building]):
             add("control", CONTROL_NAMESPACE, node)
         for hub, settings in wish.facts.hubs.items():
             namespace, release = settings["namespace"], settings["release"]
@@ -170,10 +223,10 @@ class Fences:
                 add("session", namespace, node, hub, release)
             for role in ("build", "unknown"):
                 if role in wish.roles:
-                    add(role, namespace, first, hub, release)
+                    add(role, namespace, builder if role == "build" else first, hub, release)
             add("core", namespace, first, hub, release)
-        if "other" in wish.roles and wish.other_namespace:
-            add("other", wish.other_namespace, first)
+        if "other" in wish.roles and wish.facts.other_namespace:
+            add("other", wish.facts.other_namespace, first)
         return found
 
     def _listeners(self, wish: Wish, pods: Pods, node: str, run: str) -> list[Target]:
@@ -192,10 +245,14 @@ def _asked(targets: Sequence[Target], origin: Origin, first: str, wish: Wish) ->
 
     One pod without a fence shows that a target is alive; one on every node would look like an attack from all of them.
     """
+
+    def judged(target: Target) -> Optional[bool]:
+        return expected(target, origin, wish.networks, wish.facts.addresses)
+
     if origin.role == "control" and origin.node != first:
-        return [target for target in targets if target.local]
+        return [target for target in targets if target.local or judged(target) is not None]
     if origin.role == "core":
-        return [target for target in targets if expected(target, origin, wish.networks, wish.facts.addresses)]
+        return [target for target in targets if judged(target) is not None]
     return list(targets)
 
 

@@ -28,8 +28,8 @@ __all__ = ["HOST_NETWORK", "probe_from_both", "probe_from_build", "probe_from_he
 
 HOST_NETWORK = "RUN --network=host"
 _TAG = "ironbinder-fence-check"
-# The image may have to be pulled first.
-_BUILD_SECONDS = 300.0
+_PULL_SECONDS = 300.0
+_BUILD_SECONDS = 120.0
 _HERE_SECONDS = 90.0
 # What BuildKit says of a build that asks for more than it was granted, and the builder before it of a flag it lacks.
 _REFUSED = re.compile(r"network\.host|unknown flag: *network|entitlement", re.IGNORECASE)
@@ -58,7 +58,7 @@ def probe_from_build(origin: Origin, image: str, argument: str, run: Runner = ru
 
     Args:
         origin: what the report is of.
-        image: has python3; pulled where it is not there.
+        image: has python3.
         argument: for the program.
         run: runs commands.
     """
@@ -83,11 +83,22 @@ def probe_from_build(origin: Origin, image: str, argument: str, run: Runner = ru
     return Report(origin, {**report.results, HOST_NETWORK: found}, report.ipv6)
 
 
+def _fetch(image: str, run: Runner) -> str:
+    """Have Docker pull the image where it is not there. Gives what is wrong, `` for nothing."""
+    if not run(["docker", "image", "inspect", image], _HERE_SECONDS).rc:
+        return ""
+    done = run(["docker", "pull", "--quiet", image], _PULL_SECONDS)
+    return f"docker pull {image} ended with {done.rc}: {done.said[-300:]}" if done.rc else ""
+
+
 def probe_from_both(
     node: Origin, node_argument: str, image: str, build_argument: str, run: Runner = run_command
 ) -> list[Report]:
-    """Do both at the same time: most of it is waiting."""
+    """Do both at the same time: most of it is waiting. So what the node finds alive is so while the RUN step tries it."""
     build = Origin("run", "", node.node)
+    fault = _fetch(image, run)
+    if fault:
+        return [probe_from_here(node, node_argument, run), Report(build, trouble=fault)]
     with ThreadPoolExecutor(2) as pool:
         here = pool.submit(probe_from_here, node, node_argument, run)
         step = pool.submit(probe_from_build, build, image, build_argument, run)

@@ -6,27 +6,30 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from dataclasses import fields, replace
+from typing import Optional
 from urllib.parse import urlsplit
 
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_facts import (
+    Cluster,
+    Facts,
+    Json,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_published import (
+    PUBLIC,
+    published_targets,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_rules import KINDS, Target
 
 __all__ = [
-    "Cluster",
-    "Facts",
     "TargetError",
-    "as_cluster",
     "given_targets",
     "listener_targets",
     "site_targets",
     "without",
 ]
 
-Json = Mapping[str, Any]
 LISTENER_PORT = 8888
-_HEAD = "node-role.kubernetes.io/control-plane"
-_PURPOSE = "hub.jupyter.org/node-purpose"
 # https://kubernetes.io/docs/reference/networking/ports-and-protocols/
 KUBELET, KUBE_PROXY_HEALTH, ETCD = 10250, 10256, 2379
 
@@ -35,84 +38,27 @@ class TargetError(Exception):
     """A target that cannot be one. Its text names the variable and the remedy."""
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What the inventory says.
-
-    `hubs` as `resolve_hubs` gives them; `machines` are {name: address} of what has SSH, at `ssh_ports`; `addresses` are those of
-    host names, {name: [address]}.
-    """
-
-    hubs: Mapping[str, Json]
-    api_address: str = ""
-    api_port: int = 6443
-    public_url: str = ""
-    registry: str = ""
-    mirror_url: str = ""
-    service_subnet: str = ""
-    machines: Mapping[str, str] = field(default_factory=dict)
-    ssh_ports: Mapping[str, int] = field(default_factory=dict)
-    denied_networks: Sequence[str] = ()
-    addresses: Mapping[str, Sequence[str]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """What the API says: {node: address}, its heads, the nodes that run sessions, all services, endpoints by service."""
-
-    nodes: Mapping[str, str]
-    heads: Sequence[str]
-    session_nodes: Sequence[str]
-    services: Sequence[Json]
-    # {(namespace, service): [(address, port)]}
-    endpoints: Mapping[tuple[str, str], Sequence[tuple[str, int]]]
-
-
-def _ready(node: Json) -> bool:
-    conditions = node.get("status", {}).get("conditions") or []
-    return any(entry.get("type") == "Ready" and entry.get("status") == "True" for entry in conditions)
-
-
-def as_cluster(nodes: Sequence[Json], services: Sequence[Json], slices: Sequence[Json]) -> Cluster:
-    """Read the API's objects."""
-    addresses = {
-        node["metadata"]["name"]: next(
-            (
-                entry["address"]
-                for entry in node.get("status", {}).get("addresses") or []
-                if entry["type"] == "InternalIP"
-            ),
-            "",
-        )
-        for node in nodes
-    }
-    labels = {node["metadata"]["name"]: node["metadata"].get("labels") or {} for node in nodes}
-    able = [
-        node["metadata"]["name"]
-        for node in nodes
-        if _ready(node) and not node.get("spec", {}).get("unschedulable")
+def _not_for_pods(facts: Facts, cluster: Cluster) -> dict[str, Optional[bool]]:
+    """Expect that no pod without a fence asks BinderHub's NodePort, unless its node may, by whose address its packets leave."""
+    if not (facts.guard_enabled and facts.node_port_clients):
+        return {}
+    texts = [
+        text for client in facts.node_port_clients for text in facts.addresses.get(str(client), [str(client)])
     ]
-    users = [name for name in able if labels[name].get(_PURPOSE) == "user"]
-    if not users:
-        # A cluster whose nodes all do everything; a tainted head does not.
-        closed = {
-            node["metadata"]["name"]
-            for node in nodes
-            if any(taint.get("effect") == "NoSchedule" for taint in node.get("spec", {}).get("taints") or [])
-        }
-        users = [name for name in able if name not in closed]
-    endpoints: dict[tuple[str, str], list[tuple[str, int]]] = {}
-    for entry in slices:
-        metadata = entry["metadata"]
-        key = (metadata["namespace"], (metadata.get("labels") or {}).get("kubernetes.io/service-name", ""))
-        for endpoint in entry.get("endpoints") or []:
-            if endpoint.get("conditions", {}).get("ready") is False:
-                continue
-            for port in entry.get("ports") or []:
-                if port.get("protocol", "TCP") == "TCP" and port.get("port"):
-                    endpoints.setdefault(key, []).append((endpoint["addresses"][0], port["port"]))
-    heads = [name for name in addresses if _HEAD in labels[name]]
-    return Cluster(addresses, heads, users, services, endpoints)
+    try:
+        networks = [ipaddress.ip_network(text, strict=False) for text in texts]
+    except ValueError:
+        return {}  # a range, or a name that does not resolve here: nobody knows whom it lets in
+    found: dict[str, Optional[bool]] = {"control": False}
+    for name, address in cluster.nodes.items():
+        if address and any(ipaddress.ip_address(address) in network for network in networks):
+            found[f"control@{name}"] = None
+    return found
+
+
+def _not_for_anybody(facts: Facts) -> dict[str, Optional[bool]]:
+    """Expect that nobody on a node reaches a service address that nobody has: it would leave for the default gateway."""
+    return {"control": False, "node": False} if facts.guard_enabled else {}
 
 
 def _node_targets(facts: Facts, cluster: Cluster) -> Iterable[Target]:
@@ -133,6 +79,7 @@ def _node_targets(facts: Facts, cluster: Cluster) -> Iterable[Target]:
                 int(settings["node_port"]),
                 talk="http",
                 hub=hub,
+                expect=_not_for_pods(facts, cluster),
             )
     for name, address in facts.machines.items():
         yield Target(f"SSH of {name}", "ssh", address, int(facts.ssh_ports.get(name) or 22), talk="banner")
@@ -149,10 +96,7 @@ def _hub_targets(facts: Facts, cluster: Cluster) -> Iterable[Target]:
         for service in cluster.services:
             metadata, spec = service["metadata"], service.get("spec", {})
             # By its pods the public proxy is the floating address; its service address is nobody's promise.
-            if metadata["namespace"] != settings["namespace"] or metadata["name"] in (
-                "proxy-public",
-                "proxy-http",
-            ):
+            if metadata["namespace"] != settings["namespace"] or metadata["name"] in PUBLIC:
                 continue
             kind = kinds.get(metadata["name"], "hub_service")
             ports = [port for port in spec.get("ports") or [] if port.get("protocol", "TCP") == "TCP"]
@@ -161,10 +105,11 @@ def _hub_targets(facts: Facts, cluster: Cluster) -> Iterable[Target]:
             if not ports or not places:
                 continue
             name = f"{prefix}service {metadata['name']}"
+            talk = "any" if kind == "hub_service" else "http"
             if spec.get("clusterIP") not in (None, "", "None"):
-                yield Target(name, kind, spec["clusterIP"], ports[0]["port"], talk="http", hub=hub)
+                yield Target(name, kind, spec["clusterIP"], ports[0]["port"], talk=talk, hub=hub)
             pod = "hub_api_pod" if kind == "hub_api" else kind
-            yield Target(f"{name}, its pod", pod, *places[0], talk="http", hub=hub)
+            yield Target(f"{name}, its pod", pod, *places[0], talk=talk, hub=hub)
 
 
 def _cluster_targets(facts: Facts, cluster: Cluster) -> Iterable[Target]:
@@ -192,7 +137,8 @@ def _cluster_targets(facts: Facts, cluster: Cluster) -> Iterable[Target]:
             for address in (network.broadcast_address - number for number in range(2, 1000))
             if str(address) not in used
         )
-        yield Target("unassigned service address", "unassigned", free, 80, talk="http")
+        closed = _not_for_anybody(facts)
+        yield Target("unassigned service address", "unassigned", free, 80, talk="http", expect=closed)
 
 
 def _of_the_site(address: str, facts: Facts) -> bool:
@@ -228,6 +174,7 @@ def site_targets(facts: Facts, cluster: Cluster) -> list[Target]:
         *_node_targets(facts, cluster),
         *_cluster_targets(facts, cluster),
         *_hub_targets(facts, cluster),
+        *published_targets(facts, cluster),
         *_outer_targets(facts),
     ]
 
@@ -242,7 +189,7 @@ def listener_targets(hub: str, prefix: str, address: str, ipv6: Sequence[str]) -
     ]
 
 
-def given_targets(entries: Sequence[Json]) -> list[Target]:
+def given_targets(entries: Sequence[Json], facts: Facts) -> list[Target]:
     """Read `site_fence_probe_targets`.
 
     Raises:
@@ -262,7 +209,9 @@ def given_targets(entries: Sequence[Json]) -> list[Target]:
         if entry.get("protocol", "tcp") not in ("tcp", "udp", "dns"):
             raise TargetError(f"{where} has protocol {entry['protocol']}: use tcp, udp or dns")
         target = Target(**entry)
-        found.append(replace(target, port=int(target.port), address=str(target.address)))
+        usual = _not_for_anybody(facts) if target.kind == "unassigned" else {}
+        expect = {**usual, **target.expect}
+        found.append(replace(target, port=int(target.port), address=str(target.address), expect=expect))
     return found
 
 

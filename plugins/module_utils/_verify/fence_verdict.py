@@ -26,6 +26,7 @@ _TITLES = {
     "other": "other hub",
     "unknown": "unknown pod",
     "core": "core pod",
+    "control": "pod of no hub",
 }
 _TABLE = "table inet ironbinder_guard"
 _RESTART = "systemctl restart ironbinder-guard.service"
@@ -88,11 +89,12 @@ class Verdict:
 
 
 def _alive(target: Target, origin: Origin, reports: Sequence[Report]) -> bool:
-    """Whether some place that no fence holds exchanged bytes with the target."""
+    """Whether some place that no fence holds exchanged bytes with the target, or shook hands where that is enough."""
+    enough = _REACHED if KINDS[target.kind].handshake else {"answered"}
     for report in reports:
         if report.origin.role not in CONTROLS or (target.local and report.origin.node != origin.node):
             continue
-        if report.results.get(target.name, [""])[0] == "answered":
+        if report.results.get(target.name, [""])[0] in enough:
             return True
     return False
 
@@ -107,7 +109,6 @@ def _no_ipv6(target: Target, reports: Sequence[Report]) -> bool:
 
 def _cell(target: Target, report: Report, wanted: bool, reports: Sequence[Report]) -> Cell:
     found, detail = [*report.results.get(target.name, ()), "", ""][:2]
-    kind = KINDS[target.kind]
     if not found:
         verdict, found, detail = "missing", "nothing", report.trouble or "its report has no such target"
     elif wanted:
@@ -117,7 +118,7 @@ def _cell(target: Target, report: Report, wanted: bool, reports: Sequence[Report
             detail = "it answers elsewhere" if alive else "it answers nowhere, so it may be down itself"
     elif found in _REACHED:
         verdict = "escape"
-    elif not kind.provable or _alive(target, report.origin, reports):
+    elif not target.provable or _alive(target, report.origin, reports):
         verdict = "closed"
     elif target.is_ipv6 and found == "no_ipv6" and _no_ipv6(target, reports):
         verdict, detail = "closed", "no pod here has IPv6 that leads there"
@@ -139,9 +140,7 @@ def _problems(
         if report.trouble and not report.results:
             yield f"{where}: nothing was found out: {report.trouble}"
             continue
-        closed = [
-            cell for cell in mine if cell.expected == "closed" and targets[cell.target].kind != "unassigned"
-        ]
+        closed = [cell for cell in mine if cell.expected == "closed" and targets[cell.target].provable]
         opened = [cell for cell in mine if cell.expected == "open"]
         escapes = [cell for cell in closed if cell.verdict == "escape"]
         unmet = [cell for cell in opened if cell.verdict == "unmet"]
@@ -203,7 +202,9 @@ def judge(
     reports: Sequence[Report],
     networks: Mapping[str, Sequence[Union[str, Mapping[str, Any]]]],
     resolved: Optional[Mapping[str, Sequence[str]]] = None,
+    *,
     skipped: Optional[Mapping[str, str]] = None,
+    remark: str = "",
 ) -> Verdict:
     """Judge what all places found.
 
@@ -213,6 +214,7 @@ def judge(
         networks: what the site opened, by `session` and `build`.
         resolved: addresses of the names in `networks`.
         skipped: targets that were left out, with the site's reasons.
+        remark: what the summary says besides.
     """
     by_name = {target.name: target for target in targets}
     cells = []
@@ -231,6 +233,7 @@ def judge(
         f"fences {state}: {len(targets)} targets, {len(cells)} connections judged, {count['escape']} escapes, "
         f"{count['unmet']} needs unmet"
         + (f", {count['unproven']} without proof" if count["unproven"] else "")
+        + (f"; {remark}" if remark else "")
     )
     return Verdict(cells, problems, skipped or {}, summary, table(targets, cells))
 

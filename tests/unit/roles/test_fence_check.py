@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import pytest
+import yaml
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeError
 from fence_cluster import HUBS, FenceCluster
 from kube_server import Request, kubeconfig_for, serve
@@ -74,27 +76,25 @@ def play(api: FenceCluster, folder: Path, *options: str, **more: Any) -> subproc
         }
         role = {"role": "ironbinder.platform.fence_check"}
         plays = [{"hosts": "localhost", "gather_facts": False, "roles": [role]}]
-        (folder / "play.yml").write_text(json.dumps(plays))
         (folder / "hosts").write_text("localhost ansible_connection=local\n")
-        command = [
-            str(Path(sys.executable).with_name("ansible-playbook")),
-            "-i",
-            "hosts",
-            "play.yml",
-            *options,
-        ]
-        return subprocess.run(
-            [*command, "-e", json.dumps(variables)],
-            cwd=folder,
-            env={
-                **os.environ,
-                "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-                "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return ansible(folder, plays, "-i", "hosts", *options, "-e", json.dumps(variables))
+
+
+def ansible(folder: Path, plays: list[Any], *options: str) -> subprocess.CompletedProcess[str]:
+    """Run plays by real Ansible."""
+    (folder / "play.yml").write_text(json.dumps(plays))
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("ansible-playbook")), "play.yml", *options],
+        cwd=folder,
+        env={
+            **os.environ,
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_fences_that_hold(tmp_path: Path) -> None:
@@ -126,6 +126,24 @@ def test_an_escape_ends_the_run_and_is_in_the_report(tmp_path: Path) -> None:
     assert api.pods() == {}
 
 
+def test_a_machine_is_asked_for_itself_where_nobody_else_may(tmp_path: Path) -> None:
+    """Once more and no more: it says nothing of SSH here, so that there is no proof."""
+
+    def finds(name: str, targets: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        found = well(name, targets)
+        found["results"].update({one: ["silent", ""] for one in found["results"] if one.startswith("SSH")})
+        return found
+
+    api = FenceCluster(finds)
+    places = {"fence_check_machines": {"localhost": "127.0.0.77"}, "fence_check_ssh_ports": {"localhost": 1}}
+    done = play(api, tmp_path, **places)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Ask machines for what nobody else reaches" in done.stdout
+    told = json.loads((tmp_path / "report.json").read_text())["fence_check"]
+    assert [line.split(" (")[0] for line in told["problems"]] == ["SSH of localhost"]
+    assert api.pods() == {}
+
+
 def test_a_machine_that_cannot_be_asked_leaves_no_pods(tmp_path: Path) -> None:
     api = FenceCluster(well)
     done = play(api, tmp_path, fence_check_proxy_hosts=["nowhere.invalid"])
@@ -136,6 +154,59 @@ def test_a_machine_that_cannot_be_asked_leaves_no_pods(tmp_path: Path) -> None:
     assert told["problems"] == [
         "node on nowhere.invalid: nothing was found out: Ansible does not reach this machine"
     ]
+
+
+def test_a_machine_that_is_node_and_proxy_does_both(tmp_path: Path) -> None:
+    host = "nowhere.invalid"
+    done = play(
+        FenceCluster(well),
+        tmp_path,
+        fence_check_build_host=host,
+        fence_check_proxy_hosts=[host, "other.invalid"],
+    )
+    asked = [f"{host} as node", f"{host} as proxy", "other.invalid as proxy"]
+    assert [place for place in asked if f"(item={place})" in done.stdout] == asked
+    told = json.loads((tmp_path / "report.json").read_text())["fence_check"]
+    assert len([line for line in told["problems"] if host in line]) == 1
+
+
+@pytest.mark.parametrize(
+    ("hosts", "host"),
+    [
+        ({"head": {"head1": {}}, "workers": {"worker1": {}, "worker2": {}}}, "worker1"),
+        (
+            {"head": {"head1": {}}, "workers": {"worker1": {"site_node_purposes": ["core"]}, "worker2": {}}},
+            "worker2",
+        ),
+        (
+            {
+                "head": {"head1": {"site_node_purposes": ["core", "user"]}},
+                "workers": {"worker1": {"site_node_purposes": ["core"]}},
+            },
+            "head1",
+        ),
+        ({"head": {"head1": {}}}, "head1"),
+    ],
+)
+def test_the_run_step_is_tried_where_builds_are(
+    tmp_path: Path, hosts: dict[str, dict[str, Any]], host: str
+) -> None:
+    prove = yaml.safe_load((ROOT / "playbooks/verify.yml").read_text())[1]
+    [wish] = [role["vars"] for role in prove["roles"] if role["role"].endswith(".fence_check")]
+    task = {
+        "ansible.builtin.copy": {"content": wish["fence_check_build_host"], "dest": str(tmp_path / "host")}
+    }
+    plays = [
+        {
+            **{"hosts": "head", "gather_facts": False, "connection": "local", "tasks": [task]},
+            "vars": {**prove["vars"], "ansible_python_interpreter": sys.executable},
+        }
+    ]
+    inventory = {"all": {"children": {group: {"hosts": members} for group, members in hosts.items()}}}
+    (tmp_path / "hosts.yml").write_text(json.dumps(inventory))
+    done = ansible(tmp_path, plays, "-i", "hosts.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "host").read_text() == host
 
 
 def test_a_check_tries_nothing(tmp_path: Path) -> None:

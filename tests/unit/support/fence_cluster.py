@@ -10,7 +10,7 @@ from typing import Any, Optional
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeError
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify import fence_program
-from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_targets import Facts
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_facts import Facts
 from kube_memory import MemoryApi
 
 __all__ = ["HUBS", "LAB", "FenceCluster", "endpoints", "node", "service"]
@@ -29,6 +29,8 @@ LAB = Facts(
     machines={"head1": "172.30.77.11", "proxy1": "172.30.77.31"},
     ssh_ports={"proxy1": 2222},
     addresses={"172.30.77.41": ["172.30.77.41"]},
+    guard_enabled=True,
+    node_port_clients=["172.30.77.31"],
 )
 
 
@@ -47,23 +49,32 @@ def node(name: str, address: str, purpose: str = "user", **more: Any) -> dict[st
     }
 
 
-def service(namespace: str, name: str, address: str, *ports: Mapping[str, Any]) -> dict[str, Any]:
-    """A service."""
+def service(
+    namespace: str, name: str, address: str, *ports: Mapping[str, Any], floating: str = "", **spec: Any
+) -> dict[str, Any]:
+    """A service; one with a floating address is a load balancer."""
+    given = [{"ip": floating}] if floating else []
     return {
         "metadata": {"namespace": namespace, "name": name},
-        "spec": {"clusterIP": address, "ports": list(ports)},
+        "spec": {
+            "clusterIP": address,
+            "ports": list(ports),
+            "type": "LoadBalancer" if floating else "ClusterIP",
+            **spec,
+        },
+        "status": {"loadBalancer": {"ingress": given}},
     }
 
 
 def endpoints(
-    namespace: str, name: str, address: str, port: int, ready: Optional[bool] = None
+    namespace: str, name: str, address: str, port: int, *, ready: Optional[bool] = None, on: str = "worker1"
 ) -> dict[str, Any]:
     """A slice of a service's endpoints."""
     metadata = {"namespace": namespace, "name": f"{name}-x", "labels": {"kubernetes.io/service-name": name}}
     conditions = {} if ready is None else {"ready": ready}
     return {
         "metadata": metadata,
-        "endpoints": [{"addresses": [address], "conditions": conditions}],
+        "endpoints": [{"addresses": [address], "conditions": conditions, "nodeName": on}],
         "ports": [{"port": port, "protocol": "TCP"}],
     }
 
@@ -87,8 +98,8 @@ class FenceCluster(MemoryApi):
             service("kube-system", "kube-dns", "10.96.0.10", dns, {"name": "metrics", "port": 9153}),
             service("binder", "hub", "10.96.166.63", {"port": 8081}),
             service("binder", "proxy-api", "10.99.165.146", {"port": 8001}),
-            service("binder", "proxy-public", "10.102.54.198", http),
-            service("binder", "binder", "10.105.35.63", http),
+            service("binder", "proxy-public", "10.102.54.198", http, floating="172.30.77.101"),
+            service("binder", "binder", "10.105.35.63", {"port": 80, "nodePort": 30585}),
             service("binder", "nobody", "10.105.35.64", http),
         ):
             self.objects[f"/api/v1/services/{item['metadata']['name']}"] = item

@@ -44,6 +44,7 @@ def test_both_halves(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
         registry="127.0.0.1:5000",
         machines={"head1": "192.0.2.1"},
         ssh_ports={"head1": 2222},
+        node_port_clients=["localhost"],
     )
     assert not started["changed"]
     run = started["run"]
@@ -52,6 +53,8 @@ def test_both_halves(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     assert by_name["SSH of head1"]["port"] == 2222
     assert by_name["registry"]["address"] == "127.0.0.1"
     assert run["resolved"]["localhost"] == ["127.0.0.1"]
+    port = by_name["NodePort of binder on worker1"]
+    assert port["expect"] == {"control": False}
     judged = ran(capsys, monkeypatch, api, state="judged", run=run)
     assert judged["failed"]
     assert judged["msg"].startswith("fences do not hold: ")
@@ -60,6 +63,51 @@ def test_both_halves(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     files = [cell for cell in judged["fences"]["cells"] if cell["target"] == "files"]
     assert {cell["verdict"] for cell in files if cell["origin"] == "session binder"} == {"open"}
     assert {cell["verdict"] for cell in files if cell["origin"] == "build binder"} == {"escape"}
+
+
+def test_machines_are_asked_for_what_nobody_else_reaches(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def firewalled(_name: str, targets: list[dict[str, Any]]) -> dict[str, Any]:
+        needs = {one["name"]: one.get("tries") for one in targets}
+        control = _name.startswith("control-")
+        silent = {"SSH of head1", *(name for name in needs if name.startswith("unassigned"))}
+        return {
+            "results": {
+                name: ["answered" if name not in silent and (need or control) else "silent", ""]
+                for name, need in needs.items()
+            },
+            "ipv6": [],
+        }
+
+    api = FenceCluster(firewalled)
+    asked = {"machines": {"head1": "192.0.2.1"}, "origins": ["session"], "guard_enabled": False}
+    skipped = {f"NodePort of binder on {name}": "no proxy" for name in ("head1", "worker1", "worker2")}
+    run = ran(
+        *(capsys, monkeypatch, api),
+        **{"state": "started", "hubs": HUBS, "image": "python", "skipped": skipped, **asked},
+    )["run"]
+    first = ran(capsys, monkeypatch, api, state="judged", run=run)
+    assert not first.get("failed")
+    assert first["ask"] == ["head1"]
+    assert first["fences"]["ok"] is False
+    found = {"SSH of head1": ["answered", ""]}
+    own = {"origin": {"role": "machine", "hub": "", "node": "head1"}, "results": found}
+    reports = [*first["reports"], own]
+    second = ran(capsys, monkeypatch, api, state="judged", run=first["run"], reports=reports)
+    assert second["fences"]["problems"] == []
+    assert not second.get("failed")
+    lost = ran(
+        capsys,
+        monkeypatch,
+        api,
+        state="judged",
+        run=first["run"],
+        reports=first["reports"],
+        unreachable=["head1"],
+    )
+    assert lost["failed"]
+    assert "SSH of head1" in lost["msg"]
 
 
 def test_a_check_does_nothing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +157,7 @@ def test_a_machine_tries(capsys: pytest.CaptureFixture[str]) -> None:
         port = server.getsockname()[1]
 
         def serve() -> None:
-            for _ in range(2):
+            while True:
                 server.accept()[0].sendall(b"x")
 
         threading.Thread(target=serve, daemon=True).start()
@@ -118,14 +166,27 @@ def test_a_machine_tries(capsys: pytest.CaptureFixture[str]) -> None:
             {"name": "port", "kind": "node_port", **place},
             {"name": "ssh", "kind": "ssh", "address": "nowhere.invalid", "port": 22},
             {"name": "own", "kind": "gateway", "address": "gateway", "port": 10250},
+            {"name": "nobody's", "kind": "unassigned", "says": "x", **place},
+            {"name": "chosen", "kind": "unassigned", **place},
         ]
         run = {"targets": targets, "networks": {}, "resolved": {}}
         [node] = local(capsys, run=run, role="node", node="worker1")["reports"]
         [proxy] = local(capsys, run=run, role="proxy")["reports"]
+        run["machines"] = {"head1": "127.0.0.1"}
+        [machine] = local(capsys, run=run, role="machine", node="head1")["reports"]
     assert node["origin"] == {"role": "node", "hub": "", "node": "worker1"}
     assert {name: found[0] for name, found in node["results"].items()} == {
         "port": "answered",
         "ssh": "unresolved",
+        "nobody's": "answered",
+        "chosen": "answered",
     }
-    assert {name: found[0] for name, found in proxy["results"].items()} == {"port": "answered"}
+    # Of itself and nobody else.
+    assert machine["origin"] == {"role": "machine", "hub": "", "node": "head1"}
+    assert set(machine["results"]) == {"port", "nobody's", "chosen"}
+    # And what only a machine outside of the cluster can show to be alive.
+    assert {name: found[0] for name, found in proxy["results"].items()} == {
+        "port": "answered",
+        "nobody's": "answered",
+    }
     assert local(capsys, run=run, role="proxy", _ansible_check_mode=True)["skipped"]

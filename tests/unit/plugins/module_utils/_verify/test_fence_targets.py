@@ -8,18 +8,24 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_rules import Target
-from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_targets import (
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_facts import (
     Cluster,
     Facts,
-    TargetError,
     as_cluster,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_rules import (
+    Origin,
+    Target,
+    expected,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_targets import (
+    TargetError,
     given_targets,
     listener_targets,
     site_targets,
     without,
 )
-from fence_cluster import LAB, FenceCluster, node
+from fence_cluster import LAB, FenceCluster, endpoints, node, service
 
 
 def lab() -> Cluster:
@@ -71,6 +77,117 @@ def test_the_lab() -> None:
         "registry": ("registry", "172.30.77.41", 5000),
         "mirror": ("mirror", "172.30.77.41", 443),
     }
+
+
+def published(*services: dict[str, Any], on: str = "worker1", **facts: Any) -> dict[str, Target]:
+    """Targets that more services add, each with a pod that is ready, by name."""
+    cluster = lab()
+    keys = [(one["metadata"]["namespace"], one["metadata"]["name"]) for one in services]
+    more = as_cluster([], [], [endpoints(*key, "10.244.1.7", 80, on=on) for key in keys])
+    cluster = replace(
+        cluster,
+        services=[*cluster.services, *services],
+        endpoints={**cluster.endpoints, **more.endpoints},
+        homes={**cluster.homes, **more.homes},
+    )
+    known = {one.name for one in site_targets(LAB, lab())}
+    found = site_targets(replace(LAB, **facts), cluster)
+    return {one.name: one for one in found if one.name not in known}
+
+
+def test_a_floating_address_of_somebody_else() -> None:
+    found = published(service("shop", "web", "10.96.9.9", {"port": 8443}, floating="172.30.77.102"))
+    [(name, target)] = found.items()
+    assert name == "floating address of shop/web"
+    assert (target.kind, target.address, target.port) == ("floating", "172.30.77.102", 8443)
+    # Nothing answers there without a pod, and at UDP nobody knows what to say.
+    bare = service("binder", "nobody", "10.96.9.9", {"port": 8443}, floating="172.30.77.102")
+    cluster = lab()
+    kinds = {one.kind for one in site_targets(LAB, replace(cluster, services=[*cluster.services, bare]))}
+    assert "floating" not in kinds
+    udp = {"port": 53, "protocol": "UDP", "nodePort": 31111}
+    assert published(service("shop", "dns", "10.96.9.9", udp, floating="172.30.77.102")) == {}
+
+
+def test_a_second_service_at_the_hubs_floating_address_is_not_the_hubs() -> None:
+    found = published(service("shop", "db", "10.96.9.9", {"port": 5432}, floating="172.30.77.101"))
+    assert [(one.kind, one.port) for one in found.values()] == [("floating", 5432)]
+
+
+def test_the_other_hubs_sessions_may_have_their_own_floating_address() -> None:
+    theirs = service("other", "proxy-public", "10.96.9.9", {"port": 80}, floating="172.30.77.102")
+    [target] = published(theirs, other_namespace="other").values()
+    assert expected(target, Origin("other", "", "worker1"), {}, {}) is None
+    assert expected(target, Origin("session", "binder", "worker1"), {}, {}) is False
+
+
+def test_other_node_ports_on_a_node_with_sessions_and_on_a_head() -> None:
+    found = published(service("shop", "web", "10.96.9.9", {"port": 80, "nodePort": 31000}, type="NodePort"))
+    assert {name: (one.kind, one.address, one.port) for name, one in found.items()} == {
+        "NodePort 31000 of shop/web on head1": ("other_node_port", "172.30.77.11", 31000),
+        "NodePort 31000 of shop/web on worker1": ("other_node_port", "172.30.77.21", 31000),
+    }
+    # Nobody needs it, also no proxy.
+    assert {expected(one, Origin("proxy"), {}, {}) for one in found.values()} == {None}
+
+
+def test_a_node_port_that_only_its_pods_nodes_have() -> None:
+    local = service(
+        *("shop", "web", "10.96.9.9", {"port": 80, "nodePort": 31000}),
+        type="NodePort",
+        externalTrafficPolicy="Local",
+    )
+    assert list(published(local, on="worker2")) == ["NodePort 31000 of shop/web on worker2"]
+
+
+def test_the_public_proxys_own_node_ports_are_a_promise_of_the_guard() -> None:
+    mine = service("binder", "proxy-http", "10.96.9.9", {"port": 80, "nodePort": 31000}, type="NodePort")
+    assert len(published(mine)) == 2
+    # By its pods it is what sessions may reach, and policies go by pods.
+    assert published(mine, guard_enabled=False) == {}
+
+
+@pytest.mark.parametrize(
+    ("facts", "worker1", "worker2"),
+    [
+        ({}, False, False),
+        ({"guard_enabled": False}, None, None),
+        # Without a proxy BinderHub's NodePort is everybody's.
+        ({"node_port_clients": []}, None, None),
+        # NGINX on a node: pods reach other nodes by its address.
+        ({"node_port_clients": ["172.30.77.21"]}, None, False),
+        ({"node_port_clients": ["172.30.77.16/28", "192.0.2.0/24"]}, None, None),
+        ({"node_port_clients": ["proxy.test"], "addresses": {"proxy.test": ["172.30.77.22"]}}, False, None),
+        ({"node_port_clients": ["unknown.test"]}, None, None),
+    ],
+)
+def test_who_of_no_hub_must_not_ask_binderhub(facts: dict[str, Any], worker1: Any, worker2: Any) -> None:
+    targets = [one for one in site_targets(replace(LAB, **facts), lab()) if one.kind == "node_port"]
+    assert len(targets) == 3
+    for target in targets:
+        assert expected(target, Origin("control", "", "worker1"), {}, {}) is worker1
+        assert expected(target, Origin("control", "", "worker2"), {}, {}) is worker2
+        # What a node itself asks for comes past that rule.
+        assert expected(target, Origin("node", "", "worker1"), {}, {}) is None
+
+
+def test_nobody_on_a_guarded_node_reaches_an_unassigned_address() -> None:
+    for guarded, wanted in ((True, False), (False, None)):
+        facts = replace(LAB, guard_enabled=guarded)
+        [target] = [one for one in site_targets(facts, lab()) if one.kind == "unassigned"]
+        [given] = given_targets(
+            [{"name": "x", "kind": "unassigned", "address": "10.99.0.10", "port": 80, "says": "x"}], facts
+        )
+        for role in ("control", "node"):
+            for one in (target, given):
+                assert expected(one, Origin(role, "", "worker1"), {}, {}) is wanted
+        assert (target.provable, given.provable) == (False, True)
+
+
+def test_internal_services_may_speak_anything() -> None:
+    found = {one.name: one for one in site_targets(LAB, lab())}
+    assert found["service binder"].talk == "any"
+    assert found["service hub"].talk == "http"
 
 
 def test_twenty_five_at_least() -> None:
@@ -155,13 +272,13 @@ def test_another_session_by_every_address() -> None:
 )
 def test_targets_that_are_none(entry: dict[str, Any], words: str) -> None:
     with pytest.raises(TargetError) as caught:
-        given_targets([entry])
+        given_targets([entry], LAB)
     assert words in str(caught.value)
 
 
 def test_targets_of_a_site() -> None:
     [found] = given_targets(
-        [{"name": "x", "kind": "private", "address": "10.0.0.1", "port": "80", "expect": {"run": True}}]
+        [{"name": "x", "kind": "private", "address": "10.0.0.1", "port": "80", "expect": {"run": True}}], LAB
     )
     assert (found.port, found.expect) == (80, {"run": True})
 

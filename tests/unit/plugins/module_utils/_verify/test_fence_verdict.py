@@ -25,6 +25,7 @@ OTHER = Origin("other", "", "worker1")
 UNKNOWN = Origin("unknown", "binder", "worker1")
 CORE = Origin("core", "binder", "worker1")
 CONTROL = Origin("control", "", "worker1")
+NODE = Origin("node", "", "worker1")
 PROXY = Origin("proxy")
 NONE: dict[str, Any] = {}
 
@@ -45,6 +46,7 @@ PROMISE = {
     "gateway": "nnnnn",
     "ssh": "nnnnn",
     "node_port": "nnnnn",
+    "other_node_port": "nnnnn",
     "hub_address": "ynnnn",
     "floating": "nnnnn",
     "public_url": "yyyyn",
@@ -230,6 +232,57 @@ def test_a_node_port_is_proved_by_the_proxy() -> None:
     assert judge([port], [closed, Report(PROXY, {port.name: ("answered", "")})], NONE).ok
     # And the proxy needs it.
     assert not judge([port], [Report(PROXY, {port.name: ("refused", "")})], NONE).ok
+
+
+def test_an_unassigned_address_that_answers_is_proved_by_the_proxy() -> None:
+    """The lab has one; what is chosen out of the services' range has nobody."""
+    closed_to_all = {"control": False, "node": False}
+    given = target(
+        "unassigned", address="10.99.0.10", port=80, says="10.99.0.10 80 tcp", expect=closed_to_all
+    )
+    silent = {given.name: ("silent", "")}
+    reports = [Report(SESSION, silent), Report(CONTROL, silent), Report(NODE, silent)]
+    assert {cell.verdict for cell in judge([given], reports, NONE).cells} == {"unproven"}
+    proxy = Report(PROXY, {given.name: ("answered", "")})
+    found = judge([given], [*reports, proxy], NONE)
+    assert found.ok
+    assert [cell.origin for cell in found.cells] == ["session binder", "control", "node"]
+    assert judge([replace(given, says="")], reports, NONE).ok
+
+
+@pytest.mark.parametrize("origin", [CONTROL, NODE])
+def test_a_place_without_a_fence_that_reaches_what_nobody_may(origin: Origin) -> None:
+    one = target("unassigned", address="10.99.0.10", expect={"control": False, "node": False})
+    [problem] = judge([one], [Report(origin, {one.name: ("answered", "")})], NONE).problems
+    assert problem.startswith(f"{origin.role} on worker1 reaches unassigned")
+
+
+def test_a_pod_of_no_hub_that_asks_binderhub() -> None:
+    port = target("node_port", port=30585, expect={"control": False, "control@head1": None})
+    proxy = Report(PROXY, {port.name: ("answered", "")})
+    reached = {port.name: ("answered", "")}
+    [problem] = judge([port], [Report(CONTROL, reached), proxy], NONE).problems
+    assert problem.startswith("control on worker1 reaches node_port")
+    assert "lets only the proxy in" in problem
+    assert judge([port], [Report(replace(CONTROL, node="head1"), reached), proxy], NONE).ok
+
+
+@pytest.mark.parametrize(
+    ("kind", "proved"),
+    [
+        *(("hub_service", True), ("cluster_service", True), ("proxy_api", True), ("floating", True)),
+        *(("other_node_port", True), ("ssh", False), ("private", False)),
+    ],
+)
+def test_a_handshake_with_a_pod_of_the_cluster_is_proof(kind: str, proved: bool) -> None:
+    """No gateway on the way may shake hands for it; of a session's it is an escape all the same."""
+    one = target(kind)
+    shaken = {one.name: ("connected", "and then nothing")}
+    assert (
+        judge([one], [Report(SESSION, {one.name: ("silent", "")}), Report(CONTROL, shaken)], NONE).ok
+        is proved
+    )
+    assert [cell.verdict for cell in judge([one], [Report(SESSION, shaken)], NONE).cells] == ["escape"]
 
 
 def test_core_pods_are_asked_for_their_needs_only() -> None:
