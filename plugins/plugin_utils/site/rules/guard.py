@@ -200,9 +200,7 @@ def fence_cuts_builder(site: Site) -> Iterator[Problem]:
             )
 
 
-@rule(
-    "guard-client-malformed", ERROR, "Who may ask BinderHub at its node port is no address and no network."
-)
+@rule("guard-client-malformed", ERROR, "Who may ask BinderHub at its node port is no address and no network.")
 def guard_client_malformed(site: Site) -> Iterator[Problem]:
     for number, entry in enumerate(as_list(site.values.get(CLIENTS)) if guard_enabled(site) else ()):
         try:

@@ -106,7 +106,9 @@ CASES = [
         {"hosts/proxy1/variables/ansible_host": "198.51.100.31", f"values/{CLIENTS}": ["198.51.100.31"]},
         ("guard-cuts-proxy", CLIENTS, "proxy1"),
     ),
-    value("a proxy that is not a client", CLIENTS, ["192.0.2.64/27"], ("guard-cuts-proxy", CLIENTS, "proxy1")),
+    value(
+        "a proxy that is not a client", CLIENTS, ["192.0.2.64/27"], ("guard-cuts-proxy", CLIENTS, "proxy1")
+    ),
     value("no guard with routed", ENABLED, False, ("sessions-unfenced", ENABLED, "")),
 ]
 
