@@ -243,6 +243,21 @@ def guard_beside_policies(site: Site) -> Iterator[Problem]:
         )
 
 
+@rule("guard-drift", WARNING, "The guard of a node is not as it was made.")
+def guard_drift(site: Site) -> Iterator[Problem]:
+    for host in site.seen("head", "workers") if guard_enabled(site) else ():
+        faults = [as_text(entry) for entry in as_list(as_mapping(host.probe.get("guard")).get("faults"))]
+        if faults:
+            more = f", and {len(faults) - 1} more (ironbinder-guard check)" if len(faults) > 1 else ""
+            yield Problem(
+                f"{faults[0][:200]}{more}: pods and builds there are not fenced as the site says",
+                "this run repairs it; look who did it, and why ironbinder-guard.service did not put it right (journalctl "
+                "--unit ironbinder-guard)",
+                "",
+                host.name,
+            )
+
+
 @rule("sessions-unfenced", WARNING, "Nobody enforces the network policies that the chart asks for by itself.")
 def sessions_unfenced(site: Site) -> Iterator[Problem]:
     if guard_enabled(site) or site.text(PROVIDER) != "routed":

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from site_cases import Case, case, fact, found, hubs, rules_in, texts, value
+from site_cases import Case, case, fact, found, hubs, probe, rules_in, texts, value
 
 SESSIONS, BUILDS = "site_session_allowed_networks", "site_build_allowed_networks"
 ENABLED = "site_guard_enabled"
@@ -109,6 +109,13 @@ CASES = [
     value(
         "a proxy that is not a client", CLIENTS, ["192.0.2.64/27"], ("guard-cuts-proxy", CLIENTS, "proxy1")
     ),
+    probe(
+        "a table that somebody flushed",
+        "worker2",
+        "guard",
+        {"present": True, "faults": ["the table is missing", "address 10.244.1.7 is not known"]},
+        ("guard-drift", "", "worker2"),
+    ),
     value("no guard with routed", ENABLED, False, ("sessions-unfenced", ENABLED, "")),
 ]
 
@@ -154,6 +161,16 @@ GOOD = [
     ),
     value("a proxy among the clients", CLIENTS, ["198.51.100.31", "192.0.2.31"]),
     value("a proxy in a client's network", CLIENTS, ["192.0.2.0/27"]),
+    probe("a guard that is whole", "worker1", "guard", {"present": True, "faults": []}),
+    # The stage cluster removes it.
+    case(
+        "a guard that is to go",
+        {
+            f"values/{ENABLED}": False,
+            "values/site_pod_network_provider": "calico",
+            "hosts/worker1/probe/guard": {"present": True, "faults": ["the table is missing"]},
+        },
+    ),
     value("everybody is a client", CLIENTS, []),
     case(
         "clients without the guard",
@@ -206,4 +223,9 @@ def test_findings_say_what_and_what_to_do() -> None:
     assert texts(given["a proxy behind address translation"].site(), "guard-cuts-proxy") == [
         "does not hold 192.0.2.31, from which proxy1 asks BinderHub at the nodes: the guard would cut it off"
         " -> add 192.0.2.31 to site_guard_node_port_clients"
+    ]
+    assert texts(given["a table that somebody flushed"].site(), "guard-drift") == [
+        "the table is missing, and 1 more (ironbinder-guard check): pods and builds there are not fenced as the site says"
+        " -> this run repairs it; look who did it, and why ironbinder-guard.service did not put it right (journalctl --unit"
+        " ironbinder-guard)"
     ]
