@@ -134,7 +134,7 @@ probe:
       type: dict
     docker: {description: "C(socket) and C(engine).", type: dict}
     guard:
-      description: Whether the guard is C(present), and its C(faults), how the kernel's table differs from what it has to be. Asked by root only.
+      description: Whether the guard is C(present), and its C(faults), how the kernel's table differs. Asked by root only.
       type: dict
     peers: {description: What came of each connection., type: dict}
     arp: {description: Hardware addresses of those that answered., type: dict}
