@@ -203,6 +203,8 @@ def fence_cuts_builder(site: Site) -> Iterator[Problem]:
 @rule("guard-client-malformed", ERROR, "Who may ask BinderHub at its node port is no address and no network.")
 def guard_client_malformed(site: Site) -> Iterator[Problem]:
     for number, entry in enumerate(as_list(site.values.get(CLIENTS)) if guard_enabled(site) else ()):
+        if entry == "":  # the address of a proxy host that is still to be filled in
+            continue
         try:
             parse_denied(entry)
         except FenceError as error:
@@ -212,7 +214,7 @@ def guard_client_malformed(site: Site) -> Iterator[Problem]:
 @rule("guard-cuts-proxy", ERROR, "The guard would cut a proxy host off from BinderHub's node port.")
 def guard_cuts_proxy(site: Site) -> Iterator[Problem]:
     try:
-        clients = [parse_denied(entry) for entry in as_list(site.values.get(CLIENTS))]
+        clients = [parse_denied(entry) for entry in as_list(site.values.get(CLIENTS)) if entry != ""]
     except FenceError:  # guard-client-malformed reports it
         return
     nodes = [address for host in site.nodes if (address := parse_ip(host.address)) is not None]

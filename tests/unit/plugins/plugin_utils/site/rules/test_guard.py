@@ -171,6 +171,7 @@ GOOD = [
             "hosts/worker1/probe/guard": {"present": True, "faults": ["the table is missing"]},
         },
     ),
+    value("a proxy without an address yet", CLIENTS, ["", "192.0.2.31"]),
     value("everybody is a client", CLIENTS, []),
     case(
         "clients without the guard",
