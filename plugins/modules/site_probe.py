@@ -133,6 +133,9 @@ probe:
           empty also C(made_here), C(name), C(pod_subnet), C(service_subnet) and C(api_endpoint).
       type: dict
     docker: {description: "C(socket) and C(engine).", type: dict}
+    guard:
+      description: Whether the guard is C(present), and its C(faults), how the kernel's table differs. Asked by root only.
+      type: dict
     peers: {description: What came of each connection., type: dict}
     arp: {description: Hardware addresses of those that answered., type: dict}
     resolver: {description: "C(loopback) and C(usable): the name servers, and whether pods can reach one.", type: dict}
@@ -161,6 +164,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.cluster_facts import cluster_facts
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.guard import guard_faults
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.probe import MachineProbe
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, HttpTransport
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.probe import (
@@ -218,11 +222,13 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
     """Look at this machine. The slow questions, to others, are asked at once."""
     epoch = time.time()
     machine = MachineProbe(Path("/"), os.uname().release)
+    is_root = os.geteuid() == 0
     with ThreadPoolExecutor(max_workers=5) as pool:
         peers = pool.submit(ask_peers, params["peers"], params["peer_port"])
         arp = pool.submit(ask_neighbours, params["neighbours"], machine.neighbours)
         servers = pool.submit(ask_servers, params)
         cluster = pool.submit(cluster_facts, Path("/"))
+        guard = pool.submit(guard_faults) if is_root else None
         return {
             "listening": machine.listening(),
             "swaps": machine.swaps(),
@@ -235,11 +241,12 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
             "kubernetes": machine.kubernetes(),
             "cluster": cluster.result(),
             "docker": machine.docker(),
+            "guard": guard.result() if guard else {},
             "resolver": machine.resolver(),
             "peers": peers.result(),
             "arp": arp.result(),
             **servers.result(),
-            "root": os.geteuid() == 0,
+            "root": is_root,
             "epoch": epoch,
             "asked_epoch": params["asked_epoch"],
         }

@@ -134,7 +134,7 @@ def nft_rules(entries: Sequence[Any], prefix: str) -> tuple[list[str], dict[str,
 
 
 def parse_denied(value: Any) -> IPv4Network:
-    """Read an entry of `site_guard_denied_networks`. Raises FenceError."""
+    """Read an entry of `site_guard_denied_networks`, or of `site_guard_node_port_clients`. Raises FenceError."""
     return _network(value)
 
 

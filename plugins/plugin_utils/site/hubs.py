@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -16,12 +17,23 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.pool impo
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.ranges import IPRange
 
-__all__ = ["FIRST_NODE_PORT", "NODE_PORT_RANGE", "Hub", "HubError", "hub_keys", "resolve_hubs", "site_hubs"]
+__all__ = [
+    "FIRST_NODE_PORT",
+    "HUB_LABEL",
+    "NODE_PORT_RANGE",
+    "Hub",
+    "HubError",
+    "hub_keys",
+    "resolve_hubs",
+    "site_hubs",
+]
 
 # BinderHub listens on 8585; its NodePort echoes that.
 FIRST_NODE_PORT = 30585
 # https://kubernetes.io/docs/concepts/services-networking/service/#type-nodeport
 NODE_PORT_RANGE = range(30000, 32768)
+# A hub's name, namespace and release. Helm's releases have 53 characters at most.
+HUB_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
 
 
 class HubError(ValueError):

@@ -34,6 +34,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.urls impo
 
 ENABLED, PROVIDER = "site_guard_enabled", "site_pod_network_provider"
 DENIED_PORTS = "site_guard_denied_ports"
+CLIENTS = "site_guard_node_port_clients"
 # Policies that the official chart asks for unless its values say otherwise.
 CHART_POLICIES = (
     "jupyterhub.hub.networkPolicy.enabled",
@@ -199,6 +200,38 @@ def fence_cuts_builder(site: Site) -> Iterator[Problem]:
             )
 
 
+@rule("guard-client-malformed", ERROR, "Who may ask BinderHub at its node port is no address and no network.")
+def guard_client_malformed(site: Site) -> Iterator[Problem]:
+    for number, entry in enumerate(as_list(site.values.get(CLIENTS)) if guard_enabled(site) else ()):
+        if entry == "":  # the address of a proxy host that is still to be filled in
+            continue
+        try:
+            parse_denied(entry)
+        except FenceError as error:
+            yield Problem(error.observed, "write it as 192.0.2.31 or 192.0.2.0/24", f"{CLIENTS}[{number}]")
+
+
+@rule("guard-cuts-proxy", ERROR, "The guard would cut a proxy host off from BinderHub's node port.")
+def guard_cuts_proxy(site: Site) -> Iterator[Problem]:
+    try:
+        clients = [parse_denied(entry) for entry in as_list(site.values.get(CLIENTS)) if entry != ""]
+    except FenceError:  # guard-client-malformed reports it
+        return
+    nodes = [address for host in site.nodes if (address := parse_ip(host.address)) is not None]
+    for host in site.seen("proxy") if guard_enabled(site) and clients else ():
+        # On a network of the nodes nobody translates what it asks from; elsewhere somebody may.
+        for network in dict.fromkeys(host.networks):
+            own = [entry.ip for entry in host.interfaces if entry.ip in network]
+            asked = any(node in network and node not in own for node in nodes)
+            if asked and not any(address in entry for entry in clients for address in own):
+                yield Problem(
+                    f"does not hold {own[0]}, from which {host.name} asks BinderHub at the nodes: the guard would cut it off",
+                    f"add {own[0]} to {CLIENTS}",
+                    CLIENTS,
+                    host.name,
+                )
+
+
 @rule(
     "guard-beside-policies", WARNING, "The guard is wanted where the provider enforces the chart's policies."
 )
@@ -210,6 +243,21 @@ def guard_beside_policies(site: Site) -> Iterator[Problem]:
             "nothing, if it should fence RUN steps of builds and BinderHub's node port only: the chart's policies fence the pods",
             ENABLED,
         )
+
+
+@rule("guard-drift", WARNING, "The guard of a node is not as it was made.")
+def guard_drift(site: Site) -> Iterator[Problem]:
+    for host in site.seen("head", "workers") if guard_enabled(site) else ():
+        faults = [as_text(entry) for entry in as_list(as_mapping(host.probe.get("guard")).get("faults"))]
+        if faults:
+            more = f", and {len(faults) - 1} more (ironbinder-guard check)" if len(faults) > 1 else ""
+            yield Problem(
+                f"{faults[0][:200]}{more}: pods and builds there are not fenced as the site says",
+                "this run repairs it; look who did it, and why ironbinder-guard.service did not put it right (journalctl "
+                "--unit ironbinder-guard)",
+                "",
+                host.name,
+            )
 
 
 @rule("sessions-unfenced", WARNING, "Nobody enforces the network policies that the chart asks for by itself.")

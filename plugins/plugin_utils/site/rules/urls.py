@@ -10,6 +10,7 @@ from ipaddress import ip_address
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.hubs import (
+    HUB_LABEL,
     NODE_PORT_RANGE,
     hub_keys,
     site_hubs,
@@ -32,7 +33,6 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.urls impo
 )
 
 EXAMPLE = "write scheme and host, such as https://binder.example.org"
-LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
 
 
 @rule("public-url-malformed", ERROR, "The public URL has no http or https scheme, or no host.")
@@ -162,7 +162,7 @@ def hub_malformed(site: Site) -> Iterator[Problem]:
         yield Problem("there is no hub", "write `site_hubs: {binder: {}}`, or drop the line", "site_hubs")
     for name, hub in (hubs or {}).items() if isinstance(hubs, Mapping) else ():
         where = f"site_hubs.{name}"
-        if not isinstance(name, str) or not LABEL.fullmatch(name):
+        if not isinstance(name, str) or not HUB_LABEL.fullmatch(name):
             yield Problem(
                 f"{str(name)[:60]!r} is no name for a hub",
                 "use lower-case letters, digits and hyphens",
@@ -240,7 +240,7 @@ def node_port_out_of_range(site: Site) -> Iterator[Problem]:
 def namespace_malformed(site: Site) -> Iterator[Problem]:
     for name, hub in site.hubs.items():
         for key in ("namespace", "release"):
-            if hub.get(key) is not None and not LABEL.fullmatch(as_text(hub[key])):
+            if hub.get(key) is not None and not HUB_LABEL.fullmatch(as_text(hub[key])):
                 yield Problem(
                     f"is {str(hub[key])[:60]!r}",
                     "use lower-case letters, digits and hyphens",

@@ -7,10 +7,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from site_cases import Case, case, fact, found, hubs, rules_in, texts, value
+from site_cases import Case, case, fact, found, hubs, probe, rules_in, texts, value
 
 SESSIONS, BUILDS = "site_session_allowed_networks", "site_build_allowed_networks"
 ENABLED = "site_guard_enabled"
+CLIENTS = "site_guard_node_port_clients"
 
 
 def opened(name: str, entry: Any, rule: str, host: str = "") -> Case:
@@ -91,6 +92,30 @@ CASES = [
         {f"values/{ENABLED}": True, "values/site_pod_network_provider": "calico"},
         ("guard-beside-policies", ENABLED, ""),
     ),
+    value(
+        "a client that is none",
+        CLIENTS,
+        ["192.0.2.31", "not an address!"],
+        ("guard-client-malformed", f"{CLIENTS}[1]", ""),
+    ),
+    value("clients by a name", CLIENTS, ["proxy1"], ("guard-client-malformed", f"{CLIENTS}[0]", "")),
+    value("clients of IPv6", CLIENTS, ["2001:db8::31"], ("guard-client-malformed", f"{CLIENTS}[0]", "")),
+    # The machine is managed by an address that somebody translates.
+    case(
+        "a proxy behind address translation",
+        {"hosts/proxy1/variables/ansible_host": "198.51.100.31", f"values/{CLIENTS}": ["198.51.100.31"]},
+        ("guard-cuts-proxy", CLIENTS, "proxy1"),
+    ),
+    value(
+        "a proxy that is not a client", CLIENTS, ["192.0.2.64/27"], ("guard-cuts-proxy", CLIENTS, "proxy1")
+    ),
+    probe(
+        "a table that somebody flushed",
+        "worker2",
+        "guard",
+        {"present": True, "faults": ["the table is missing", "address 10.244.1.7 is not known"]},
+        ("guard-drift", "", "worker2"),
+    ),
     value("no guard with routed", ENABLED, False, ("sessions-unfenced", ENABLED, "")),
 ]
 
@@ -134,6 +159,38 @@ GOOD = [
         "calico without the guard",
         {f"values/{ENABLED}": False, "values/site_pod_network_provider": "calico"},
     ),
+    value("a proxy among the clients", CLIENTS, ["198.51.100.31", "192.0.2.31"]),
+    value("a proxy in a client's network", CLIENTS, ["192.0.2.0/27"]),
+    probe("a guard that is whole", "worker1", "guard", {"present": True, "faults": []}),
+    # The stage cluster removes it.
+    case(
+        "a guard that is to go",
+        {
+            f"values/{ENABLED}": False,
+            "values/site_pod_network_provider": "calico",
+            "hosts/worker1/probe/guard": {"present": True, "faults": ["the table is missing"]},
+        },
+    ),
+    value("a proxy without an address yet", CLIENTS, ["", "192.0.2.31"]),
+    value("everybody is a client", CLIENTS, []),
+    case(
+        "clients without the guard",
+        {
+            f"values/{ENABLED}": False,
+            "values/site_pod_network_provider": "calico",
+            f"values/{CLIENTS}": ["198.51.100.31"],
+        },
+    ),
+    # Whoever routes between them may translate addresses, so nobody knows what the nodes see.
+    case(
+        "a proxy on another network",
+        {
+            "hosts/proxy1/variables/ansible_host": "198.51.100.31",
+            "hosts/proxy1/facts/interfaces": [{"name": "eth0", "mac": "", "cidr": "198.51.100.31/24"}],
+            "controller/names/binder.example.org": {"addresses": ["198.51.100.31"]},
+            f"values/{CLIENTS}": ["203.0.113.31"],
+        },
+    ),
     fact("name servers", "worker1", "nameservers", ["2001:db8::53", "192.0.2.1"]),
 ]
 
@@ -164,3 +221,12 @@ def test_findings_say_what_and_what_to_do() -> None:
         "the policies of the hub binder (jupyterhub.hub.networkPolicy.enabled"
         in (texts(given["no guard with routed"].site(), "sessions-unfenced")[0])
     )
+    assert texts(given["a proxy behind address translation"].site(), "guard-cuts-proxy") == [
+        "does not hold 192.0.2.31, from which proxy1 asks BinderHub at the nodes: the guard would cut it off"
+        " -> add 192.0.2.31 to site_guard_node_port_clients"
+    ]
+    assert texts(given["a table that somebody flushed"].site(), "guard-drift") == [
+        "the table is missing, and 1 more (ironbinder-guard check): pods and builds there are not fenced as the site says"
+        " -> this run repairs it; look who did it, and why ironbinder-guard.service did not put it right (journalctl --unit"
+        " ironbinder-guard)"
+    ]
