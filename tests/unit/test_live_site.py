@@ -1,0 +1,38 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Tests of a live site know every variable of the contract that they look up: a missing one is seen on a site only."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+LOOK_UP = re.compile(r"""(?:\[|\.get\()\s*["'](site_[a-z_0-9]+)["']""")
+FILES = [*sorted((ROOT / "tests/infra").glob("*.py")), *sorted((ROOT / "molecule").glob("*/tests/*.py"))]
+
+
+@pytest.fixture(scope="module")
+def known() -> set[str]:
+    """Return what site_facts.yml writes down of each host."""
+    [play] = yaml.safe_load((ROOT / "tests/infra/site_facts.yml").read_text())
+    return set(play["vars"]["facts_contract"])
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_every_variable_that_is_looked_up_is_written_down(file: Path, known: set[str]) -> None:
+    assert set(LOOK_UP.findall(file.read_text())) <= known
+
+
+def test_look_ups_are_found() -> None:
+    """Otherwise the test above says nothing."""
+    found = {name for file in FILES for name in LOOK_UP.findall(file.read_text())}
+    assert {"site_registry_host", "site_fence_probe_targets"} <= found
+
+
+def test_what_is_written_down_is_in_the_contract(known: set[str]) -> None:
+    specs = yaml.safe_load((ROOT / "roles/site/meta/argument_specs.yml").read_text())
+    assert known <= set(specs["argument_specs"]["contract"]["options"])
