@@ -18,7 +18,6 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.capacity_
     Seen,
     seen_nodes,
     session_of,
-    wishes_for_builds,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.capacity_table import render
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.capacity_values import (
@@ -82,7 +81,6 @@ class ActionModule(ActionBase):
             session_of(site),
             max(1, len(site.hubs)),
             elsewhere.get("site_max_pods") or None,
-            wishes_for_builds(site),
         )
         found = capacity_values(plan, seen.inotify)
         text = file_text(value for value in found if value.name not in elsewhere)

@@ -13,10 +13,11 @@ description:
   - Enables and starts a unit, and restarts what was started before its configuration was changed or its program was replaced.
     So a run that was killed between a file and a restart is made good by the next one.
   - Gives a service that has no restart policy one by a drop-in, so that it comes back by itself, whatever ended it.
-  - Has systemd read its units again where it says that it should.
+  - Has systemd read its units again where it says that it should, of the unit or of what the unit triggers, such as a timer's
+    service.
   - Waits until the unit is active, and a moment longer where systemd calls a program active before it has read its configuration.
     A failure carries the last lines of the unit's journal.
-  - A unit that is as it should be costs one call of C(systemctl).
+  - A unit that is as it should be costs one call of C(systemctl), and one more for each unit that it triggers.
 author: Ironbinder maintainers (@ironbinder)
 options:
   name:

@@ -28,6 +28,7 @@ PROPERTIES = (
     "DropInPaths",
     "Result",
     "NRestarts",
+    "Triggers",
 )
 # `always`, because a daemon that somebody ended politely is missed as much as one that crashed; what
 # `systemctl stop` stops stays stopped. Five seconds never reach systemd's limit of five starts in ten.
@@ -65,6 +66,7 @@ class UnitState:
     drop_ins: Sequence[str] = ()
     result: str = ""
     restarts: int = 0
+    triggers: Sequence[str] = ()
 
     @property
     def is_running(self) -> bool:
@@ -117,6 +119,7 @@ def parse_show(text: str) -> UnitState:
         drop_ins=tuple(told.get("DropInPaths", "").split()),
         result=told.get("Result", ""),
         restarts=number("NRestarts"),
+        triggers=tuple(told.get("Triggers", "").split()),
     )
 
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock
@@ -82,7 +82,7 @@ class Units:
     def bring_about(self, wish: UnitWish, *, check_mode: bool = False) -> Brought:
         """Make a unit what it shall be, and prove that it stays so for a moment.
 
-        A second time this is one call of systemctl.
+        A second time this is one call of systemctl, and one more for each unit that this one triggers.
 
         Raises:
             UnitError: systemd refuses, or the unit does not run.
@@ -100,6 +100,9 @@ class Units:
             seen = self.show(wish.name)
         if seen.load_state != "loaded":
             raise UnitError(_not_loaded(seen))
+        # What a timer starts has no wish of its own, and systemd tells of each unit's own files only.
+        if not seen.needs_reload and any(self.show(name).needs_reload for name in seen.triggers):
+            seen = replace(seen, needs_reload=True)
         actions = decide(seen, wish, is_old=wish.config_changed or self._is_old(seen, wish))
         if check_mode:
             return Brought(actions, seen, seen)

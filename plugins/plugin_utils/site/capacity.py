@@ -18,6 +18,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.reservati
 )
 
 __all__ = [
+    "HUB_MIB",
     "KUBELET_MAX_PODS",
     "LEAST_PODS",
     "MOST_PODS",
@@ -91,6 +92,8 @@ class Machine:
     runs_sessions: bool = True
     runs_hubs: bool = True
     sharers: int = 1
+    # What the site says of builds here; None: what it says of all nodes, and builds are where sessions are.
+    wishes: Wishes | None = None
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,7 @@ class NodePlan:
     @property
     def builds_mib(self) -> int:
         """Memory that only builds may use."""
-        return self.kept.builds_memory_bytes // MIB if self.machine.runs_sessions else 0
+        return self.kept.builds_memory_bytes // MIB if self.builds else 0
 
     @property
     def system_mib(self) -> int:
@@ -198,7 +201,6 @@ def wanted_max_pods(machines: Sequence[Machine]) -> int:
 
 
 def _kept(machine: Machine, wishes: Wishes, disk_mib: int = 0) -> Reservations:
-    wishes = replace(wishes, builds_here=machine.runs_sessions)
     return reservations(machine.memory_mib * MIB, max(1, floor(machine.processors)), disk_mib * MIB, wishes)
 
 
@@ -237,9 +239,10 @@ def _bounds(plan: NodePlan, session: Session, wishes: Wishes, max_pods: int, hub
 
 def _plan(machine: Machine, session: Session, wishes: Wishes, max_pods: int, hubs: int) -> NodePlan:
     """Plan one node with so many hubs' own pods on it."""
+    wishes = machine.wishes or replace(wishes, builds_here=machine.runs_sessions)
     kept = _kept(machine, wishes)
     at_once = min(kept.builds_memory_bytes // MIB // BUILD_MIB, kept.builds_millicores // BUILD_MILLICORES)
-    builds = max(1, at_once) if machine.runs_sessions else 0
+    builds = max(1, at_once) if wishes.builds_here else 0
     plan = NodePlan(
         machine=machine,
         kept=kept,
@@ -264,7 +267,7 @@ def plan_site(
         session: one session.
         hubs: how many hubs there are.
         max_pods: what a kubelet takes; None for what it should take, see `wanted_max_pods`.
-        wishes: what the site says of builds and thresholds.
+        wishes: what the site says of builds and thresholds, of nodes that bring none of their own.
 
     Returns:
         The plan. The hubs' own pods are counted whole on that node of those that run them on which they cost the fewest
@@ -288,7 +291,7 @@ def plan_site(
     return SitePlan(nodes, session, hubs, most, sessions, machines[carrier].name)
 
 
-def memory_floor_mib(plan: NodePlan, session: Session) -> int:
-    """Say with how much memory this node surely has room for one session, in whole 64 MiB."""
-    lacking = max(0, session.planned_mib - plan.left_mib)
+def memory_floor_mib(plan: NodePlan, needed_mib: int) -> int:
+    """Say with how much memory this node surely has room for so much more, in whole 64 MiB."""
+    lacking = max(0, needed_mib - plan.left_mib)
     return ceil((plan.machine.memory_mib + lacking / LEFT_OF_MORE) / 64) * 64

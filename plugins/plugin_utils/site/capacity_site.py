@@ -21,13 +21,10 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     as_mapping,
     as_text,
 )
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.reservations import (
-    Wishes,
-    wishes_of,
-)
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.node_faults import wishes_at
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sizes import mebibytes, millicores
 
-__all__ = ["Seen", "seen_nodes", "session_of", "wishes_for_builds"]
+__all__ = ["Seen", "seen_nodes", "session_of"]
 
 MEBIBYTE = 1 << 20
 # What is stored where, see `MachineProbe.capacity`.
@@ -106,6 +103,7 @@ def seen_nodes(site: Site) -> Seen:
                 runs_sessions=user,
                 runs_hubs=host.name in core if core else user,
                 sharers=parts,
+                wishes=wishes_at(site, host),
             )
         )
     return Seen(tuple(machines), tuple(host.name for host in site.nodes if not _known(host)), _inotify(known))
@@ -118,11 +116,6 @@ def _inotify(known: list[Host]) -> dict[str, int]:
         for name, value in {} if host.contained else told.items():
             now[name] = max(now.get(name, 0), as_int(value))
     return now
-
-
-def wishes_for_builds(site: Site) -> Wishes:
-    """Read what the site says of builds and disks."""
-    return wishes_of(site.values, builds_here=True)
 
 
 def session_of(site: Site) -> Session:

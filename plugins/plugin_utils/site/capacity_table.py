@@ -50,11 +50,8 @@ def _row(node: NodePlan, plan: SitePlan) -> tuple[str, ...]:
         node.pods_mib,
         node.left_mib,
     )
-    counts = (
-        (str(node.sessions), str(node.builds), node.tightest.what)
-        if machine.runs_sessions
-        else ("-", "-", "-")
-    )
+    sessions, bound = (str(node.sessions), node.tightest.what) if machine.runs_sessions else ("-", "-")
+    counts = (sessions, str(node.builds or "-"), bound)
     return (machine.name, _purpose(node, plan), *map(str, memory), f"{machine.processors:.3g}", *counts)
 
 

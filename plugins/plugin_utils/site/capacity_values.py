@@ -73,7 +73,7 @@ def capacity_values(plan: SitePlan, inotify: Mapping[str, int]) -> list[Value]:
     if not plan.carrier and plan.hubs:
         each = f"{each or 0}, less the hubs' own pods, which no node has room for alone"
     users = [node for node in plan.nodes if node.machine.runs_sessions]
-    builds = " + ".join(f"{node.machine.name} {node.builds}" for node in users)
+    builds = " + ".join(f"{node.machine.name} {node.builds}" for node in plan.nodes if node.builds)
     most = max((node.machine.memory_mib for node in users), default=0)
     # A quota of 0 would be none at all.
     total = max(1, plan.sessions)

@@ -179,12 +179,16 @@ def _registry(settings: Settings) -> tuple[dict[str, Any], dict[str, Any]]:
             "DockerRegistry": {"url": settings.registry_url},
         },
     }
-    if not settings.registry_username:
-        return config, {}
+    secrets: dict[str, Any] = {}
+    if settings.registry_username:
+        del config["registry"]["password"]
+        secrets["registry"] = {"password": settings.registry_password}
     # Sessions pull what builds pushed, by an account of their own where there is one.
     pulling = (settings.registry_username, settings.registry_password)
     if settings.registry_pull_username:
         pulling = (settings.registry_pull_username, settings.registry_pull_password)
+    if not pulling[0]:
+        return config, secrets
     config["jupyterhub"] = {
         "imagePullSecret": {
             "create": True,
@@ -193,11 +197,7 @@ def _registry(settings: Settings) -> tuple[dict[str, Any], dict[str, Any]]:
             "username": pulling[0],
         }
     }
-    del config["registry"]["password"]
-    return config, {
-        "registry": {"password": settings.registry_password},
-        "jupyterhub": {"imagePullSecret": {"password": pulling[1]}},
-    }
+    return config, {**secrets, "jupyterhub": {"imagePullSecret": {"password": pulling[1]}}}
 
 
 def _jupyterhub(hub: Mapping[str, Any], settings: Settings) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import (
     NODE_GROUPS,
+    builds_on,
     node_address,
     node_purposes,
 )
@@ -267,6 +268,10 @@ class Site:
         """What a node is for: as the inventory says, else by its groups."""
         given = host.variables.get("site_node_purposes")
         return node_purposes(host.name, self.groups) if given is None else as_list(given)
+
+    def builds_on(self, host: Host) -> bool:
+        """Whether builds may run on a node, as far as the selector tells."""
+        return builds_on(self.purposes(host), as_mapping(self.values.get("site_build_node_selector")))
 
     @cached_property
     def machines(self) -> list[Host]:

@@ -18,6 +18,7 @@ __all__ = [
     "REQUIRE",
     "WORKER_MEMORY_MB",
     "address_variable",
+    "builds_on",
     "node_address",
     "node_purposes",
     "own_address",
@@ -74,6 +75,16 @@ def node_purposes(name: str, groups: Mapping[str, Sequence[str]]) -> list[str]:
     if not groups.get("workers"):
         return list(PURPOSES)
     return ["core"] if name in groups.get("head", ()) else ["user"]
+
+
+def builds_on(purposes: Sequence[Any], selector: Mapping[str, Any]) -> bool:
+    """Say whether builds may run on a node, which then has Docker; the contract's `site_node_builds` says the same.
+
+    Args:
+        purposes: what the node is for.
+        selector: labels of the nodes that build. Others than the purpose's do not tell.
+    """
+    return "user" in purposes or selector.get(PURPOSE_LABEL) != "user"
 
 
 def purpose_of(purposes: Sequence[Any]) -> Any:

@@ -143,6 +143,15 @@ def _share(whole: int, rule: tuple[int, int, int], step: int = STEP_BYTES) -> in
     return max(least, min(most, whole * percent // 100 // step * step))
 
 
+def _coarse(size: int) -> int:
+    """A size in steps of an eighth to a quarter of it, at least GiB: a size that moves all day would restart kubelets.
+
+    ZFS and btrfs tell as the size of one file system what others of the same pool leave it.
+    """
+    step = max(GIB, 1 << max(0, size.bit_length() - 3))
+    return size // step * step
+
+
 def reservations(memory_bytes: int, cpus: int, disk_bytes: int, wishes: Wishes | None = None) -> Reservations:
     """Divide a node between pods, builds and itself.
 
@@ -160,7 +169,7 @@ def reservations(memory_bytes: int, cpus: int, disk_bytes: int, wishes: Wishes |
     tasks = wishes.builds_tasks or min(TASKS_MOST, TASKS_BASE + TASKS_PER_CPU * cpus)
     of_builds = int(wishes.builds_here)
     system, kubelet = _share(memory_bytes, SYSTEM), _share(memory_bytes, KUBELET)
-    system_disk = (of_builds * cache + disk_bytes * SYSTEM_DISK_PERCENT // 100) // GIB * GIB
+    system_disk = _coarse(of_builds * cache + disk_bytes * SYSTEM_DISK_PERCENT // 100)
     reserved_memory = system + kubelet + of_builds * builds_memory
     reserved_millicores = 2 * OWN_MILLICORES + of_builds * min(quota, BUILDS_MILLICORES_PER_CPU * cpus)
     eviction_memory = _share(memory_bytes, EVICTION_MEMORY, MIB)

@@ -158,12 +158,16 @@ class Bounds:
     above_percent: int
     prefixes: Sequence[str]
 
+    @property
+    def last_percent(self) -> int:
+        """Fill above which pods are next: half of what the kubelet was left, 85 of 100 where pruning begins at 70."""
+        return (self.above_percent + 100) // 2
+
     def steps(self) -> list[tuple[int, int]]:
         """Give (bytes of cache, hours of images) that stay, each step stricter than the one before."""
         pressed = min(PRESSED_AGE_HOURS, self.image_hours)
         return [
             (self.cache_bytes, self.image_hours),
-            (self.cache_bytes // 2, self.image_hours),
             (self.cache_bytes // 2, pressed),
             (0, pressed),
         ]
@@ -171,6 +175,9 @@ class Bounds:
 
 def prune(docker: Docker, bounds: Bounds, root: str, now: float) -> list[str]:
     """Prune by size and age, and further for as long as the file system is too full. Returns what to tell.
+
+    Where a stricter step finds nothing, others fill the file system: builds keep the rest of their cache, until pods would have
+    to go for it.
 
     Raises:
         DockerError: Docker does not answer, or refuses.
@@ -183,6 +190,8 @@ def prune(docker: Docker, bounds: Bounds, root: str, now: float) -> list[str]:
         freed = docker.prune_cache(cache_bytes)
         names = old_builds(docker.images(), docker.used_images(), bounds.prefixes, now - hours * 3600)
         gone = [name for name in names if docker.remove(name)]
+        if number and not (freed or gone) and fill <= bounds.last_percent:
+            break
         if freed or gone:
             told.append(
                 f"{root} was {fill} % full: freed {freed / GIB:.2f} GiB of build cache to keep {cache_bytes / GIB:.1f}, "

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.answers import some_hosts
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     Host,
@@ -16,12 +17,17 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     as_mapping,
     as_text,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.node_faults import (
+    builds_too_large,
+    cache_most_bytes,
+    split_node,
+    wishes_at,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.registry import PREFIX
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.reservations import (
     FLOORS,
     GIB,
     MIB,
-    reservations,
     wishes_of,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
@@ -114,48 +120,51 @@ def prune_too_late(site: Site) -> Iterator[Problem]:
             )
 
 
-def _machine(host: Host) -> tuple[int, int, int]:
-    """Memory, processors and disk of a node that was looked at, in bytes; 0 where it did not tell."""
-    disk = as_mapping(host.probe.get("disk")).get("size_mb")
-    return (
-        as_int(host.facts.get("memtotal_mb")) * MIB,
-        max(1, as_int(host.facts.get("processor_vcpus"))),
-        as_int(disk) * 1_000_000,
-    )
+def _once(hosts: Iterable[Host], variable: str, size: Callable[[Host], int]) -> Iterator[tuple[Host, str]]:
+    """Give each host that has a value of its own, and the smallest of those that share the site's; and who is told."""
+    shared = []
+    for host in hosts:
+        if variable in host.variables:
+            yield host, host.name
+        else:
+            shared.append(host)
+    shared.sort(key=size)
+    if shared:
+        yield shared[0], some_hosts([host.name for host in shared])
 
 
-@rule("builds-exceed-memory", ERROR, "Builds and a node's own needs leave no memory for pods.")
+@rule(
+    "builds-exceed-memory",
+    ERROR,
+    "Builds and a node's own needs leave no memory for pods.",
+    acceptable=False,
+)
 def builds_exceed_memory(site: Site) -> Iterator[Problem]:
-    for host in site.seen("head", "workers"):
-        memory, cpus, disk = _machine(host)
-        wishes = wishes_of({**site.values, **host.variables}, builds_here="user" in site.purposes(host))
-        told = reservations(memory, cpus, disk, wishes)
-        # A machine that is too small without anybody's wish is memory-too-small's.
-        if memory and wishes.builds_memory_bytes and told.allocatable_memory_bytes < FLOORS.pods_memory_bytes:
-            yield Problem(
-                f"of {memory // MIB} MiB, {told.builds_memory_bytes // MIB} for builds and "
-                f"{(told.reserved_memory_bytes - told.builds_memory_bytes) // MIB} for the system leave "
-                f"{told.allocatable_memory_bytes // MIB} MiB for pods",
-                f"leave at least {FLOORS.pods_memory_bytes // MIB} MiB: lower it, or 0 for a quarter of the node's memory",
-                MEMORY,
-                host.name,
-            )
+    hosts = [host for host in site.seen("head", "workers") if builds_too_large(site, host)]
+    for host, named in _once(hosts, MEMORY, lambda host: split_node(site, host)[0]):
+        memory, told = split_node(site, host)
+        yield Problem(
+            f"of {memory // MIB} MiB, {told.builds_memory_bytes // MIB} for builds and "
+            f"{(told.reserved_memory_bytes - told.builds_memory_bytes) // MIB} for the system leave "
+            f"{told.allocatable_memory_bytes // MIB} MiB for pods",
+            f"leave at least {FLOORS.pods_memory_bytes // MIB} MiB: lower it, or 0 for a quarter of the node's memory",
+            MEMORY,
+            named,
+        )
 
 
 @rule("build-cache-exceeds-disk", ERROR, "A node's disk cannot hold the build cache that Docker is to keep.")
 def build_cache_exceeds_disk(site: Site) -> Iterator[Problem]:
-    for host in site.seen("head", "workers"):
-        wishes = wishes_of({**site.values, **host.variables}, builds_here=True)
-        disk = _machine(host)[2]
-        # Half of what may be full before anything is removed early; the rest is images.
-        most = disk * wishes.prune_above_percent // 200
-        if disk and wishes.build_cache_bytes > most:
-            yield Problem(
-                f"is {wishes.build_cache_bytes // GIB} GiB, and the disk under /var/lib has {disk // GIB}",
-                f"set it to at most {most // GIB}, half of what may be full ({PRUNE}); or to 0 for 15 % of the disk",
-                CACHE,
-                host.name,
-            )
+    hosts = [host for host in site.seen("head", "workers") if cache_most_bytes(site, host)]
+    for host, named in _once(hosts, CACHE, lambda host: cache_most_bytes(site, host)):
+        disk = as_int(as_mapping(host.probe.get("disk")).get("size_mb")) * 1_000_000
+        yield Problem(
+            f"is {wishes_at(site, host).build_cache_bytes // GIB} GiB, and the disk under /var/lib has {disk // GIB}",
+            f"set it to at most {cache_most_bytes(site, host) // GIB}, half of what may be full ({PRUNE}); "
+            "or to 0 for 15 % of the disk",
+            CACHE,
+            named,
+        )
 
 
 @rule("builds-unbounded", WARNING, "The kernel of a node does not bound builds.")

@@ -5,11 +5,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.answers import some_hosts
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.capacity import (
+    HUB_MIB,
     KUBELET_MAX_PODS,
     LEAST_PODS,
     MOST_PODS,
+    Machine,
     NodePlan,
     SitePlan,
     memory_floor_mib,
@@ -18,15 +22,26 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.capacity 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.capacity_site import (
     seen_nodes,
     session_of,
-    wishes_for_builds,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site, as_int
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import WORKER_MEMORY_MB
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.node_faults import (
+    CPU_LIMIT,
+    DISK_LIMIT,
+    MEMORY_LIMIT,
+    disk_below_floor,
+    limit_exceeds,
+    memory_below_floor,
+    sound_wishes,
+)
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import REQUIRE
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 
 TOTAL, REPO, BUILDS = "site_total_quota", "site_per_repo_quota", "site_parallel_builds"
 MAX_PODS = "site_max_pods"
+AFFINITY = "site_node_purpose_affinity"
+# What of a session bounds its use of each resource.
+LIMITS = {"memory": MEMORY_LIMIT, "processors": CPU_LIMIT, "disk": DISK_LIMIT}
 # Images of one hub and its first builds, and what lasts for a term.
 LEAST_IMAGES_MIB, ADVISED_DISK_GIB = 4000, 100
 COUNT = "run `make capacity`, which counts what fits"
@@ -50,11 +65,17 @@ def _hubs(site: Site) -> int:
     return max(1, len(site.hubs))
 
 
+def _machines(site: Site) -> tuple[Machine, ...]:
+    """Give the nodes that were seen, with builds as if nobody had wished for more than a node has: that is told."""
+    return tuple(
+        replace(machine, wishes=sound_wishes(site, site.hosts[machine.name]))
+        for machine in seen_nodes(site).machines
+    )
+
+
 def _plan(site: Site) -> SitePlan:
     """Plan the nodes that were seen, as the site is."""
-    return plan_site(
-        seen_nodes(site).machines, session_of(site), _hubs(site), _max_pods(site), wishes_for_builds(site)
-    )
+    return plan_site(_machines(site), session_of(site), _hubs(site), _max_pods(site))
 
 
 def _whole_plan(site: Site) -> SitePlan | None:
@@ -64,13 +85,17 @@ def _whole_plan(site: Site) -> SitePlan | None:
 
 
 def _lacking(site: Site, what: str) -> Iterator[NodePlan]:
-    """Give the nodes for sessions on which a resource leaves no room for one; where there are several, without hubs."""
-    machines = seen_nodes(site).machines
+    """Give the nodes for sessions on which a resource leaves no room for one; where there are several, without hubs.
+
+    Where a session's limit is above the whole node, that is told, and not what follows from it.
+    """
+    machines = _machines(site)
     hubs = 0 if len(machines) > 1 else _hubs(site)
-    alone = plan_site(machines, session_of(site), hubs, MOST_PODS, wishes_for_builds(site))
+    alone = plan_site(machines, session_of(site), hubs, MOST_PODS)
     for node in alone.nodes:
         bounds = [bound for bound in node.bounds if bound.what == what]
-        if node.machine.runs_sessions and any(bound.sessions < 1 for bound in bounds):
+        lacks = node.machine.runs_sessions and any(bound.sessions < 1 for bound in bounds)
+        if lacks and not limit_exceeds(site, site.hosts[node.machine.name], LIMITS[what]):
             yield node
 
 
@@ -82,10 +107,9 @@ def _shared(node: NodePlan) -> str:
 @rule("capacity-memory-too-small", ERROR, "A node that is to run sessions has no memory left for one.")
 def capacity_memory_too_small(site: Site) -> Iterator[Problem]:
     for node in _lacking(site, "memory"):
-        whole = as_int(site.hosts[node.machine.name].facts.get("memtotal_mb"))
-        if whole < WORKER_MEMORY_MB and not node.machine.is_head:
-            continue  # memory-too-small
-        needed = memory_floor_mib(node, session_of(site))
+        if memory_below_floor(site, site.hosts[node.machine.name]):
+            continue
+        needed = memory_floor_mib(node, session_of(site).planned_mib)
         yield Problem(
             f"{node.bounds[0].how}{_shared(node)}",
             f"give it at least {needed} MiB, or let sessions have less by site_session_memory_limit, or take `user` out of its "
@@ -116,6 +140,8 @@ def capacity_disk_too_small(site: Site) -> Iterator[Problem]:
     plan = _plan(site)
     lacking = {node.machine.name: node for node in _lacking(site, "disk")}
     for node in plan.nodes:
+        if disk_below_floor(site.hosts[node.machine.name]):
+            continue
         images = [disk for disk in node.machine.disks if disk.holds & {"docker", "containerd"}]
         small = min((disk.total_mib for disk in images), default=LEAST_IMAGES_MIB)
         if small < LEAST_IMAGES_MIB:
@@ -146,6 +172,27 @@ def capacity_hubs_leave_nothing(site: Site) -> Iterator[Problem]:
         f"{left} MiB are left on the nodes that run the pods of {count}, and a session beside them has no room of its own",
         "give a node more memory, or add one; `make capacity` shows where it goes",
     )
+
+
+@rule("capacity-core-too-small", WARNING, "Hubs have to keep to nodes that have no memory for them.")
+def capacity_core_too_small(site: Site) -> Iterator[Problem]:
+    plan = _whole_plan(site) if site.text(AFFINITY) == REQUIRE else None
+    core = [node for node in plan.nodes if node.machine.runs_hubs] if plan else []
+    hosts = [site.hosts[node.machine.name] for node in core]
+    # A node for both, or one that is too small for anything, has a rule of its own.
+    if plan is None or plan.carrier or any(node.machine.runs_sessions for node in core):
+        return
+    needed, left = HUB_MIB * plan.hubs, sum(max(0, node.left_mib) for node in core)
+    if core and left < needed and not any(memory_below_floor(site, host) for host in hosts):
+        largest = max(core, key=lambda node: node.left_mib)
+        yield Problem(
+            f"{left} MiB are left for the pods of {plan.hubs} hub{'' if plan.hubs == 1 else 's'}, which take up to {needed}"
+            f"{_shared(largest)}",
+            f"give {largest.machine.name} at least {memory_floor_mib(largest, needed)} MiB, or leave a worker to core "
+            f"(site_node_purposes: [core]), or set it to prefer, so that nodes for sessions bear hubs as well",
+            AFFINITY,
+            some_hosts([host.name for host in hosts]),
+        )
 
 
 @rule(

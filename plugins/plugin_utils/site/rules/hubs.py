@@ -131,7 +131,7 @@ def node_purpose_unknown(site: Site) -> Iterator[Problem]:
 def host_builds_without_docker(site: Site) -> Iterator[Problem]:
     for host in site.seen("head", "workers") if "host" in _builders(site) else ():
         docker = as_mapping(host.probe.get("docker"))
-        if "user" in site.purposes(host) and docker.get("engine") not in (None, "", "docker"):
+        if site.builds_on(host) and docker.get("engine") not in (None, "", "docker"):
             yield Problem(
                 f"/var/run/docker.sock is {docker['engine']}'s, and builds need Docker's own",
                 f"remove {docker['engine']} (apt-get remove podman-docker), or set imageBuilderType: dind in the hub's values",
@@ -145,7 +145,7 @@ def host_builds_docker_gone(site: Site) -> Iterator[Problem]:
     for host in site.seen("head", "workers") if "host" in _builders(site) else ():
         if (
             host.joined
-            and "user" in site.purposes(host)
+            and site.builds_on(host)
             and as_mapping(host.probe.get("docker")).get("socket") is False
         ):
             yield Problem(

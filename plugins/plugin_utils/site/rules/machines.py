@@ -15,17 +15,19 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     as_mapping,
     as_text,
 )
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import WORKER_MEMORY_MB
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.node_faults import (
+    DISK_NEEDED_MB,
+    memory_below_floor,
+    memory_needed_mb,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 
 SUPPORTED = "site_supported_systems"
 ARCHITECTURES = ("x86_64", "aarch64")
 
 # What kubeadm demands of a control plane, https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/
-HEAD_MEMORY_MB = 1700
 HEAD_CPUS = 2
-# Images of one hub and its first builds; and what leaves room for a term's.
-DISK_NEEDED_MB = 5_000
+# What leaves room for a term's images.
 DISK_ADVISED_MB = 20_000
 # Tokens and certificates are judged by the clock.
 SKEW_SECONDS = 30.0
@@ -71,11 +73,14 @@ def architectures_mixed(site: Site) -> Iterator[Problem]:
 
 @rule("memory-too-small", ERROR, "A node has too little memory.")
 def memory_too_small(site: Site) -> Iterator[Problem]:
-    for group, needed in (("head", HEAD_MEMORY_MB), ("workers", WORKER_MEMORY_MB)):
-        for host in site.seen(group):
-            memory = as_int(host.facts.get("memtotal_mb"))
-            if 0 < memory < needed:
-                yield Problem(f"has {memory} MB of memory", f"give it at least {needed} MB", "", host.name)
+    for host in site.seen("head", "workers"):
+        if memory_below_floor(site, host):
+            yield Problem(
+                f"has {as_int(host.facts.get('memtotal_mb'))} MB of memory",
+                f"give it at least {memory_needed_mb(site, host)} MB",
+                "",
+                host.name,
+            )
 
 
 @rule("cpu-too-small", ERROR, "The head has too few processors.")

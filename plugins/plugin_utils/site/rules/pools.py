@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Host, Site, as_mapping
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import (
-    PURPOSE_LABEL,
     PURPOSES,
     REQUIRE,
     purpose_of,
@@ -18,7 +17,6 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule impo
 
 AFFINITY = "site_node_purpose_affinity"
 TAINTED = "site_user_nodes_tainted"
-SELECTOR = "site_build_node_selector"
 
 
 @rule(
@@ -60,16 +58,10 @@ def user_nodes_tainted_without_others(site: Site) -> Iterator[Problem]:
         )
 
 
-def _builds(site: Site, host: Host) -> bool:
-    """Whether builds may run on a node, as far as the selector tells; see `site_node_builds`."""
-    selector = as_mapping(site.values.get(SELECTOR))
-    return "user" in site.purposes(host) or selector.get(PURPOSE_LABEL) != "user"
-
-
 @rule("docker-without-builds", WARNING, "A node on which nothing builds has Docker.")
 def docker_without_builds(site: Site) -> Iterator[Problem]:
     for host in site.seen("head", "workers"):
-        if not _builds(site, host) and as_mapping(host.probe.get("docker")).get("engine") == "docker":
+        if not site.builds_on(host) and as_mapping(host.probe.get("docker")).get("engine") == "docker":
             yield Problem(
                 "runs Docker, where no build runs: it is left as it is, and is no longer configured",
                 "if nobody else needs it: apt-get purge docker.io docker-ce docker-ce-cli, and remove /var/lib/docker",

@@ -4,52 +4,33 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from typing import Any
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.answers import some_hosts
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, Problem
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
-    Host,
-    Site,
-    as_int,
-    as_mapping,
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.node_faults import (
+    CPU_LIMIT,
+    DISK_LIMIT,
+    MEMORY_LIMIT,
+    limit_exceeds,
+    node_has,
+    session_amount,
 )
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import WORKER_MEMORY_MB
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 
-CPU = "site_session_cpu_limit"
-MEMORY = "site_session_memory_limit"
-DISK = "site_session_ephemeral_storage_limit"
 # What is bounded, and what is guaranteed of it.
 PAIRS = {
-    CPU: "site_session_cpu_guarantee",
-    MEMORY: "site_session_memory_guarantee",
-    DISK: "site_session_ephemeral_storage_guarantee",
+    CPU_LIMIT: "site_session_cpu_guarantee",
+    MEMORY_LIMIT: "site_session_memory_guarantee",
+    DISK_LIMIT: "site_session_ephemeral_storage_guarantee",
 }
-EXAMPLES = {CPU: "1.0", MEMORY: "2G", DISK: "4Gi"}
+EXAMPLES = {CPU_LIMIT: "1.0", MEMORY_LIMIT: "2G", DISK_LIMIT: "4Gi"}
 COUNTS = ("site_session_pids_limit", "site_session_max_age_seconds")
-# https://jupyterhub.readthedocs.io/en/stable/reference/api/spawner.html#jupyterhub.spawner.Spawner.mem_limit
-BINARY = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-# https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
-QUANTITIES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12} | {
-    f"{unit}i": size for unit, size in BINARY.items() if unit
-}
-
-
-def _amount(variable: str, value: Any) -> float | None:
-    """Read a limit or a guarantee: processors or bytes; None where it is none."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None
-    units = QUANTITIES if "storage" in variable else {} if "cpu" in variable else BINARY
-    found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)([A-Za-z]{0,2})", str(value).strip())
-    unit = units.get(found[2]) if found and units else 1 if found and not found[2] else None
-    return float(found[1]) * unit if found and unit else None
 
 
 def _amounts(site: Site, variable: str) -> float | None:
-    return _amount(variable, site.values.get(variable))
+    return session_amount(variable, site.values.get(variable))
 
 
 def _shown(value: float, variable: str) -> str:
@@ -98,24 +79,13 @@ def session_guarantee_above_limit(site: Site) -> Iterator[Problem]:
             )
 
 
-def _has(host: Host, variable: str) -> float:
-    """What a node has of what a limit bounds; 0 where that is not known."""
-    if variable == CPU:
-        return as_int(host.facts.get("processor_vcpus"))
-    if variable == MEMORY:
-        memory = as_int(host.facts.get("memtotal_mb"))
-        # A node that is too small for anything has a rule of its own.
-        return memory * float(1 << 20) if memory >= WORKER_MEMORY_MB else 0.0
-    return as_int(as_mapping(host.probe.get("disk")).get("size_mb")) * 1e6
-
-
 @rule("session-limit-above-node", ERROR, "A session may use more than a whole node has.")
 def session_limit_above_node(site: Site) -> Iterator[Problem]:
+    users = [host for host in site.seen("head", "workers") if "user" in site.purposes(host)]
     for limit in PAIRS:
         most = _amounts(site, limit)
-        users = [host for host in site.seen("head", "workers") if "user" in site.purposes(host)]
         small = sorted(
-            (_has(host, limit), host.name) for host in users if most and 0 < _has(host, limit) < most
+            (node_has(site, host, limit), host.name) for host in users if limit_exceeds(site, host, limit)
         )
         if most and small:
             yield Problem(

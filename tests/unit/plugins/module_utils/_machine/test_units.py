@@ -256,3 +256,21 @@ def test_a_machine_without_systemd_is_named(make: Make) -> None:
     )
     with pytest.raises(UnitError, match="has not been booted with systemd"):
         make(Systemd(RUNNING, refused={"show": refusal})).bring_about(UnitWish("d1good"), check_mode=True)
+
+
+TIMER = recorded("running", ("UnitFileState=disabled", "UnitFileState=enabled"), ("d1good", "prune"))
+TIMER = TIMER.replace("prune.service", "prune.timer").replace("Triggers=", "Triggers=prune.service")
+
+
+def test_a_timer_has_systemd_read_again_what_it_starts(make: Make) -> None:
+    """What a timer starts has no task of its own, so that nobody else would see that its file is newer."""
+    changed = recorded("running", ("NeedDaemonReload=no", "NeedDaemonReload=yes"))
+    systemd = Systemd(TIMER, changed, TIMER)
+    assert make(systemd).bring_about(UnitWish("prune.timer")).actions == ["daemon-reload"]
+    assert systemd.given == ["daemon-reload"]
+
+
+def test_a_timer_whose_service_is_as_read_is_left_alone(make: Make) -> None:
+    systemd = Systemd(TIMER, recorded("running"))
+    assert make(systemd).bring_about(UnitWish("prune.timer")).actions == []
+    assert (systemd.asked, systemd.given) == (2, [])

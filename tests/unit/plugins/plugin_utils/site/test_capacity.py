@@ -270,7 +270,7 @@ def test_requests_never_exceed_what_there_is(
 def test_the_floor_is_enough(machines: list[Machine], session: Session) -> None:
     """Whoever follows the remedy is not told to buy again."""
     plan = plan_site(machines[:1], session, hubs=1)
-    floor = memory_floor_mib(plan.nodes[0], session)
+    floor = memory_floor_mib(plan.nodes[0], session.planned_mib)
     after = plan_site(
         [replace(machines[0], memory_mib=floor)], session, hubs=len([plan.carrier]) if plan.carrier else 0
     )

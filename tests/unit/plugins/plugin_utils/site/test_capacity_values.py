@@ -13,7 +13,6 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.capacity 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.capacity_site import (
     seen_nodes,
     session_of,
-    wishes_for_builds,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.capacity_table import render
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.capacity_values import (
@@ -99,8 +98,23 @@ def test_nodes_that_were_not_seen_are_named() -> None:
 
 
 def test_what_builds_may_take() -> None:
-    wishes = wishes_for_builds(site(values__site_builds_memory_max_mib=1024))
-    assert (wishes.builds_memory_bytes, wishes.builds_here) == (1 << 30, True)
+    """Of each node, as host_vars may say something else of one."""
+    variable = "site_builds_memory_max_mib"
+    seen = site(**{f"values__{variable}": 1024, f"hosts__worker2__variables__{variable}": 2048})
+    told = [machine.wishes for machine in seen_nodes(seen).machines]
+    assert [(one.builds_here, one.builds_memory_bytes >> 20) for one in told if one] == [
+        *((False, 1024), (True, 1024), (True, 2048))
+    ]
+    plan = planned(seen)
+    assert [node.builds_mib for node in plan.nodes] == [0, 1024, 2048]
+
+
+def test_a_head_that_builds_is_counted() -> None:
+    """Where builds may run on every node, the head keeps memory back for them, and has Docker."""
+    plan = planned(site(values__site_build_node_selector={}))
+    assert [node.builds for node in plan.nodes] == [1, 1, 1]
+    assert plan.nodes[0].builds_mib == 4000 // 64 * 64
+    assert plan.nodes[0].sessions == 0
 
 
 def test_what_a_session_is() -> None:

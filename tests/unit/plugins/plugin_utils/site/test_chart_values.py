@@ -136,6 +136,17 @@ def test_sessions_pull_by_an_account_of_their_own_where_there_is_one() -> None:
     assert "pull ü" not in json.dumps(result["config"], ensure_ascii=False)
 
 
+def test_sessions_pull_by_an_account_where_anybody_may_push() -> None:
+    """A registry of others inside of a site may take pushes without an account, and ask for one to pull."""
+    open_to_all = replace(ACCOUNT, registry_username="", registry_password="")
+    result = values(replace(open_to_all, registry_pull_username="puller", registry_pull_password="pull"))
+    assert at(result["config"], "jupyterhub.imagePullSecret.username") == "puller"
+    assert at(result["secrets"], "jupyterhub.imagePullSecret") == {"password": "pull"}
+    # Empty, as the chart would otherwise have builds push with an account of its own.
+    assert (at(result["config"], "registry.username"), at(result["config"], "registry.password")) == ("", "")
+    assert "registry" not in result["secrets"]
+
+
 def test_plain_http_is_an_opt_in() -> None:
     config = values(replace(SETTINGS, registry_plain_http_enabled=True))["config"]
     assert config["registry"]["url"] == "http://registry.example.org:5000"

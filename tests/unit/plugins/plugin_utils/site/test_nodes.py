@@ -6,11 +6,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import jinja2
 import pytest
+import yaml
 from ansible_collections.ironbinder.platform.plugins.filter.node_addresses import node_addresses
 from ansible_collections.ironbinder.platform.plugins.filter.node_purposes import FilterModule
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Host, Site
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import (
+    PURPOSE_LABEL,
+    builds_on,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.values import SiteValues
+from site_data import ROLE
 
 ADDRESSES = [
     ({}, "worker1"),
@@ -72,3 +79,26 @@ def test_one_purpose(groups: dict[str, list[str]], purposes: dict[str, list[str]
         assert site.purposes(site.hosts[name]) == wanted
     told = Site.from_data({"groups": groups, "hosts": {"h": {"variables": {"site_node_purposes": ["user"]}}}})
     assert told.purposes(told.hosts["h"]) == ["user"]
+
+
+EVERYWHERE: dict[str, str] = {}
+BUILDERS = [
+    (["user"], {PURPOSE_LABEL: "user"}, True),
+    (["core", "user"], {PURPOSE_LABEL: "user"}, True),
+    (["core"], {PURPOSE_LABEL: "user"}, False),
+    (["core"], {PURPOSE_LABEL: "core"}, True),
+    (["core"], {"kubernetes.io/os": "linux"}, True),
+    (["core"], EVERYWHERE, True),
+    ([], {PURPOSE_LABEL: "user"}, False),
+]
+
+
+@pytest.mark.parametrize(("purposes", "selector", "builds"), BUILDERS)
+def test_preflight_and_the_playbooks_mean_the_same_nodes_that_build(
+    purposes: list[str], selector: dict[str, str], builds: bool
+) -> None:
+    """The contract says it in Ansible's words, for the machine at hand; the rules for every machine."""
+    assert builds_on(purposes, selector) is builds
+    contract = yaml.safe_load((ROLE / "defaults/main/contract.yml").read_text())["site_node_builds"]
+    words = {"site_node_purposes": purposes, "site_build_node_selector": selector}
+    assert jinja2.Environment(autoescape=True).from_string(contract).render(words) == str(builds)

@@ -130,6 +130,13 @@ def test_a_kernel_that_tells_a_little_less_changes_nothing() -> None:
     assert kubelet_settings(reservations(25_169_936_384 - 3 * MIB, 8, 252 * GIB - 100 * MIB)) == before
 
 
+@pytest.mark.parametrize(("gib", "more_gib"), [(200, 8), (1000, 40), (5000, 100)])
+def test_a_file_system_whose_size_moves_changes_nothing(gib: int, more_gib: int) -> None:
+    """ZFS and btrfs tell as the size of one file system what others of the same pool leave it."""
+    before = kubelet_settings(reservations(16 * GIB, 4, gib * GIB))
+    assert kubelet_settings(reservations(16 * GIB, 4, (gib + more_gib) * GIB)) == before
+
+
 def test_the_filter() -> None:
     machine = {"memory_bytes": 16 * GIB, "cpus": 4, "disk_bytes": 100 * GIB, "cgroup_version": 2}
     told = node_reservations(machine, builds_memory_mib=1024, build_cache_gib=3, builds_tasks="700")

@@ -41,7 +41,7 @@ CASES = [
         "all of a node for builds",
         MEMORY,
         16000,
-        *(("builds-exceed-memory", MEMORY, name) for name in ("worker1", "worker2")),
+        ("builds-exceed-memory", MEMORY, "worker1 and 1 more"),
     ),
     case(
         "of one node",
@@ -62,7 +62,18 @@ CASES = [
         "a cache as large as the disk",
         CACHE,
         80,
-        *(("build-cache-exceeds-disk", CACHE, name) for name in ("head1", "worker1", "worker2")),
+        ("build-cache-exceeds-disk", CACHE, "worker1 and 1 more"),
+    ),
+    case(
+        "and of one node another one",
+        {f"values/{CACHE}": 80, f"hosts/worker2/variables/{CACHE}": 90},
+        ("build-cache-exceeds-disk", CACHE, "worker1"),
+        ("build-cache-exceeds-disk", CACHE, "worker2"),
+    ),
+    case(
+        "on a head that builds",
+        {f"values/{CACHE}": 80, "values/site_build_node_selector": {}},
+        ("build-cache-exceeds-disk", CACHE, "head1 and 2 more"),
     ),
     probe("a disk that does not tell", "worker1", "disk/size_mb", None),
     probe(

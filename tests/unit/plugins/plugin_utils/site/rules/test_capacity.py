@@ -19,7 +19,9 @@ SESSION = {
     "values/site_session_ephemeral_storage_guarantee": "256Mi",
     "values/site_session_ephemeral_storage_limit": "4Gi",
 }
-SMALL = {"hosts/worker1/facts/memtotal_mb": 1900, "values/site_session_memory_limit": "4G"}
+SMALL = {"hosts/worker1/facts/memtotal_mb": 1900, "values/site_session_memory_guarantee": "900M"}
+AFFINITY = "site_node_purpose_affinity"
+STRICT = {f"values/{AFFINITY}": "require", "hosts/head1/facts/memtotal_mb": 2000}
 
 
 def on_one_computer(memory_mb: int, processors: int = 8) -> dict[str, Any]:
@@ -86,6 +88,12 @@ CASES = [
         ("capacity-memory-too-small", "", "worker1"),
         ("capacity-memory-too-small", "", "worker2"),
     ),
+    case("a head of 2 GB that hubs keep to", STRICT, ("capacity-core-too-small", AFFINITY, "head1")),
+    case("a head of 2 GB that hubs prefer", {**STRICT, f"values/{AFFINITY}": "prefer"}),
+    case("with a worker for the core", {**STRICT, "hosts/worker2/variables/site_node_purposes": ["core"]}),
+    case("a head of 4 GB that hubs keep to", {**STRICT, "hosts/head1/facts/memtotal_mb": 4000}),
+    # Told once, by the rule about what nothing works below.
+    case("a head of 1 GB that hubs keep to", {**STRICT, "hosts/head1/facts/memtotal_mb": 1000}),
     value("a quota that fits", TOTAL, 34),
     value("a quota that does not", TOTAL, 1000, ("quota-above-capacity", TOTAL, "")),
     case(
@@ -150,6 +158,16 @@ def test_what_the_findings_say() -> None:
     assert "is 1000, and " in told and "worker1" in told and "make capacity" in told
     shared = case("", on_one_computer(4_000)).changed(case("", SESSION).site())
     assert "a part of a computer that 3 nodes share" in texts(shared, "capacity-memory-too-small")[0]
+
+
+def test_the_remedy_of_a_small_head_is_enough() -> None:
+    site = case("", {**SESSION, **STRICT}).site()
+    [told] = texts(site, "capacity-core-too-small")
+    assert "72 MiB are left for the pods of 1 hub, which take up to 1088" in told
+    assert "leave a worker to core" in told and "prefer" in told
+    needed = int(told.partition("at least ")[2].split()[0])
+    site["hosts"]["head1"]["facts"]["memtotal_mb"] = needed
+    assert texts(site, "capacity-core-too-small") == []
 
 
 def test_the_remedy_of_a_small_node_is_enough() -> None:

@@ -12,7 +12,7 @@ CASES = [
     value(
         "more memory than a node",
         "site_session_memory_limit",
-        "16G",
+        "18G",
         (ABOVE, "site_session_memory_limit", "worker1 and 1 more"),
     ),
     value(
@@ -21,11 +21,11 @@ CASES = [
         5.0,
         (ABOVE, "site_session_cpu_limit", "worker1 and 1 more"),
     ),
-    fact(
+    # Sold with as much as a session may use: its kernel keeps some.
+    fact("a worker of 2 GB", "worker2", "memtotal_mb", 1900),
+    case(
         "one worker with a small memory",
-        "worker2",
-        "memtotal_mb",
-        2000,
+        {"hosts/worker2/facts/memtotal_mb": 2000, "values/site_session_memory_limit": "2.5G"},
         (ABOVE, "site_session_memory_limit", "worker2"),
     ),
     value(
@@ -34,11 +34,9 @@ CASES = [
         "200Gi",
         (ABOVE, "site_session_ephemeral_storage_limit", "worker1 and 1 more"),
     ),
-    probe(
+    case(
         "a node with a small disk",
-        "worker1",
-        "disk/size_mb",
-        4_200,
+        {"hosts/worker1/probe/disk/size_mb": 6_000, "values/site_session_ephemeral_storage_limit": "7Gi"},
         (ABOVE, "site_session_ephemeral_storage_limit", "worker1"),
     ),
     # The head runs no session.
