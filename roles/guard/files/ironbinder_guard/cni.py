@@ -3,7 +3,8 @@
 """The network plugin: tells the table whose address a pod has, before the pod's first program starts.
 
 It is chained after the plugins that give the pod its network, https://www.cni.dev/docs/spec/, and passes on what they did.
-A pod of a hub's namespace does not start where its address cannot be told; others do, as nothing holds them back.
+A pod of a hub's namespace does not start where its address cannot be told; others do, as nothing holds them back. Where
+guard.json cannot be read no pod starts, since nobody knows which namespaces are a hub's.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from ironbinder_guard.config import CONFIG_FILE, Config, ConfigError, read_config, verdict
-from ironbinder_guard.kernel import Nft, NftError, remove_pods, set_pod
+from ironbinder_guard.kernel import Nft, NftError, forget_flows, remove_pods, set_pod
 from ironbinder_guard.records import Record, all_records, locked, read_record, remove_record, write_record
 
 VERSIONS = ("0.3.1", "0.4.0", "1.0.0", "1.1.0")
 # https://www.cni.dev/docs/spec/#error: 4 invalid environment, 7 invalid configuration, 11 try again later.
 BAD_ENVIRONMENT, BAD_CONFIG, TRY_AGAIN = 4, 7, 11
+
+# Who is still there, in the configuration that comes with GC.
+VALID = "cni.dev/valid-attachments"
 
 
 class PluginError(Exception):
@@ -129,6 +133,8 @@ def _add(conf: Mapping[str, Any], environment: Mapping[str, str], started: float
             record = Record(key, address, namespace, name, time.time())
             write_record(config.state_dir, record)
             tell(config, address, namespace, name)
+            if namespace in config.hubs:
+                forget_flows(address)
             spent = round((time.monotonic() - started) * 1000)
             write_record(config.state_dir, record._replace(milliseconds=spent))
     except (NftError, OSError) as error:
@@ -164,14 +170,16 @@ def _delete(conf: Mapping[str, Any], environment: Mapping[str, str], _started: f
 
 def _collect(conf: Mapping[str, Any], _environment: Mapping[str, str], _started: float) -> None:
     config = _config(conf)
-    valid = {
-        f"{entry.get('containerID')}-{entry.get('ifname')}"
-        for entry in conf.get("cni.dev/valid-attachments") or []
-    }
-    with locked(config.state_dir):
-        for record in all_records(config.state_dir):
-            if record.key not in valid:
-                _forget(config, record.key)
+    if VALID not in conf:
+        raise PluginError(BAD_CONFIG, f"{VALID} is missing: nothing is forgotten")
+    valid = {f"{entry.get('containerID')}-{entry.get('ifname')}" for entry in conf[VALID] or []}
+    try:
+        with locked(config.state_dir):
+            for record in all_records(config.state_dir):
+                if record.key not in valid:
+                    _forget(config, record.key)
+    except OSError as error:
+        raise PluginError(TRY_AGAIN, str(error)) from error
 
 
 def _check(conf: Mapping[str, Any], environment: Mapping[str, str], _started: float) -> None:

@@ -6,25 +6,32 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import signal
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Optional
 
 TABLE = "inet ironbinder_guard"
 BRIDGE_TABLE = "bridge ironbinder_guard"
+# A table for 500 pods takes a tenth of a second.
+NFT_SECONDS = 10.0
+# Comes with what the kubelet needs.
+CONNTRACK, CONNTRACK_SECONDS = "/usr/sbin/conntrack", 2.0
 
 
 class NftError(Exception):
-    """nft refused something. Its text is nft's own."""
+    """nft, or another program, refused something. Its text is the program's own."""
 
 
-class Nft:
-    """Runs nft. Without `subprocess`, which takes longer to import than nft takes to run."""
+class Program:
+    """Runs a program. Without `subprocess`, which takes longer to import than nft takes to run."""
 
-    def __init__(self, program: str) -> None:
-        self.program = program
+    def __init__(self, program: str, seconds: float = NFT_SECONDS) -> None:
+        self.program, self.seconds = program, seconds
 
     def run(self, *arguments: str, text: str = "") -> str:
-        """Run nft with `text` as its input and give what it prints. Raises NftError."""
+        """Run it with `text` as its input and give what it prints. Raises NftError."""
         files = [os.memfd_create(name) for name in ("in", "out", "error")]
         try:
             os.write(files[0], text.encode())
@@ -34,10 +41,11 @@ class Nft:
             try:
                 child = os.posix_spawn(self.program, argv, {"LC_ALL": "C"}, file_actions=actions)
             except OSError as error:
+                package = os.path.basename(self.program).replace("nft", "nftables")  # noqa: PTH119 see config.py
                 raise NftError(
-                    f"{self.program} cannot be run ({error}): install the package nftables"
+                    f"{self.program} cannot be run ({error}): install the package {package}"
                 ) from error
-            _, status = os.waitpid(child, 0)
+            status = self._ended(child)
             output, fault = (_content(file) for file in files[1:])
             if status:
                 raise NftError(" ".join(fault.split()) or f"{' '.join(argv)} ended with {status}")
@@ -45,6 +53,27 @@ class Nft:
         finally:
             for file in files:
                 os.close(file)
+
+    def _ended(self, child: int) -> int:
+        """Give the status of a child that ended, or make an end of it."""
+        # Neither a kernel before 5.3 nor each Python has such descriptors: there it is waited for.
+        with suppress(OSError, AttributeError):
+            descriptor = os.pidfd_open(child)
+            try:
+                waiting = select.poll()
+                waiting.register(descriptor, select.POLLIN)
+                if not waiting.poll(self.seconds * 1000):
+                    os.kill(child, signal.SIGKILL)
+            finally:
+                os.close(descriptor)
+        _, status = os.waitpid(child, 0)
+        if os.WIFSIGNALED(status):
+            raise NftError(f"{self.program} did not end within {self.seconds:.0f} s, or was killed")
+        return status
+
+
+class Nft(Program):
+    """The program nft."""
 
     def change(self, lines: Iterable[str]) -> None:
         """Bring about all of it or nothing. Raises NftError."""
@@ -108,3 +137,13 @@ def set_pod(nft: Nft, address: str, told: str) -> None:
         if "File exists" not in str(error):
             raise
         nft.change([*remove_pods([address]), *add_pods({address: told})])
+
+
+def forget_flows(address: str) -> None:
+    """End the connections of an address, which let through whoever has it next. Those of UDP live on for minutes.
+
+    That there are none is what conntrack calls an error, and a node without conntrack starts pods all the same.
+    """
+    for whose in ("--orig-src", "--reply-src"):
+        with suppress(NftError):
+            Program(CONNTRACK, CONNTRACK_SECONDS).run("--delete", whose, address)

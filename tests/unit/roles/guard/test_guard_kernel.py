@@ -19,7 +19,7 @@ from guard_node import NFT, PODS, Installed, Node, render, run, why_not
 REASON = why_not()
 pytestmark = pytest.mark.skipif(bool(REASON), reason=REASON or "can be run")
 
-Target = Union[tuple[str, str, int], tuple[str, str, int, str]]
+Target = Union[tuple[str, str, int], tuple[str, str, int, str], tuple[str, str, int, str, int]]
 # What everybody who is fenced needs, and the pods of a hub besides.
 INTERNET: list[Target] = [
     ("tcp", "203.0.113.10", 443),
@@ -81,7 +81,9 @@ CLOSED: list[Target] = [
     ("tcp", "100.64.0.10", 80),
     ("tcp", "198.18.0.10", 80),
     ("tcp", "203.0.113.200", 443),
-    ("tcp", "203.0.113.10", 25),  # mail
+    ("tcp", "203.0.113.150", 443),  # another hub's floating address that is public
+    ("tcp", "203.0.113.10", 25),  # mail, and what else the site denies
+    ("tcp", "203.0.113.10", 5000),
 ]
 ALL: list[Target] = [*CLOSED, *sorted({target for told in NEEDS.values() for target in told})]
 # Services that lead back to who asks, which needs more of kube-proxy than this node has.
@@ -174,8 +176,9 @@ def test_networks_of_docker_are_fenced_and_bridges_of_the_machine_are_not(bare: 
     targets: list[Target] = [("tcp", "172.30.77.21", 22), ("tcp", "10.200.0.10", 80), *INTERNET]
     for where in ("compose", "lan"):
         assert answers(bare, where, targets) == set(targets)
+    assert answers(bare, "swarm", targets) == set(targets)
     assert bare.guard("load").returncode == 0
-    assert answers(bare, "compose", targets) == set(INTERNET)
+    assert answers(bare, "compose", targets) == answers(bare, "swarm", targets) == set(INTERNET)
     assert answers(bare, "lan", targets) == set(targets)
     assert bare.guard("check").stdout == ""
 
@@ -203,6 +206,12 @@ def test_the_node_port_answers_the_proxy_only(guarded: Node) -> None:
     assert len(answers(guarded, "outside", [(*way, "172.30.77.31"), (*way, "172.30.77.99")])) == 2
 
 
+def test_the_node_port_may_be_where_a_connection_leaves_from(guarded: Node) -> None:
+    """Masquerading keeps the port that a pod chose, or takes a random one: an answer is not a question."""
+    leaving: list[Target] = [("tcp", "203.0.113.10", 443, PODS["session"].address, 30585)]
+    assert answers(guarded, "session", leaving) == set(leaving)
+
+
 def test_addresses_that_no_service_has_never_leave_the_node(guarded: Node) -> None:
     """Nor from the node itself, where services that are there still answer."""
     nobody: Target = ("tcp", "10.100.0.99", 80)
@@ -221,11 +230,12 @@ def test_pods_are_reached_by_those_who_serve_them(guarded: Node) -> None:
 
 # A line that is left out, who then reaches or misses what.
 LEFT_OUT: list[tuple[str, str, Target]] = [
-    ("tcp dport { 25", "session", ("tcp", "203.0.113.10", 25)),
-    ("ip daddr @internal counter", "session", ("tcp", "169.254.169.254", 80)),
+    ("tcp dport 25 ", "session", ("tcp", "203.0.113.10", 25)),
+    ("ip daddr @internal counter", "session", ("tcp", "100.64.0.10", 80)),
+    ("ip daddr 169.254.0.0/16 counter", "session", ("tcp", "169.254.169.254", 80)),
     ("ip daddr @cluster counter", "session", ("tcp", "172.30.77.22", 10250)),
     ("        counter reject with icmpx admin-prohibited", "stranger", ("tcp", "203.0.113.10", 443)),
-    ('iifname "docker0" goto run', "run", ("tcp", "10.200.0.10", 80)),
+    ('"docker_gwbridge" } goto run', "run", ("tcp", "10.200.0.10", 80)),
     ('iifname "cni0" goto from_pods', "session", ("tcp", "172.30.77.21", 22)),
     ("ip daddr 10.96.0.0/12 counter", "dns", ("tcp", "10.100.0.99", 80)),
     ("fib daddr type local ip saddr", "proxy", ("tcp", "172.30.77.21", 30585)),
@@ -324,6 +334,17 @@ def test_an_address_that_went_to_another_pod_stays_that_ones(guarded: Node) -> N
     assert guarded.plug("CHECK", "build", prevResult=result)[0] == 0
 
 
+@pytest.mark.skipif(not Path("/usr/sbin/conntrack").exists(), reason="apt-get install conntrack")
+def test_connections_of_the_pod_before_are_not_inherited(guarded: Node) -> None:
+    """The kernel remembers what a core pod asked by UDP for minutes, and its address may be a session's by then."""
+    address = PODS["hub"].address
+    asked: list[Target] = [("udp", "10.200.0.10", 53, address, 5555)]
+    assert answers(guarded, "hub", asked) == set(asked)
+    assert guarded.plug("ADD", "session", prevResult={"ips": [{"address": f"{address}/24"}]})[0] == 0
+    assert f"{address} : goto session_binder" in guarded.table()
+    assert answers(guarded, "hub", asked) == set()
+
+
 def test_an_address_of_a_core_pod_is_taken_from_a_stranger(guarded: Node) -> None:
     assert guarded.plug("ADD", "stranger", prevResult={"ips": [{"address": "10.244.1.10/24"}]})[0] == 0
     assert "10.244.1.10 :" not in guarded.table()
@@ -400,6 +421,55 @@ def test_the_agent_mends_a_flush_at_once(guarded: Node) -> None:
         took = agent.sees("put right: the table inet ironbinder_guard is missing", 3)
     print(f"mended after {took:.2f} s")
     assert answers(guarded, "session", ALL) == set(NEEDS["session"])
+
+
+def test_a_bridge_of_the_machine_that_comes_later_is_left_alone_at_once(guarded: Node) -> None:
+    guarded.guard("remove")
+    with Running(guarded):
+        guarded.ip("node", "link add br-later type bridge")
+        took = wait_for(lambda: '"br-later"' in guarded.table(), "the new bridge is known")
+        guarded.ip("node", "link del br-later")
+        wait_for(lambda: '"br-later"' not in guarded.table(), "it is gone")
+    assert took < 5
+
+
+def test_a_full_disk_keeps_the_agent_from_nothing(guarded: Node, api: GuardApi) -> None:
+    """What it cannot write it remembers: a flush is mended, and a hub's new address is opened."""
+    guarded.guard("remove")
+    state = Path(guarded.installed.config["state_dir"])
+    run("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(state))
+    try:
+        guarded.plug("ADD", "session")
+        guarded.guard("remove")
+        with Running(guarded) as agent:
+            wait_for((state / "api.json").exists, "the agent asked the API")
+            agent.log.write_text("")
+            write_until_full(state / "more")
+            api.services["binder"] = "10.96.1.9"
+            api.event("services", "MODIFIED", "binder")
+            guarded.execute("node", NFT, "delete table inet ironbinder_guard")
+            agent.sees("put right: the table inet ironbinder_guard is missing")
+            agent.sees("[Errno 28]")
+            moved: list[Target] = [("tcp", "10.96.1.2", 8081), ("tcp", "10.96.1.9", 8081)]
+            wait_for(lambda: answers(guarded, "session", moved) == {moved[1]}, "the hub's new address")
+            # It is loaded once, and not again and again because nobody wrote down that it was.
+            said = agent.log.read_text()
+            time.sleep(1)
+            api.event("services", "MODIFIED", "binder")
+            time.sleep(1)
+            assert agent.log.read_text() == said
+            (state / "more").unlink()
+            api.event("services", "MODIFIED", "binder")
+            wait_for(lambda: "10.96.1.9" in (state / "api.json").read_text(), "what the API said is written")
+    finally:
+        run("umount", str(state))
+
+
+def write_until_full(file: Path) -> None:
+    """Leave no room on a file system."""
+    with file.open("wb", buffering=0) as opened, pytest.raises(OSError, match="No space"):
+        while opened.write(b"x" * 4096):
+            pass
 
 
 def test_the_agent_follows_the_api(guarded: Node, api: GuardApi) -> None:

@@ -8,18 +8,20 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ironbinder_guard import cni
+from ironbinder_guard import agent, cni, records, wanted
 from ironbinder_guard.agent import known_from
 from ironbinder_guard.api import Api, ApiError, Watcher, pod_of
 from ironbinder_guard.config import Config, ConfigError, Hub, read_config, verdict
 from ironbinder_guard.kernel import Nft, NftError
-from ironbinder_guard.known import Known, Pod, stale, strangers, wanted_pods
+from ironbinder_guard.known import Known, Pod, read_known, stale, strangers, wanted_pods, write_known
 from ironbinder_guard.records import Record, all_records, locked, read_record, remove_record, write_record
+from ironbinder_guard.table import Guard
 from ironbinder_guard.wanted import Names, connected, host_names, listed, nameservers, networks, written
 
 CONFIG = Config(
@@ -62,6 +64,21 @@ def test_a_configuration_of_another_kind_is_named(tmp_path: Path, text: str) -> 
     (tmp_path / "guard.json").write_text(text)
     with pytest.raises(ConfigError, match=r"guard.json cannot be used .*: run the stage cluster"):
         read_config(str(tmp_path / "guard.json"))
+
+
+def configuration(tmp_path: Path, **changes: Any) -> str:
+    """A guard.json that can be used, and its name."""
+    hubs = {
+        hub.name: {"namespace": namespace, "release": hub.release} for namespace, hub in CONFIG.hubs.items()
+    }
+    told = {**CONFIG._asdict(), "hubs": hubs, "state_dir": str(tmp_path), **changes}
+    (tmp_path / "guard.json").write_text(json.dumps(told))
+    return str(tmp_path / "guard.json")
+
+
+def test_a_configuration_of_a_newer_role_can_be_used(tmp_path: Path) -> None:
+    """The programs and guard.json are not written in the same moment, and pods start in between."""
+    assert read_config(configuration(tmp_path, newer=1)) == CONFIG._replace(state_dir=str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -147,7 +164,7 @@ def record(namespace: str, name: str, address: str = "10.244.1.5", made: float =
 
 def test_the_plugin_knows_better_than_the_api() -> None:
     """Which hears of an address later, and may still name a pod that had it before."""
-    known = Known([pod("ns", "hub-1")], ["ns/hub-1"], {}, asked=True)
+    known = Known([pod("ns", "hub-1")], ["ns/hub-1"], {})
     assert wanted_pods(CONFIG, known, []) == {"10.244.1.5": "accept"}
     assert wanted_pods(CONFIG, known, [record("ns", "jupyter-ann")]) == {"10.244.1.5": "goto session_binder"}
     assert wanted_pods(CONFIG, known, [record("ns", "miner")]) == {}
@@ -159,10 +176,29 @@ def test_the_plugin_knows_better_than_the_api() -> None:
 def test_records_of_pods_that_are_gone_are_old_before_they_go() -> None:
     gone, young = record("ns", "jupyter-ann", made=0.0), record("ns", "jupyter-ben", made=950.0)
     moved, starting = record("ns", "hub-1", "10.244.1.9", made=0.0), record("ns", "hub-2", made=0.0)
-    known = Known([pod("ns", "hub-1", "10.244.1.7"), pod("ns", "hub-2", "")], [], {}, asked=True)
-    assert stale(known, [gone, young, moved, starting], now=1000.0) == [gone, moved]
+    known = Known([pod("ns", "hub-1", "10.244.1.7"), pod("ns", "hub-2", "")], [], {}, seen_at=1000.0)
+    assert stale(known, [gone, young, moved, starting]) == [gone, moved]
     # An API that was never asked takes nobody's network away.
-    assert stale(Known([], [], {}), [gone], now=1000.0) == []
+    assert stale(Known([], [], {}), [gone]) == []
+
+
+def test_an_api_that_fell_silent_before_a_pod_came_says_nothing_of_it() -> None:
+    """However long it is silent then: a head that is away for an hour ends no session."""
+    session = record("ns", "jupyter-ann", made=900.0)
+    assert stale(Known([], [], {}, seen_at=930.0), [session]) == []
+    assert stale(Known([], [], {}, seen_at=961.0), [session]) == [session]
+
+
+@pytest.mark.parametrize("seen_at", [0.0, 1234.5])
+def test_what_the_api_said_survives_a_restart(tmp_path: Path, seen_at: float) -> None:
+    known = Known([pod("ns", "hub-1")], ["ns/hub-1"], {"ns": ["10.96.1.2"]}, seen_at)
+    write_known(str(tmp_path), known)
+    assert read_known(str(tmp_path)) == known
+    # As the version before wrote it.
+    data = json.loads((tmp_path / "api.json").read_text())
+    del data["seen_at"]
+    (tmp_path / "api.json").write_text(json.dumps(data))
+    assert read_known(str(tmp_path)) == known._replace(seen_at=0.0)
 
 
 @pytest.fixture
@@ -182,20 +218,27 @@ def api_pod(namespace: str, name: str, **status: Any) -> dict[str, Any]:
 
 def test_pods_that_came_past_the_plugin_are_nobodys(plugged: Config) -> None:
     pods = [api_pod("ns", "jupyter-ann"), api_pod("kube-system", "coredns-1")]
-    known = known_from(plugged, pods, [], Known([], [], {}), starting=False)
+    known = known_from(plugged, pods, [], Known([], [], {}), starting=False, seen_at=1.0)
     assert known.adopted == ["kube-system/coredns-1"]
     assert strangers(plugged, known, []) == [
         "pod ns/jupyter-ann was connected without the network plugin, and is denied everything"
     ]
     assert strangers(plugged, known, [record("ns", "jupyter-ann")]) == []
     # What is there when the agent starts, what it adopted before, and everything where no plugin is named, is good.
-    assert len(known_from(plugged, pods, [], Known([], [], {}), starting=True).adopted) == 2
-    assert len(known_from(plugged, pods, [], Known([], ["ns/jupyter-ann"], {}), starting=False).adopted) == 2
-    assert len(known_from(CONFIG, pods, [], Known([], [], {}), starting=False).adopted) == 2
+    assert len(known_from(plugged, pods, [], Known([], [], {}), starting=True, seen_at=1.0).adopted) == 2
+    assert (
+        len(
+            known_from(
+                plugged, pods, [], Known([], ["ns/jupyter-ann"], {}), starting=False, seen_at=1.0
+            ).adopted
+        )
+        == 2
+    )
+    assert len(known_from(CONFIG, pods, [], Known([], [], {}), starting=False, seen_at=1.0).adopted) == 2
 
 
 def test_names_that_no_hub_has_are_named(plugged: Config) -> None:
-    known = known_from(plugged, [api_pod("ns", "miner")], [], Known([], [], {}), starting=True)
+    known = known_from(plugged, [api_pod("ns", "miner")], [], Known([], [], {}), starting=True, seen_at=1.0)
     assert strangers(plugged, known, [record("ns", "miner")]) == [
         "pod ns/miner is none of a hub's, and is denied everything"
     ]
@@ -228,7 +271,7 @@ def test_addresses_of_hubs_are_kept_by_namespace() -> None:
         {"metadata": {"namespace": "two"}, "spec": {"clusterIP": "None"}},
         {"metadata": {"namespace": "others"}, "spec": {"clusterIP": "10.96.1.7"}},
     ]
-    known = known_from(CONFIG, [], services, Known([], [], {}), starting=False)
+    known = known_from(CONFIG, [], services, Known([], [], {}), starting=False, seen_at=1.0)
     assert known.hub_api == {"ns": ["10.96.1.2"], "two": []}
 
 
@@ -245,12 +288,25 @@ def test_an_api_that_cannot_be_asked_is_named(tmp_path: Path) -> None:
 def test_events_change_what_is_known() -> None:
     watcher = Watcher(Api("/nowhere"), "/api/v1/pods?x", lambda: None, print)
     assert watcher.objects() is None
-    watcher._take({"type": "ADDED", "object": {"metadata": {"uid": "1"}, "spec": 1}})
+    watcher._take({"type": "ADDED", "object": {"metadata": {"uid": "1"}, "spec": {"clusterIP": "10.96.0.1"}}})
     watcher._objects = {}
-    watcher._take({"type": "ADDED", "object": {"metadata": {"uid": "1"}, "spec": 1}})
-    watcher._take({"type": "MODIFIED", "object": {"metadata": {"uid": "1"}, "spec": 2}})
+    watcher._take({"type": "ADDED", "object": {"metadata": {"uid": "1"}, "spec": {"clusterIP": "10.96.0.1"}}})
+    watcher._take(
+        {
+            "type": "MODIFIED",
+            "object": {
+                "metadata": {"uid": "1"},
+                "spec": {"clusterIP": "10.96.0.2"},
+                "status": {"conditions": 7},
+            },
+        }
+    )
+    watcher.seen_at = 0.0
     watcher._take({"type": "BOOKMARK", "object": {"metadata": {}}})
-    assert watcher.objects() == [{"metadata": {"uid": "1"}, "spec": 2}]
+    # It says that there was nothing else until now.
+    assert watcher.seen_at > 0
+    # What nobody reads is not kept: a node may have 250 pods, and each is told at length.
+    assert watcher.objects() == [{"metadata": {"uid": "1"}, "spec": {"clusterIP": "10.96.0.2"}, "status": {}}]
     watcher._take({"type": "DELETED", "object": {"metadata": {"uid": "1"}}})
     assert watcher.objects() == []
     with pytest.raises(ApiError, match="too old resource version"):
@@ -332,13 +388,7 @@ def test_the_plugin_wants_to_know_whose_address_it_is(
     environment: dict[str, str],
     text: str,
 ) -> None:
-    hubs = {
-        hub.name: {"namespace": namespace, "release": hub.release} for namespace, hub in CONFIG.hubs.items()
-    }
-    (tmp_path / "guard.json").write_text(
-        json.dumps({**CONFIG._asdict(), "hubs": hubs, "state_dir": str(tmp_path)})
-    )
-    conf = {"cniVersion": "1.0.0", "config": str(tmp_path / "guard.json"), **change}
+    conf = {"cniVersion": "1.0.0", "config": configuration(tmp_path), **change}
     code, told = ask(capsys, conf, CNI_COMMAND="ADD", **environment)
     assert code == 1
     assert text in told["msg"]
@@ -347,6 +397,102 @@ def test_the_plugin_wants_to_know_whose_address_it_is(
 def test_a_pod_always_goes(capsys: pytest.CaptureFixture[str]) -> None:
     """A DEL that fails is repeated for ever."""
     assert ask(capsys, {"config": "/nowhere"}, CNI_COMMAND="DEL", CNI_CONTAINERID="c") == (0, {})
+
+
+def test_garbage_is_collected_only_where_somebody_says_what_is_left(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    conf = {"cniVersion": "1.1.0", "config": configuration(tmp_path)}
+    with locked(str(tmp_path)):
+        for key in ("c-eth0", "d-eth0"):
+            write_record(str(tmp_path), Record(key, "10.244.1.5", "ns", "hub-1", 10.0))
+    code, told = ask(capsys, conf, CNI_COMMAND="GC")
+    assert (code, told["code"]) == (1, 7)
+    assert "cni.dev/valid-attachments is missing" in told["msg"]
+    assert len(all_records(str(tmp_path))) == 2
+    left = {"cni.dev/valid-attachments": [{"containerID": "c", "ifname": "eth0"}]}
+    assert ask(capsys, {**conf, **left}, CNI_COMMAND="GC") == (0, {})
+    assert [entry.key for entry in all_records(str(tmp_path))] == ["c-eth0"]
+
+
+def test_a_lock_is_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "LOCK_SECONDS", 0.1)
+    with (
+        locked(str(tmp_path)),
+        pytest.raises(OSError, match="held by another process for"),
+        locked(str(tmp_path)),
+    ):
+        pass
+    with locked(str(tmp_path)):
+        pass
+
+
+def test_nft_that_does_not_end_is_ended(tmp_path: Path) -> None:
+    (tmp_path / "nft").write_text("#!/bin/sh\nexec sleep 30\n")
+    (tmp_path / "nft").chmod(0o755)
+    begun = time.monotonic()
+    with pytest.raises(NftError, match="did not end within 0 s"):
+        Nft(str(tmp_path / "nft"), seconds=0.2).run("list", "tables")
+    assert time.monotonic() - begun < 10
+
+
+def test_this_machine_is_no_answer_to_a_name(tmp_path: Path) -> None:
+    names = Names(str(tmp_path / "names.json"), lambda _: ["127.0.1.1", "192.0.2.1"])
+    names.look_up(["a"])
+    assert written(names.known("a")) == ["192.0.2.1"]
+
+
+def test_a_name_without_an_address_is_asked_for_again_whatever_happens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And said, until it has one."""
+    monkeypatch.setattr(agent, "LACKING_SECONDS", 0.01)
+    asked: list[str] = []
+
+    def ask(name: str) -> list[str]:
+        asked.append(name)
+        if len(asked) == 1:
+            raise RuntimeError("nobody thought of this")
+        return ["192.0.2.1"] if len(asked) > 2 else []
+
+    guard = Guard(CONFIG._replace(state_dir=str(tmp_path)))
+    guard.names.ask = ask
+    assert any("binder.example.org has no address" in line for line in guard.complaints())
+    rounds: list[str] = []
+    watcher = agent.NameWatcher(guard, lambda: rounds.append(watcher.fault))
+    watcher.start()
+    deadline = time.monotonic() + 10
+    while not guard.names.known("binder.example.org") and time.monotonic() < deadline:
+        time.sleep(0.01)
+    watcher.ended.set()
+    watcher.join(10)
+    assert rounds == ["names are not asked for: RuntimeError: nobody thought of this", "", ""]
+    assert not any("binder.example.org" in line for line in guard.complaints())
+
+
+@pytest.mark.parametrize(
+    ("daemon", "named"),
+    [('{"bridge": "lan0"}', True), ('{"bridge": "docker0"}', False), ("{}", False), ("no JSON", False)],
+)
+def test_a_bridge_that_no_rule_knows_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, daemon: str, named: bool
+) -> None:
+    (tmp_path / "daemon.json").write_text(daemon)
+    monkeypatch.setattr(wanted, "DAEMON_JSON", str(tmp_path / "daemon.json"))
+    told = Guard(CONFIG._replace(state_dir=str(tmp_path))).complaints()
+    assert any("Docker's bridge is lan0" in line for line in told) == named
+
+
+def test_watches_that_end_at_once_are_not_begun_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    watcher = Watcher(Api("/nowhere"), "/api/v1/pods?x", lambda: None, print)
+    listed: list[float] = []
+    monkeypatch.setattr(watcher, "_list", lambda: listed.append(time.monotonic()) or "1")
+    monkeypatch.setattr(watcher, "_events", lambda _version: iter(()))
+    watcher.start()
+    time.sleep(0.5)
+    watcher.ended.set()
+    watcher.join(10)
+    assert len(listed) == 1
 
 
 def test_every_pod_pays_for_what_is_imported() -> None:
