@@ -18,9 +18,9 @@ description:
   - The addresses are the site's own, read from the API and given as options. Nothing else is tried but O(targets).
   - V(started) starts the pods and returns at once, so that machines can do their part meanwhile, by
     M(ironbinder.platform.fence_probe_local); V(judged) collects everything, removes the pods and judges.
-  - Where a target answered nobody and has the address of a machine, V(judged) returns that machine as RV(ask) and does not fail:
-    its own firewall may let nobody else in. M(ironbinder.platform.fence_probe_local) asks it as V(machine), and V(judged) with
-    RV(run) and RV(reports) is the last word.
+  - Where a target answered nobody and has the address of a machine, V(judged) returns that machine as RV(ask) and does not fail,
+    since its own firewall may let nobody else in. M(ironbinder.platform.fence_probe_local) asks it as V(machine), and V(judged)
+    with RV(run) and RV(reports) is the last word.
   - Pods end by themselves after at most twenty minutes, and what an interrupted run left behind is removed by the next one.
 extends_documentation_fragment: [ironbinder.platform.kubernetes]
 options:
