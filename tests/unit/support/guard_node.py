@@ -286,10 +286,10 @@ class Node:
         return done.returncode, json.loads(done.stdout or "{}")
 
     def reach(
-        self, where: str, targets: Iterable[tuple[str, str, int] | tuple[str, str, int, str]]
+        self, where: str, targets: Iterable[tuple[Any, ...]]
     ) -> list[bool]:
-        """Try targets (kind, address, port, own address) from a namespace."""
-        told = [[*target, ""][:4] for target in targets]
+        """Try targets (kind, address, port[, own address[, own port]]) from a namespace."""
+        told = [[*target, *("", 0)[len(target) - 3 :]] for target in targets]
         return list(
             json.loads(self.execute(where, sys.executable, str(TALK), "try", text=json.dumps(told) + "\n"))
         )

@@ -44,14 +44,14 @@ def listen(places: list[tuple[str, str, int]]) -> None:
                 connection.close()
 
 
-def reach(target: tuple[str, str, int, str]) -> bool:
-    """Whether (kind, address, port, own address) answers."""
-    kind, address, port, own = target
+def reach(target: tuple[str, str, int, str, int]) -> bool:
+    """Whether (kind, address, port, own address, own port) answers. Empty and 0: whatever the kernel chooses."""
+    kind, address, port, own, own_port = target
     with _socket(kind, address) as client:
         client.settimeout(PATIENCE_SECONDS)
         try:
-            if own:
-                client.bind((own, 0))
+            if own or own_port:
+                client.bind((own, own_port))
             client.connect((address, port))
             if kind == "udp":
                 client.send(b"here")

@@ -19,7 +19,7 @@ from guard_node import NFT, PODS, Installed, Node, render, run, why_not
 REASON = why_not()
 pytestmark = pytest.mark.skipif(bool(REASON), reason=REASON or "can be run")
 
-Target = Union[tuple[str, str, int], tuple[str, str, int, str]]
+Target = Union[tuple[str, str, int], tuple[str, str, int, str], tuple[str, str, int, str, int]]
 # What everybody who is fenced needs, and the pods of a hub besides.
 INTERNET: list[Target] = [
     ("tcp", "203.0.113.10", 443),
@@ -201,6 +201,12 @@ def test_the_node_port_answers_the_proxy_only(guarded: Node) -> None:
     }
     guarded.guard("remove")
     assert len(answers(guarded, "outside", [(*way, "172.30.77.31"), (*way, "172.30.77.99")])) == 2
+
+
+def test_the_node_port_may_be_where_a_connection_leaves_from(guarded: Node) -> None:
+    """Masquerading keeps the port that a pod chose, or takes a random one: an answer is not a question."""
+    leaving: list[Target] = [("tcp", "203.0.113.10", 443, PODS["session"].address, 30585)]
+    assert answers(guarded, "session", leaving) == set(leaving)
 
 
 def test_addresses_that_no_service_has_never_leave_the_node(guarded: Node) -> None:
