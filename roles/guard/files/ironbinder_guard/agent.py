@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -41,25 +42,27 @@ def known_from(
     before: Known,
     *,
     starting: bool,
+    seen_at: float,
 ) -> Known:
-    """Reduce what the API said to what the guard has to know."""
+    """Reduce what the API said until `seen_at` to what the guard has to know."""
     found = sorted(pod for pod in map(pod_of, pods) if pod)
     hub_api = dict(map(service_address, services))
     return Known(
         found,
         adopt(config, found, before, starting=starting),
         {namespace: told for namespace, told in sorted(hub_api.items()) if namespace in config.hubs},
-        asked=True,
+        seen_at,
     )
 
 
 def ask_once(config: Config) -> None:
     """Learn what runs here before the table is loaded, so that nobody who runs is cut off. Raises ApiError."""
-    api = Api(config.kubeconfig)
+    api, asked_at = Api(config.kubeconfig), time.time()
     pods, services = (list_of(api, path)[0].values() for path in (pods_path(config.node_name), SERVICES_PATH))
     with locked(config.state_dir):
         before = read_known(config.state_dir)
-        write_known(config.state_dir, known_from(config, pods, services, before, starting=True))
+        known = known_from(config, pods, services, before, starting=True, seen_at=asked_at)
+        write_known(config.state_dir, known)
 
 
 class TableWatcher(threading.Thread):
@@ -124,31 +127,43 @@ class Agent:
 
     def round(self) -> None:
         """Look at everything once. Never raises: the next round may go well."""
-        try:
-            self.learn()
-            for line in self.guard.reconcile():
-                self.log(f"put right: {line}")
-            told = self.guard.complaints()
-        except (NftError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            told = [f"the guard does not work: {error}"]
+        told = [*self._tried("does not learn", self.learn), *self._tried("does not work", self.mend)]
         for line in told:
             if line not in self.told:
                 self.log(line)
         self.told = told
 
-    def learn(self) -> None:
-        """Keep what the API said since, if it did."""
+    def _tried(self, fault: str, work: Callable[[], list[str]]) -> list[str]:
+        """Do a part of the work: what keeps one from being done keeps no other from it."""
+        try:
+            return work()
+        except (NftError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            return [f"the guard {fault}: {error}"]
+
+    def mend(self) -> list[str]:
+        """Put right what differs, and give what only a person can."""
+        for line in self.guard.reconcile():
+            self.log(f"put right: {line}")
+        return self.guard.complaints()
+
+    def learn(self) -> list[str]:
+        """Keep what the API said since, if it did. Without room for the file it is kept in memory."""
+        # Times first: what is read after them is not older.
+        seen_at = min(self.pods.seen_at, self.services.seen_at)
         pods, services = self.pods.objects(), self.services.objects()
         if pods is None or services is None:
-            return
+            return []
         with locked(self.config.state_dir):
-            before = read_known(self.config.state_dir)
-            known = known_from(self.config, pods, services, before, starting=self.starting)
-            if known != before:
-                write_known(self.config.state_dir, known)
-        if self.starting:
-            self.log(f"the API names {len(known.pods)} pods of this node, and {len(known.hub_api)} hubs")
-        self.starting = False
+            before = self.guard.known()
+            known = known_from(
+                self.config, pods, services, before, starting=self.starting, seen_at=seen_at
+            )
+            if self.starting:
+                self.log(f"the API names {len(known.pods)} pods of this node, and {len(known.hub_api)} hubs")
+            self.starting = False
+            if known != before or self.guard.unwritten:
+                self.guard.keep(known)
+        return []
 
 
 def learn_before_loading(config: Config, log: Callable[[str], None]) -> None:

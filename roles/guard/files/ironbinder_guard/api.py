@@ -10,6 +10,7 @@ import json
 import re
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -117,6 +118,8 @@ class Watcher(threading.Thread):
         super().__init__(daemon=True, name=path.partition("?")[0])
         self.api, self.path, self.changed, self.log = api, path, changed, log
         self.ended = threading.Event()
+        # When the API said last what there is, or that nothing changed.
+        self.seen_at = 0.0
         self._lock = threading.Lock()
         self._objects: dict[str, dict[str, Any]] | None = None
 
@@ -145,9 +148,10 @@ class Watcher(threading.Thread):
                 wait = min(wait * 2, LONGEST_WAIT_SECONDS)
 
     def _list(self) -> str:
+        asked_at = time.time()
         found, version = list_of(self.api, self.path)
         with self._lock:
-            self._objects = found
+            self._objects, self.seen_at = found, asked_at
         self.changed()
         return version
 
@@ -171,6 +175,7 @@ class Watcher(threading.Thread):
         if kind == "ERROR":
             raise ApiError(f"the watch ended: {told.get('message')}")
         if kind == "BOOKMARK" or not uid:
+            self.seen_at = time.time()
             return
         with self._lock:
             objects = self._objects if self._objects is not None else {}
@@ -178,4 +183,5 @@ class Watcher(threading.Thread):
                 objects.pop(uid, None)
             else:
                 objects[uid] = told
+            self.seen_at = time.time()
         self.changed()

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,21 +34,23 @@ class Known(NamedTuple):
     """What the API said last.
 
     `adopted` are names of pods that are good without a record: those that were there when the guard came. `hub_api` has the
-    addresses of each hub's API by namespace.
+    addresses of each hub's API by namespace. `seen_at` is when the API spoke last, in seconds since the epoch; 0 where nobody
+    knows.
     """
 
     pods: list[Pod]
     adopted: list[str]
     hub_api: dict[str, list[str]]
-    asked: bool = False
+    seen_at: float = 0.0
 
 
 def read_known(state_dir: str) -> Known:
     """Read what the API said last; nothing where it was never asked."""
     try:
         data: dict[str, Any] = read_json(f"{state_dir}/api.json") or {}
-        return Known([Pod(*entry) for entry in data["pods"]], data["adopted"], data["hub_api"], asked=True)
-    except (KeyError, TypeError, AttributeError):
+        seen_at = float(data.get("seen_at", 0))
+        return Known([Pod(*entry) for entry in data["pods"]], data["adopted"], data["hub_api"], seen_at)
+    except (KeyError, TypeError, ValueError, AttributeError):
         return Known([], [], {})
 
 
@@ -57,7 +58,7 @@ def write_known(state_dir: str, known: Known) -> None:
     """Keep what the API said."""
     write_json(
         f"{state_dir}/api.json",
-        {"pods": [list(pod) for pod in known.pods], "adopted": known.adopted, "hub_api": known.hub_api},
+        {**known._asdict(), "pods": [list(pod) for pod in known.pods]},
     )
 
 
@@ -109,15 +110,16 @@ def strangers(config: Config, known: Known, records: Iterable[Record]) -> list[s
     return found
 
 
-def stale(known: Known, records: Iterable[Record], now: float | None = None) -> list[Record]:
-    """Give the records of pods that are gone, for what nobody told the plugin. Only where the API was asked."""
+def stale(known: Known, records: Iterable[Record]) -> list[Record]:
+    """Give the records of pods that are gone, for what nobody told the plugin.
+
+    Only those that the API has had time to hear of since: what it said before a pod came says nothing of that pod.
+    """
     pods = {(pod.namespace, pod.name): pod.address for pod in known.pods}
-    moment = time.time() if now is None else now
     return [
         record
         for record in records
-        if known.asked
-        and moment - record.made > YOUNG_SECONDS
+        if record.made + YOUNG_SECONDS < known.seen_at
         and pods.get((record.namespace, record.name), "gone") not in ("", record.address)
     ]
 

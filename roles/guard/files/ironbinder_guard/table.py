@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ from ironbinder_guard.known import (
     stale,
     strangers,
     wanted_pods,
+    write_known,
 )
 from ironbinder_guard.records import all_records, locked, read_json, remove_record, write_json
 from ironbinder_guard.wanted import Names, listed, wanted_sets
@@ -47,6 +49,19 @@ class Guard:
         self.config = config
         self.nft = Nft(config.nft)
         self.names = Names(f"{config.state_dir}/names.json")
+        # What could not be written: a full /run is no reason to forget, or to load the table for ever.
+        self.unwritten: Known | None = None
+        self._loaded: dict[str, str] | None = None
+
+    def known(self) -> Known:
+        """Give what the API said last."""
+        return self.unwritten or read_known(self.config.state_dir)
+
+    def keep(self, known: Known) -> None:
+        """Keep what the API said, in memory at least. Raises OSError where there it is only."""
+        self.unwritten = known
+        write_known(self.config.state_dir, known)
+        self.unwritten = None
 
     def content(self, known: Known) -> Content:
         """Give what the table has to hold, from records, from what the API said, and from this machine."""
@@ -63,13 +78,16 @@ class Guard:
     def load_locked(self) -> None:
         """Replace the table in one transaction. Raises NftError."""
         text = self._text()
-        told = self.content(read_known(self.config.state_dir))
+        told = self.content(self.known())
         lines = [f"{verb} table {name}" for name in (TABLE, BRIDGE_TABLE) for verb in ("add", "delete")]
         lines += [text, *add_pods(told.pods)]
         lines += [line for name, elements in told.sets.items() for line in fill_set(name, elements)]
         self.nft.change(lines)
         # What the kernel made of it, to know it again.
-        write_json(self._loaded_file, {"text": _digest(text), "rules": _digest(self.nft.rules() or "")})
+        self._loaded = {"text": _digest(text), "rules": _digest(self.nft.rules() or "")}
+        with suppress(OSError):
+            write_json(self._loaded_file, self._loaded)
+            self._loaded = None
 
     def faults(self) -> list[str]:
         """Say how the table in the kernel differs from what it has to be. Raises NftError."""
@@ -77,7 +95,7 @@ class Guard:
             broken = self.broken()
             if broken:
                 return [broken]
-            return [line for line, _ in self._differences(self.content(read_known(self.config.state_dir)))]
+            return [line for line, _ in self._differences(self.content(self.known()))]
 
     def reconcile(self) -> list[str]:
         """Put right what differs and forget pods that are gone. Give what was wrong.
@@ -86,7 +104,7 @@ class Guard:
             NftError: the kernel or nft refused.
         """
         with locked(self.config.state_dir):
-            known = read_known(self.config.state_dir)
+            known = self.known()
             for record in stale(known, all_records(self.config.state_dir)):
                 remove_record(self.config.state_dir, record.key)
             broken = self.broken()
@@ -100,7 +118,7 @@ class Guard:
 
     def complaints(self) -> list[str]:
         """Say what a person has to know besides: what the guard cannot put right itself."""
-        found = strangers(self.config, read_known(self.config.state_dir), all_records(self.config.state_dir))
+        found = strangers(self.config, self.known(), all_records(self.config.state_dir))
         filtered = _first_line(BRIDGE_FILTER)
         if filtered != "1":
             found.append(
@@ -116,7 +134,7 @@ class Guard:
 
     def broken(self) -> str:
         """Say why the table has to be loaded anew, `` where it need not."""
-        rules, loaded = self.nft.rules(), read_json(self._loaded_file) or {}
+        rules, loaded = self.nft.rules(), self._loaded or read_json(self._loaded_file) or {}
         if rules is None:
             return f"the table {TABLE} is missing"
         if loaded.get("text") != _digest(self._text()):

@@ -408,6 +408,45 @@ def test_the_agent_mends_a_flush_at_once(guarded: Node) -> None:
     assert answers(guarded, "session", ALL) == set(NEEDS["session"])
 
 
+def test_a_full_disk_keeps_the_agent_from_nothing(guarded: Node, api: GuardApi) -> None:
+    """What it cannot write it remembers: a flush is mended, and a hub's new address is opened."""
+    guarded.guard("remove")
+    state = Path(guarded.installed.config["state_dir"])
+    run("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(state))
+    try:
+        guarded.plug("ADD", "session")
+        guarded.guard("remove")
+        with Running(guarded) as agent:
+            wait_for((state / "api.json").exists, "the agent asked the API")
+            agent.log.write_text("")
+            write_until_full(state / "more")
+            api.services["binder"] = "10.96.1.9"
+            api.event("services", "MODIFIED", "binder")
+            guarded.execute("node", NFT, "delete table inet ironbinder_guard")
+            agent.sees("put right: the table inet ironbinder_guard is missing")
+            agent.sees("[Errno 28]")
+            moved: list[Target] = [("tcp", "10.96.1.2", 8081), ("tcp", "10.96.1.9", 8081)]
+            wait_for(lambda: answers(guarded, "session", moved) == {moved[1]}, "the hub's new address")
+            # It is loaded once, and not again and again because nobody wrote down that it was.
+            said = agent.log.read_text()
+            time.sleep(1)
+            api.event("services", "MODIFIED", "binder")
+            time.sleep(1)
+            assert agent.log.read_text() == said
+            (state / "more").unlink()
+            api.event("services", "MODIFIED", "binder")
+            wait_for(lambda: "10.96.1.9" in (state / "api.json").read_text(), "what the API said is written")
+    finally:
+        run("umount", str(state))
+
+
+def write_until_full(file: Path) -> None:
+    """Leave no room on a file system."""
+    with file.open("wb", buffering=0) as opened, pytest.raises(OSError, match="No space"):
+        while opened.write(b"x" * 4096):
+            pass
+
+
 def test_the_agent_follows_the_api(guarded: Node, api: GuardApi) -> None:
     """A hub's new address is opened, and a pod that is gone is forgotten."""
     guarded.guard("remove")

@@ -18,7 +18,7 @@ from ironbinder_guard.agent import known_from
 from ironbinder_guard.api import Api, ApiError, Watcher, pod_of
 from ironbinder_guard.config import Config, ConfigError, Hub, read_config, verdict
 from ironbinder_guard.kernel import Nft, NftError
-from ironbinder_guard.known import Known, Pod, stale, strangers, wanted_pods
+from ironbinder_guard.known import Known, Pod, read_known, stale, strangers, wanted_pods, write_known
 from ironbinder_guard.records import Record, all_records, locked, read_record, remove_record, write_record
 from ironbinder_guard.wanted import Names, connected, host_names, listed, nameservers, networks, written
 
@@ -147,7 +147,7 @@ def record(namespace: str, name: str, address: str = "10.244.1.5", made: float =
 
 def test_the_plugin_knows_better_than_the_api() -> None:
     """Which hears of an address later, and may still name a pod that had it before."""
-    known = Known([pod("ns", "hub-1")], ["ns/hub-1"], {}, asked=True)
+    known = Known([pod("ns", "hub-1")], ["ns/hub-1"], {})
     assert wanted_pods(CONFIG, known, []) == {"10.244.1.5": "accept"}
     assert wanted_pods(CONFIG, known, [record("ns", "jupyter-ann")]) == {"10.244.1.5": "goto session_binder"}
     assert wanted_pods(CONFIG, known, [record("ns", "miner")]) == {}
@@ -159,10 +159,29 @@ def test_the_plugin_knows_better_than_the_api() -> None:
 def test_records_of_pods_that_are_gone_are_old_before_they_go() -> None:
     gone, young = record("ns", "jupyter-ann", made=0.0), record("ns", "jupyter-ben", made=950.0)
     moved, starting = record("ns", "hub-1", "10.244.1.9", made=0.0), record("ns", "hub-2", made=0.0)
-    known = Known([pod("ns", "hub-1", "10.244.1.7"), pod("ns", "hub-2", "")], [], {}, asked=True)
-    assert stale(known, [gone, young, moved, starting], now=1000.0) == [gone, moved]
+    known = Known([pod("ns", "hub-1", "10.244.1.7"), pod("ns", "hub-2", "")], [], {}, seen_at=1000.0)
+    assert stale(known, [gone, young, moved, starting]) == [gone, moved]
     # An API that was never asked takes nobody's network away.
-    assert stale(Known([], [], {}), [gone], now=1000.0) == []
+    assert stale(Known([], [], {}), [gone]) == []
+
+
+def test_an_api_that_fell_silent_before_a_pod_came_says_nothing_of_it() -> None:
+    """However long it is silent then: a head that is away for an hour ends no session."""
+    session = record("ns", "jupyter-ann", made=900.0)
+    assert stale(Known([], [], {}, seen_at=930.0), [session]) == []
+    assert stale(Known([], [], {}, seen_at=961.0), [session]) == [session]
+
+
+@pytest.mark.parametrize("seen_at", [0.0, 1234.5])
+def test_what_the_api_said_survives_a_restart(tmp_path: Path, seen_at: float) -> None:
+    known = Known([pod("ns", "hub-1")], ["ns/hub-1"], {"ns": ["10.96.1.2"]}, seen_at)
+    write_known(str(tmp_path), known)
+    assert read_known(str(tmp_path)) == known
+    # As the version before wrote it.
+    data = json.loads((tmp_path / "api.json").read_text())
+    del data["seen_at"]
+    (tmp_path / "api.json").write_text(json.dumps(data))
+    assert read_known(str(tmp_path)) == known._replace(seen_at=0.0)
 
 
 @pytest.fixture
@@ -182,20 +201,20 @@ def api_pod(namespace: str, name: str, **status: Any) -> dict[str, Any]:
 
 def test_pods_that_came_past_the_plugin_are_nobodys(plugged: Config) -> None:
     pods = [api_pod("ns", "jupyter-ann"), api_pod("kube-system", "coredns-1")]
-    known = known_from(plugged, pods, [], Known([], [], {}), starting=False)
+    known = known_from(plugged, pods, [], Known([], [], {}), starting=False, seen_at=1.0)
     assert known.adopted == ["kube-system/coredns-1"]
     assert strangers(plugged, known, []) == [
         "pod ns/jupyter-ann was connected without the network plugin, and is denied everything"
     ]
     assert strangers(plugged, known, [record("ns", "jupyter-ann")]) == []
     # What is there when the agent starts, what it adopted before, and everything where no plugin is named, is good.
-    assert len(known_from(plugged, pods, [], Known([], [], {}), starting=True).adopted) == 2
-    assert len(known_from(plugged, pods, [], Known([], ["ns/jupyter-ann"], {}), starting=False).adopted) == 2
-    assert len(known_from(CONFIG, pods, [], Known([], [], {}), starting=False).adopted) == 2
+    assert len(known_from(plugged, pods, [], Known([], [], {}), starting=True, seen_at=1.0).adopted) == 2
+    assert len(known_from(plugged, pods, [], Known([], ["ns/jupyter-ann"], {}), starting=False, seen_at=1.0).adopted) == 2
+    assert len(known_from(CONFIG, pods, [], Known([], [], {}), starting=False, seen_at=1.0).adopted) == 2
 
 
 def test_names_that_no_hub_has_are_named(plugged: Config) -> None:
-    known = known_from(plugged, [api_pod("ns", "miner")], [], Known([], [], {}), starting=True)
+    known = known_from(plugged, [api_pod("ns", "miner")], [], Known([], [], {}), starting=True, seen_at=1.0)
     assert strangers(plugged, known, [record("ns", "miner")]) == [
         "pod ns/miner is none of a hub's, and is denied everything"
     ]
@@ -228,7 +247,7 @@ def test_addresses_of_hubs_are_kept_by_namespace() -> None:
         {"metadata": {"namespace": "two"}, "spec": {"clusterIP": "None"}},
         {"metadata": {"namespace": "others"}, "spec": {"clusterIP": "10.96.1.7"}},
     ]
-    known = known_from(CONFIG, [], services, Known([], [], {}), starting=False)
+    known = known_from(CONFIG, [], services, Known([], [], {}), starting=False, seen_at=1.0)
     assert known.hub_api == {"ns": ["10.96.1.2"], "two": []}
 
 
@@ -249,7 +268,10 @@ def test_events_change_what_is_known() -> None:
     watcher._objects = {}
     watcher._take({"type": "ADDED", "object": {"metadata": {"uid": "1"}, "spec": 1}})
     watcher._take({"type": "MODIFIED", "object": {"metadata": {"uid": "1"}, "spec": 2}})
+    watcher.seen_at = 0.0
     watcher._take({"type": "BOOKMARK", "object": {"metadata": {}}})
+    # It says that there was nothing else until now.
+    assert watcher.seen_at > 0
     assert watcher.objects() == [{"metadata": {"uid": "1"}, "spec": 2}]
     watcher._take({"type": "DELETED", "object": {"metadata": {"uid": "1"}}})
     assert watcher.objects() == []
