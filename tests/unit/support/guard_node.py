@@ -285,9 +285,7 @@ class Node:
         )
         return done.returncode, json.loads(done.stdout or "{}")
 
-    def reach(
-        self, where: str, targets: Iterable[tuple[Any, ...]]
-    ) -> list[bool]:
+    def reach(self, where: str, targets: Iterable[tuple[Any, ...]]) -> list[bool]:
         """Try targets (kind, address, port[, own address[, own port]]) from a namespace."""
         told = [[*target, *("", 0)[len(target) - 3 :]] for target in targets]
         return list(

@@ -155,9 +155,7 @@ class Agent:
             return []
         with locked(self.config.state_dir):
             before = self.guard.known()
-            known = known_from(
-                self.config, pods, services, before, starting=self.starting, seen_at=seen_at
-            )
+            known = known_from(self.config, pods, services, before, starting=self.starting, seen_at=seen_at)
             if self.starting:
                 self.log(f"the API names {len(known.pods)} pods of this node, and {len(known.hub_api)} hubs")
             self.starting = False

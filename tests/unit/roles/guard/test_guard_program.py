@@ -209,7 +209,14 @@ def test_pods_that_came_past_the_plugin_are_nobodys(plugged: Config) -> None:
     assert strangers(plugged, known, [record("ns", "jupyter-ann")]) == []
     # What is there when the agent starts, what it adopted before, and everything where no plugin is named, is good.
     assert len(known_from(plugged, pods, [], Known([], [], {}), starting=True, seen_at=1.0).adopted) == 2
-    assert len(known_from(plugged, pods, [], Known([], ["ns/jupyter-ann"], {}), starting=False, seen_at=1.0).adopted) == 2
+    assert (
+        len(
+            known_from(
+                plugged, pods, [], Known([], ["ns/jupyter-ann"], {}), starting=False, seen_at=1.0
+            ).adopted
+        )
+        == 2
+    )
     assert len(known_from(CONFIG, pods, [], Known([], [], {}), starting=False, seen_at=1.0).adopted) == 2
 
 
