@@ -48,7 +48,7 @@ table ip kube {
     chain postrouting {
         type nat hook postrouting priority srcnat;
         ip saddr 10.244.0.0/16 ip daddr != 10.244.0.0/16 masquerade
-        ip saddr 172.16.0.0/14 oifname "eth0" masquerade
+        ip saddr 172.16.0.0/13 oifname "eth0" masquerade
     }
 }
 """
@@ -77,15 +77,22 @@ PODS = {
 STEPS = {
     "run": ("docker0", "172.17.0.2"),
     "step": ("docker0", "172.17.0.3"),
+    "swarm": ("docker_gwbridge", "172.20.0.2"),
     "compose": ("br-0123456789ab", "172.18.0.2"),
     "lan": ("br-lan", "172.19.0.2"),
 }
-BRIDGES = {"docker0": "172.17.0.1", "br-0123456789ab": "172.18.0.1", "br-lan": "172.19.0.1"}
+BRIDGES = {
+    "docker0": "172.17.0.1",
+    "docker_gwbridge": "172.20.0.1",
+    "br-0123456789ab": "172.18.0.1",
+    "br-lan": "172.19.0.1",
+}
 OUTSIDE_ADDRESSES = (
     *(f"172.30.77.{last}" for last in (1, 11, 22, 31, 41, 53, 99)),
     # The Internet, a part of it that is the site's, metadata, private and shared ranges, nobody's service, a pod elsewhere.
     *(
         "203.0.113.10",
+        "203.0.113.150",
         "203.0.113.200",
         "169.254.169.254",
         "10.200.0.10",
@@ -103,6 +110,7 @@ VARIABLES: dict[str, Any] = {
     "guard_hubs": {
         "binder": {**HUB, "namespace": "binder", "node_port": 30585, "floating_ip": "172.30.77.101"},
         "second-hub": {**HUB, "namespace": "second", "node_port": 30586, "floating_ip": "172.30.77.102"},
+        "third": {**HUB, "namespace": "third", "node_port": 30587, "floating_ip": "203.0.113.150"},
     },
     "guard_public_url": "http://172.30.77.31",
     "guard_mirror_url": "https://172.30.77.41",
@@ -112,13 +120,14 @@ VARIABLES: dict[str, Any] = {
         "172.30.77.11",
         "172.30.77.21",
         "172.30.77.22",
-        "172.30.77.101-172.30.77.103",
     ],
-    # The second opens the kubelets of two nodes, as far as that goes.
+    # The second opens the kubelets of two nodes, as far as that goes, and the third metadata.
     "guard_session_allowed_networks": [
         {"network": "192.168.99.0/24", "ports": [443, "8000-8100"]},
         {"network": "172.30.77.20/30", "ports": [10250]},
+        "169.254.0.0/16",
     ],
+    "guard_denied_ports": [25, "465-587", 5000],
     "guard_build_allowed_networks": [{"network": "172.30.77.41", "ports": [80]}],
     "guard_denied_networks": ["203.0.113.192/26"],
     "guard_node_port_clients": ["172.30.77.31"],

@@ -35,6 +35,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.urls impo
 ENABLED, PROVIDER = "site_guard_enabled", "site_pod_network_provider"
 DENIED_PORTS = "site_guard_denied_ports"
 CLIENTS = "site_guard_node_port_clients"
+LINK_LOCAL = IPv4Network("169.254.0.0/16")
 # Policies that the official chart asks for unless its values say otherwise.
 CHART_POLICIES = (
     "jupyterhub.hub.networkPolicy.enabled",
@@ -86,6 +87,7 @@ def _cluster(site: Site) -> Iterator[tuple[str, str, list[IPv4Network]]]:
         yield f"the floating address of the hub {name}", "", _range(hub["floating_ip"])
     pool = [entry for told in pool_ranges(site) for cidr in told.cidrs() for entry in _range(str(cidr))]
     yield "the floating addresses", "", pool
+    yield "metadata of clouds, at link-local addresses", "", [LINK_LOCAL]
 
 
 @rule(
