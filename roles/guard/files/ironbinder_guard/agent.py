@@ -28,11 +28,13 @@ from ironbinder_guard.table import Guard
 from ironbinder_guard.wanted import host_names
 
 # Without any event, everything is looked at this often, and names are asked for.
-ROUND_SECONDS, NAMES_SECONDS = 15.0, 60.0
+ROUND_SECONDS, NAMES_SECONDS, LACKING_SECONDS = 15.0, 60.0, 2.0
 # Events come in swarms: a pod that starts makes five.
 CALM_SECONDS = 0.1
 # linux/netlink.h and linux/nfnetlink.h: the group that hears of every change to nftables.
 NETLINK_NETFILTER, NFTABLES_GROUP = 12, 7
+# linux/rtnetlink.h: the group that hears of every interface.
+NETLINK_ROUTE, LINK_GROUP = 0, 1
 
 
 def known_from(
@@ -65,20 +67,20 @@ def ask_once(config: Config) -> None:
         write_known(config.state_dir, known)
 
 
-class TableWatcher(threading.Thread):
-    """Hears from the kernel when somebody touches the table: a flush is mended before it is noticed."""
+class KernelWatcher(threading.Thread):
+    """Hears from the kernel when somebody touches the table, or makes a bridge: it is mended before it is noticed."""
 
-    def __init__(self, changed: Callable[[], None]) -> None:
-        super().__init__(daemon=True, name="nftables")
-        self.changed = changed
-        self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
-        self.socket.bind((0, 1 << (NFTABLES_GROUP - 1)))
+    def __init__(self, family: int, groups: int, word: bytes, changed: Callable[[], None]) -> None:
+        super().__init__(daemon=True, name=f"netlink {family}")
+        self.word, self.changed = word, changed
+        self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, family)
+        self.socket.bind((0, groups))
 
     def run(self) -> None:
-        """Wait for messages that name our table, or for so many that some were lost."""
+        """Wait for messages that have the word in them, or for so many that some were lost."""
         while True:
             try:
-                if b"ironbinder_guard" in self.socket.recv(1 << 16):
+                if self.word in self.socket.recv(1 << 16):
                     self.changed()
             except OSError:
                 self.changed()
@@ -89,16 +91,22 @@ class NameWatcher(threading.Thread):
 
     def __init__(self, guard: Guard, changed: Callable[[], None]) -> None:
         super().__init__(daemon=True, name="names")
-        self.guard, self.changed = guard, changed
+        self.guard, self.changed, self.fault = guard, changed, ""
         self.ended = threading.Event()
 
     def run(self) -> None:
-        """Ask every minute."""
+        """Ask every minute, and every two seconds while a name has no address."""
         names = host_names(self.guard.config)
         while names and not self.ended.is_set():
-            self.guard.names.look_up(names)
+            lacking = True
+            # Also what nobody thought of: a thread that ended in silence would never ask again.
+            try:
+                self.guard.names.look_up(names)
+                lacking, self.fault = not all(map(self.guard.names.known, names)), ""
+            except Exception as error:
+                self.fault = f"names are not asked for: {type(error).__name__}: {error}"
             self.changed()
-            self.ended.wait(NAMES_SECONDS)
+            self.ended.wait(LACKING_SECONDS if lacking else NAMES_SECONDS)
 
 
 class Agent:
@@ -111,13 +119,19 @@ class Agent:
         api = Api(config.kubeconfig)
         self.pods = Watcher(api, pods_path(config.node_name), self.happened.set, log)
         self.services = Watcher(api, SERVICES_PATH, self.happened.set, log)
+        self.names = NameWatcher(self.guard, self.happened.set)
         self.starting = True
         self.told: list[str] = []
 
     def run(self) -> None:
         """Go on until `ended` is set."""
-        others = (TableWatcher(self.happened.set), NameWatcher(self.guard, self.happened.set))
-        for thread in (self.pods, self.services, *others):
+        others = (
+            KernelWatcher(
+                NETLINK_NETFILTER, 1 << (NFTABLES_GROUP - 1), b"ironbinder_guard", self.happened.set
+            ),
+            KernelWatcher(NETLINK_ROUTE, LINK_GROUP, b"br-", self.happened.set),
+        )
+        for thread in (self.pods, self.services, self.names, *others):
             thread.start()
         while not self.ended.is_set():
             self.round()
@@ -144,7 +158,7 @@ class Agent:
         """Put right what differs, and give what only a person can."""
         for line in self.guard.reconcile():
             self.log(f"put right: {line}")
-        return self.guard.complaints()
+        return self.guard.complaints() + ([self.names.fault] if self.names.fault else [])
 
     def learn(self) -> list[str]:
         """Keep what the API said since, if it did. Without room for the file it is kept in memory."""

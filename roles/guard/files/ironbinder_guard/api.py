@@ -23,6 +23,8 @@ from ironbinder_guard.known import Pod
 WATCH_SECONDS = 290
 SILENCE_SECONDS = 120
 ANSWER_SECONDS = 5
+# A watch that ends sooner than this is no watch.
+SHORT_SECONDS = 5.0
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 30.0
 
 
@@ -69,6 +71,22 @@ class Api:
         )
 
 
+NEEDED = {
+    "metadata": ("uid", "namespace", "name", "creationTimestamp"),
+    "spec": ("hostNetwork", "clusterIP", "clusterIPs"),
+    "status": ("phase", "podIP", "podIPs"),
+}
+
+
+def needed(told: dict[str, Any]) -> dict[str, Any]:
+    """Give what is read of an object below: a pod as the API tells it is a hundred times as large."""
+    return {
+        part: {name: value[name] for name in names if name in value}
+        for part, names in NEEDED.items()
+        for value in [told.get(part) or {}]
+    }
+
+
 def pod_of(data: dict[str, Any]) -> Pod | None:
     """Read a pod; None for one that has the node's own network, or has ended."""
     spec, status, about = data.get("spec") or {}, data.get("status") or {}, data["metadata"]
@@ -102,9 +120,8 @@ def list_of(api: Api, path: str, timeout: float = ANSWER_SECONDS) -> tuple[dict[
     connection, response = api.open(path, timeout)
     try:
         told = json.loads(response.read())
-        return {item["metadata"]["uid"]: item for item in told["items"] or []}, told["metadata"][
-            "resourceVersion"
-        ]
+        found = {item["metadata"]["uid"]: needed(item) for item in told["items"] or []}
+        return found, told["metadata"]["resourceVersion"]
     except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException) as error:
         raise ApiError(f"{path.partition('?')[0]}: {type(error).__name__}: {error}") from error
     finally:
@@ -137,8 +154,11 @@ class Watcher(threading.Thread):
                 if silent:
                     self.log(f"the API answers again ({self.name})")
                 wait, silent = FIRST_WAIT_SECONDS, False
+                begun = time.monotonic()
                 for event in self._events(version):
                     self._take(event)
+                if time.monotonic() - begun < SHORT_SECONDS:  # a balancer without a server, say
+                    self.ended.wait(FIRST_WAIT_SECONDS)
             # Also what nobody thought of: a thread that ended in silence would keep an old world for ever.
             except Exception as error:
                 if not silent:
@@ -182,6 +202,6 @@ class Watcher(threading.Thread):
             if kind == "DELETED":
                 objects.pop(uid, None)
             else:
-                objects[uid] = told
+                objects[uid] = needed(told)
             self.seen_at = time.time()
         self.changed()

@@ -3,7 +3,8 @@
 """The network plugin: tells the table whose address a pod has, before the pod's first program starts.
 
 It is chained after the plugins that give the pod its network, https://www.cni.dev/docs/spec/, and passes on what they did.
-A pod of a hub's namespace does not start where its address cannot be told; others do, as nothing holds them back.
+A pod of a hub's namespace does not start where its address cannot be told; others do, as nothing holds them back. Where
+guard.json cannot be read no pod starts, since nobody knows which namespaces are a hub's.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from ironbinder_guard.records import Record, all_records, locked, read_record, r
 VERSIONS = ("0.3.1", "0.4.0", "1.0.0", "1.1.0")
 # https://www.cni.dev/docs/spec/#error: 4 invalid environment, 7 invalid configuration, 11 try again later.
 BAD_ENVIRONMENT, BAD_CONFIG, TRY_AGAIN = 4, 7, 11
+
+# Who is still there, in the configuration that comes with GC.
+VALID = "cni.dev/valid-attachments"
 
 
 class PluginError(Exception):
@@ -164,14 +168,16 @@ def _delete(conf: Mapping[str, Any], environment: Mapping[str, str], _started: f
 
 def _collect(conf: Mapping[str, Any], _environment: Mapping[str, str], _started: float) -> None:
     config = _config(conf)
-    valid = {
-        f"{entry.get('containerID')}-{entry.get('ifname')}"
-        for entry in conf.get("cni.dev/valid-attachments") or []
-    }
-    with locked(config.state_dir):
-        for record in all_records(config.state_dir):
-            if record.key not in valid:
-                _forget(config, record.key)
+    if VALID not in conf:
+        raise PluginError(BAD_CONFIG, f"{VALID} is missing: nothing is forgotten")
+    valid = {f"{entry.get('containerID')}-{entry.get('ifname')}" for entry in conf[VALID] or []}
+    try:
+        with locked(config.state_dir):
+            for record in all_records(config.state_dir):
+                if record.key not in valid:
+                    _forget(config, record.key)
+    except OSError as error:
+        raise PluginError(TRY_AGAIN, str(error)) from error
 
 
 def _check(conf: Mapping[str, Any], environment: Mapping[str, str], _started: float) -> None:

@@ -50,9 +50,10 @@ def read_config(path: str = CONFIG_FILE) -> Config:
         with open(path, encoding="utf-8") as file:  # noqa: PTH123 pathlib would cost every pod some milliseconds
             data: dict[str, Any] = json.load(file)
         hubs = {entry["namespace"]: Hub(name, entry["release"]) for name, entry in data["hubs"].items()}
+        # A newer role may have written more: the plugin of a moment ago still has to work with it.
         return Config(
             **{
-                **data,
+                **{name: data[name] for name in Config._fields},
                 "hubs": hubs,
                 "core_pods": tuple(data["core_pods"]),
                 "build_pods": tuple(data["build_pods"]),

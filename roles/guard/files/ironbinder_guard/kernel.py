@@ -6,11 +6,16 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import signal
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Optional
 
 TABLE = "inet ironbinder_guard"
 BRIDGE_TABLE = "bridge ironbinder_guard"
+# A table for 500 pods takes a tenth of a second.
+NFT_SECONDS = 10.0
 
 
 class NftError(Exception):
@@ -20,8 +25,8 @@ class NftError(Exception):
 class Nft:
     """Runs nft. Without `subprocess`, which takes longer to import than nft takes to run."""
 
-    def __init__(self, program: str) -> None:
-        self.program = program
+    def __init__(self, program: str, seconds: float = NFT_SECONDS) -> None:
+        self.program, self.seconds = program, seconds
 
     def run(self, *arguments: str, text: str = "") -> str:
         """Run nft with `text` as its input and give what it prints. Raises NftError."""
@@ -37,7 +42,7 @@ class Nft:
                 raise NftError(
                     f"{self.program} cannot be run ({error}): install the package nftables"
                 ) from error
-            _, status = os.waitpid(child, 0)
+            status = self._ended(child)
             output, fault = (_content(file) for file in files[1:])
             if status:
                 raise NftError(" ".join(fault.split()) or f"{' '.join(argv)} ended with {status}")
@@ -45,6 +50,23 @@ class Nft:
         finally:
             for file in files:
                 os.close(file)
+
+    def _ended(self, child: int) -> int:
+        """Give the status of a child that ended, or make an end of it."""
+        # Neither a kernel before 5.3 nor each Python has such descriptors: there it is waited for.
+        with suppress(OSError, AttributeError):
+            descriptor = os.pidfd_open(child)
+            try:
+                waiting = select.poll()
+                waiting.register(descriptor, select.POLLIN)
+                if not waiting.poll(self.seconds * 1000):
+                    os.kill(child, signal.SIGKILL)
+            finally:
+                os.close(descriptor)
+        _, status = os.waitpid(child, 0)
+        if os.WIFSIGNALED(status):
+            raise NftError(f"{self.program} did not end within {self.seconds:.0f} s, or was killed")
+        return status
 
     def change(self, lines: Iterable[str]) -> None:
         """Bring about all of it or nothing. Raises NftError."""

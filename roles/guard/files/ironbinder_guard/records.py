@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple, Optional
@@ -23,13 +25,31 @@ class Record(NamedTuple):
     milliseconds: int = 0
 
 
+# Longer than nft may take, and shorter than containerd waits for a plugin.
+LOCK_SECONDS, LOOK_SECONDS = 20.0, 0.01
+
+
+def _lock(descriptor: int, path: str) -> None:
+    """Wait in small steps: a lock that somebody keeps for ever must not keep everybody for ever."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                text = f"held by another process for {LOCK_SECONDS:.0f} s (fuser -v {path} names it)"
+                raise OSError(errno.ETIMEDOUT, text, path) from None
+            time.sleep(LOOK_SECONDS)
+
+
 @contextmanager
 def locked(state_dir: str) -> Iterator[None]:
-    """Keep everyone else who changes records or the table away. Waits for them."""
+    """Keep everyone else who changes records or the table away. Waits for them, and raises OSError when that takes too long."""
     os.makedirs(f"{state_dir}/pods", mode=0o700, exist_ok=True)  # noqa: PTH103 see config.py
     descriptor = os.open(f"{state_dir}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _lock(descriptor, f"{state_dir}/lock")
         yield
     finally:
         os.close(descriptor)

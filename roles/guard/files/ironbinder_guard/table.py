@@ -30,7 +30,7 @@ from ironbinder_guard.known import (
     write_known,
 )
 from ironbinder_guard.records import all_records, locked, read_json, remove_record, write_json
-from ironbinder_guard.wanted import Names, listed, wanted_sets
+from ironbinder_guard.wanted import DAEMON_JSON, Names, docker_bridge, host_names, listed, wanted_sets
 
 BRIDGE_FILTER = "/proc/sys/net/bridge/bridge-nf-call-iptables"
 
@@ -124,6 +124,17 @@ class Guard:
             found.append(
                 f"{BRIDGE_FILTER} is {filtered or 'missing'}: pods of this node reach each other past every rule; "
                 "load br_netfilter and set it to 1"
+            )
+        found += [
+            f"the name {name} has no address, so that nothing of it is open or closed"
+            for name in host_names(self.config)
+            if not self.names.known(name)
+        ]
+        bridge = docker_bridge()
+        if bridge not in ("", "docker0", "none"):
+            found.append(
+                f"Docker's bridge is {bridge} ({DAEMON_JSON}), which no rule knows: steps of builds are not fenced; "
+                "leave `bridge` away"
             )
         file = network_in_use(self.config.cni_config_dir)
         if file and plugin_since(self.config.cni_config_dir) == float("inf"):

@@ -71,6 +71,15 @@ def nameservers(resolv_confs: Iterable[str], daemon_json: str) -> list[IPv4Netwo
     return found
 
 
+def docker_bridge() -> str:
+    """Name the bridge that Docker is told to use, `` where it makes its own."""
+    try:
+        told = json.loads(_text(DAEMON_JSON) or "{}").get("bridge")
+    except (ValueError, AttributeError):
+        return ""
+    return told if isinstance(told, str) else ""
+
+
 def _text(path: str) -> str:
     try:
         return Path(path).read_text(errors="replace")
@@ -93,6 +102,7 @@ class Names:
     def __init__(self, path: str, ask: Callable[[str], list[str]] = _ask) -> None:
         self.path = path
         self.ask = ask
+        self.unwritten: Optional[dict[str, dict[str, float]]] = None
 
     def known(self, name: str) -> list[IPv4Network]:
         """Give what is remembered."""
@@ -103,7 +113,9 @@ class Names:
         moment = time.time() if now is None else now
         before, after = self._all(), {}
         for name in names:
-            fresh = dict.fromkeys(self.ask(name), moment)
+            # /etc/hosts of a machine names the machine itself so: what nobody else means by it.
+            told = (address for address in self.ask(name) if not IPv4Address(address).is_loopback)
+            fresh = dict.fromkeys(told, moment)
             # Where nobody answers, an old address is better than none.
             kept = {
                 address: seen
@@ -112,10 +124,13 @@ class Names:
             }
             after[name] = {**kept, **fresh}
         if after != before:
+            # In memory first: a full /run is no reason to forget.
+            self.unwritten = after
             write_json(self.path, after)
+            self.unwritten = None
 
     def _all(self) -> dict[str, dict[str, float]]:
-        found = read_json(self.path)
+        found = self.unwritten or read_json(self.path)
         return found if isinstance(found, dict) else {}
 
 

@@ -412,6 +412,16 @@ def test_the_agent_mends_a_flush_at_once(guarded: Node) -> None:
     assert answers(guarded, "session", ALL) == set(NEEDS["session"])
 
 
+def test_a_bridge_of_the_machine_that_comes_later_is_left_alone_at_once(guarded: Node) -> None:
+    guarded.guard("remove")
+    with Running(guarded):
+        guarded.ip("node", "link add br-later type bridge")
+        took = wait_for(lambda: '"br-later"' in guarded.table(), "the new bridge is known")
+        guarded.ip("node", "link del br-later")
+        wait_for(lambda: '"br-later"' not in guarded.table(), "it is gone")
+    assert took < 5
+
+
 def test_a_full_disk_keeps_the_agent_from_nothing(guarded: Node, api: GuardApi) -> None:
     """What it cannot write it remembers: a flush is mended, and a hub's new address is opened."""
     guarded.guard("remove")

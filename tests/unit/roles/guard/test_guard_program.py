@@ -8,18 +8,20 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ironbinder_guard import cni
+from ironbinder_guard import agent, cni, records, wanted
 from ironbinder_guard.agent import known_from
 from ironbinder_guard.api import Api, ApiError, Watcher, pod_of
 from ironbinder_guard.config import Config, ConfigError, Hub, read_config, verdict
 from ironbinder_guard.kernel import Nft, NftError
 from ironbinder_guard.known import Known, Pod, read_known, stale, strangers, wanted_pods, write_known
 from ironbinder_guard.records import Record, all_records, locked, read_record, remove_record, write_record
+from ironbinder_guard.table import Guard
 from ironbinder_guard.wanted import Names, connected, host_names, listed, nameservers, networks, written
 
 CONFIG = Config(
@@ -62,6 +64,21 @@ def test_a_configuration_of_another_kind_is_named(tmp_path: Path, text: str) -> 
     (tmp_path / "guard.json").write_text(text)
     with pytest.raises(ConfigError, match=r"guard.json cannot be used .*: run the stage cluster"):
         read_config(str(tmp_path / "guard.json"))
+
+
+def configuration(tmp_path: Path, **changes: Any) -> str:
+    """A guard.json that can be used, and its name."""
+    hubs = {
+        hub.name: {"namespace": namespace, "release": hub.release} for namespace, hub in CONFIG.hubs.items()
+    }
+    told = {**CONFIG._asdict(), "hubs": hubs, "state_dir": str(tmp_path), **changes}
+    (tmp_path / "guard.json").write_text(json.dumps(told))
+    return str(tmp_path / "guard.json")
+
+
+def test_a_configuration_of_a_newer_role_can_be_used(tmp_path: Path) -> None:
+    """The programs and guard.json are not written in the same moment, and pods start in between."""
+    assert read_config(configuration(tmp_path, newer=1)) == CONFIG._replace(state_dir=str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -271,15 +288,25 @@ def test_an_api_that_cannot_be_asked_is_named(tmp_path: Path) -> None:
 def test_events_change_what_is_known() -> None:
     watcher = Watcher(Api("/nowhere"), "/api/v1/pods?x", lambda: None, print)
     assert watcher.objects() is None
-    watcher._take({"type": "ADDED", "object": {"metadata": {"uid": "1"}, "spec": 1}})
+    watcher._take({"type": "ADDED", "object": {"metadata": {"uid": "1"}, "spec": {"clusterIP": "10.96.0.1"}}})
     watcher._objects = {}
-    watcher._take({"type": "ADDED", "object": {"metadata": {"uid": "1"}, "spec": 1}})
-    watcher._take({"type": "MODIFIED", "object": {"metadata": {"uid": "1"}, "spec": 2}})
+    watcher._take({"type": "ADDED", "object": {"metadata": {"uid": "1"}, "spec": {"clusterIP": "10.96.0.1"}}})
+    watcher._take(
+        {
+            "type": "MODIFIED",
+            "object": {
+                "metadata": {"uid": "1"},
+                "spec": {"clusterIP": "10.96.0.2"},
+                "status": {"conditions": 7},
+            },
+        }
+    )
     watcher.seen_at = 0.0
     watcher._take({"type": "BOOKMARK", "object": {"metadata": {}}})
     # It says that there was nothing else until now.
     assert watcher.seen_at > 0
-    assert watcher.objects() == [{"metadata": {"uid": "1"}, "spec": 2}]
+    # What nobody reads is not kept: a node may have 250 pods, and each is told at length.
+    assert watcher.objects() == [{"metadata": {"uid": "1"}, "spec": {"clusterIP": "10.96.0.2"}, "status": {}}]
     watcher._take({"type": "DELETED", "object": {"metadata": {"uid": "1"}}})
     assert watcher.objects() == []
     with pytest.raises(ApiError, match="too old resource version"):
@@ -361,13 +388,7 @@ def test_the_plugin_wants_to_know_whose_address_it_is(
     environment: dict[str, str],
     text: str,
 ) -> None:
-    hubs = {
-        hub.name: {"namespace": namespace, "release": hub.release} for namespace, hub in CONFIG.hubs.items()
-    }
-    (tmp_path / "guard.json").write_text(
-        json.dumps({**CONFIG._asdict(), "hubs": hubs, "state_dir": str(tmp_path)})
-    )
-    conf = {"cniVersion": "1.0.0", "config": str(tmp_path / "guard.json"), **change}
+    conf = {"cniVersion": "1.0.0", "config": configuration(tmp_path), **change}
     code, told = ask(capsys, conf, CNI_COMMAND="ADD", **environment)
     assert code == 1
     assert text in told["msg"]
@@ -376,6 +397,102 @@ def test_the_plugin_wants_to_know_whose_address_it_is(
 def test_a_pod_always_goes(capsys: pytest.CaptureFixture[str]) -> None:
     """A DEL that fails is repeated for ever."""
     assert ask(capsys, {"config": "/nowhere"}, CNI_COMMAND="DEL", CNI_CONTAINERID="c") == (0, {})
+
+
+def test_garbage_is_collected_only_where_somebody_says_what_is_left(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    conf = {"cniVersion": "1.1.0", "config": configuration(tmp_path)}
+    with locked(str(tmp_path)):
+        for key in ("c-eth0", "d-eth0"):
+            write_record(str(tmp_path), Record(key, "10.244.1.5", "ns", "hub-1", 10.0))
+    code, told = ask(capsys, conf, CNI_COMMAND="GC")
+    assert (code, told["code"]) == (1, 7)
+    assert "cni.dev/valid-attachments is missing" in told["msg"]
+    assert len(all_records(str(tmp_path))) == 2
+    left = {"cni.dev/valid-attachments": [{"containerID": "c", "ifname": "eth0"}]}
+    assert ask(capsys, {**conf, **left}, CNI_COMMAND="GC") == (0, {})
+    assert [entry.key for entry in all_records(str(tmp_path))] == ["c-eth0"]
+
+
+def test_a_lock_is_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "LOCK_SECONDS", 0.1)
+    with (
+        locked(str(tmp_path)),
+        pytest.raises(OSError, match="held by another process for"),
+        locked(str(tmp_path)),
+    ):
+        pass
+    with locked(str(tmp_path)):
+        pass
+
+
+def test_nft_that_does_not_end_is_ended(tmp_path: Path) -> None:
+    (tmp_path / "nft").write_text("#!/bin/sh\nexec sleep 30\n")
+    (tmp_path / "nft").chmod(0o755)
+    begun = time.monotonic()
+    with pytest.raises(NftError, match="did not end within 0 s"):
+        Nft(str(tmp_path / "nft"), seconds=0.2).run("list", "tables")
+    assert time.monotonic() - begun < 10
+
+
+def test_this_machine_is_no_answer_to_a_name(tmp_path: Path) -> None:
+    names = Names(str(tmp_path / "names.json"), lambda _: ["127.0.1.1", "192.0.2.1"])
+    names.look_up(["a"])
+    assert written(names.known("a")) == ["192.0.2.1"]
+
+
+def test_a_name_without_an_address_is_asked_for_again_whatever_happens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And said, until it has one."""
+    monkeypatch.setattr(agent, "LACKING_SECONDS", 0.01)
+    asked: list[str] = []
+
+    def ask(name: str) -> list[str]:
+        asked.append(name)
+        if len(asked) == 1:
+            raise RuntimeError("nobody thought of this")
+        return ["192.0.2.1"] if len(asked) > 2 else []
+
+    guard = Guard(CONFIG._replace(state_dir=str(tmp_path)))
+    guard.names.ask = ask
+    assert any("binder.example.org has no address" in line for line in guard.complaints())
+    rounds: list[str] = []
+    watcher = agent.NameWatcher(guard, lambda: rounds.append(watcher.fault))
+    watcher.start()
+    deadline = time.monotonic() + 10
+    while not guard.names.known("binder.example.org") and time.monotonic() < deadline:
+        time.sleep(0.01)
+    watcher.ended.set()
+    watcher.join(10)
+    assert rounds == ["names are not asked for: RuntimeError: nobody thought of this", "", ""]
+    assert not any("binder.example.org" in line for line in guard.complaints())
+
+
+@pytest.mark.parametrize(
+    ("daemon", "named"),
+    [('{"bridge": "lan0"}', True), ('{"bridge": "docker0"}', False), ("{}", False), ("no JSON", False)],
+)
+def test_a_bridge_that_no_rule_knows_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, daemon: str, named: bool
+) -> None:
+    (tmp_path / "daemon.json").write_text(daemon)
+    monkeypatch.setattr(wanted, "DAEMON_JSON", str(tmp_path / "daemon.json"))
+    told = Guard(CONFIG._replace(state_dir=str(tmp_path))).complaints()
+    assert any("Docker's bridge is lan0" in line for line in told) == named
+
+
+def test_watches_that_end_at_once_are_not_begun_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    watcher = Watcher(Api("/nowhere"), "/api/v1/pods?x", lambda: None, print)
+    listed: list[float] = []
+    monkeypatch.setattr(watcher, "_list", lambda: listed.append(time.monotonic()) or "1")
+    monkeypatch.setattr(watcher, "_events", lambda _version: iter(()))
+    watcher.start()
+    time.sleep(0.5)
+    watcher.ended.set()
+    watcher.join(10)
+    assert len(listed) == 1
 
 
 def test_every_pod_pays_for_what_is_imported() -> None:

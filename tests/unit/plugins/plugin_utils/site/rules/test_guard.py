@@ -41,6 +41,7 @@ CASES = [
     opened("pods", "10.244.7.0/24", "fence-opens-cluster"),
     opened("services", "10.96.0.0/16", "fence-opens-cluster"),
     opened("a hub", "192.0.2.101", "fence-opens-cluster"),
+    opened("metadata", "169.254.169.254", "fence-opens-cluster"),
     opened("another floating address", "192.0.2.103", "fence-opens-cluster"),
     case(
         "a name that is a node",
