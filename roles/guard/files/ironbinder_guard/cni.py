@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ironbinder_guard.config import CONFIG_FILE, Config, ConfigError, read_config, verdict
-from ironbinder_guard.kernel import Nft, NftError, remove_pods, set_pod
+from ironbinder_guard.kernel import Nft, NftError, forget_flows, remove_pods, set_pod
 from ironbinder_guard.records import Record, all_records, locked, read_record, remove_record, write_record
 
 VERSIONS = ("0.3.1", "0.4.0", "1.0.0", "1.1.0")
@@ -133,6 +133,8 @@ def _add(conf: Mapping[str, Any], environment: Mapping[str, str], started: float
             record = Record(key, address, namespace, name, time.time())
             write_record(config.state_dir, record)
             tell(config, address, namespace, name)
+            if namespace in config.hubs:
+                forget_flows(address)
             spent = round((time.monotonic() - started) * 1000)
             write_record(config.state_dir, record._replace(milliseconds=spent))
     except (NftError, OSError) as error:

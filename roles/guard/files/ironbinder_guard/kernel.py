@@ -16,20 +16,22 @@ TABLE = "inet ironbinder_guard"
 BRIDGE_TABLE = "bridge ironbinder_guard"
 # A table for 500 pods takes a tenth of a second.
 NFT_SECONDS = 10.0
+# Comes with what the kubelet needs.
+CONNTRACK, CONNTRACK_SECONDS = "/usr/sbin/conntrack", 2.0
 
 
 class NftError(Exception):
-    """nft refused something. Its text is nft's own."""
+    """nft, or another program, refused something. Its text is the program's own."""
 
 
-class Nft:
-    """Runs nft. Without `subprocess`, which takes longer to import than nft takes to run."""
+class Program:
+    """Runs a program. Without `subprocess`, which takes longer to import than nft takes to run."""
 
     def __init__(self, program: str, seconds: float = NFT_SECONDS) -> None:
         self.program, self.seconds = program, seconds
 
     def run(self, *arguments: str, text: str = "") -> str:
-        """Run nft with `text` as its input and give what it prints. Raises NftError."""
+        """Run it with `text` as its input and give what it prints. Raises NftError."""
         files = [os.memfd_create(name) for name in ("in", "out", "error")]
         try:
             os.write(files[0], text.encode())
@@ -39,8 +41,9 @@ class Nft:
             try:
                 child = os.posix_spawn(self.program, argv, {"LC_ALL": "C"}, file_actions=actions)
             except OSError as error:
+                package = os.path.basename(self.program).replace("nft", "nftables")  # noqa: PTH119 see config.py
                 raise NftError(
-                    f"{self.program} cannot be run ({error}): install the package nftables"
+                    f"{self.program} cannot be run ({error}): install the package {package}"
                 ) from error
             status = self._ended(child)
             output, fault = (_content(file) for file in files[1:])
@@ -67,6 +70,10 @@ class Nft:
         if os.WIFSIGNALED(status):
             raise NftError(f"{self.program} did not end within {self.seconds:.0f} s, or was killed")
         return status
+
+
+class Nft(Program):
+    """The program nft."""
 
     def change(self, lines: Iterable[str]) -> None:
         """Bring about all of it or nothing. Raises NftError."""
@@ -130,3 +137,13 @@ def set_pod(nft: Nft, address: str, told: str) -> None:
         if "File exists" not in str(error):
             raise
         nft.change([*remove_pods([address]), *add_pods({address: told})])
+
+
+def forget_flows(address: str) -> None:
+    """End the connections of an address, which let through whoever has it next. Those of UDP live on for minutes.
+
+    That there are none is what conntrack calls an error, and a node without conntrack starts pods all the same.
+    """
+    for whose in ("--orig-src", "--reply-src"):
+        with suppress(NftError):
+            Program(CONNTRACK, CONNTRACK_SECONDS).run("--delete", whose, address)

@@ -334,6 +334,17 @@ def test_an_address_that_went_to_another_pod_stays_that_ones(guarded: Node) -> N
     assert guarded.plug("CHECK", "build", prevResult=result)[0] == 0
 
 
+@pytest.mark.skipif(not Path("/usr/sbin/conntrack").exists(), reason="apt-get install conntrack")
+def test_connections_of_the_pod_before_are_not_inherited(guarded: Node) -> None:
+    """The kernel remembers what a core pod asked by UDP for minutes, and its address may be a session's by then."""
+    address = PODS["hub"].address
+    asked: list[Target] = [("udp", "10.200.0.10", 53, address, 5555)]
+    assert answers(guarded, "hub", asked) == set(asked)
+    assert guarded.plug("ADD", "session", prevResult={"ips": [{"address": f"{address}/24"}]})[0] == 0
+    assert f"{address} : goto session_binder" in guarded.table()
+    assert answers(guarded, "hub", asked) == set()
+
+
 def test_an_address_of_a_core_pod_is_taken_from_a_stranger(guarded: Node) -> None:
     assert guarded.plug("ADD", "stranger", prevResult={"ips": [{"address": "10.244.1.10/24"}]})[0] == 0
     assert "10.244.1.10 :" not in guarded.table()
