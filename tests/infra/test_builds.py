@@ -178,6 +178,6 @@ def test_a_full_disk_empties_the_cache_and_spares_what_no_build_made(
     assert made.rc == 0, made.stderr
     assert cache_bytes(host) > 20e6
     # Every disk is fuller than nothing at all.
-    host.run_expect([0], f"{PRUNE} --cache-bytes=100000000 --image-hours=168 --above-percent=0")
+    host.run_expect([0], f"{PRUNE} --cache-bytes=30000000 --image-hours=168 --above-percent=0")
     assert cache_bytes(host) == 0
     assert host.run("docker image inspect %s", BASE).rc == 0

@@ -127,11 +127,11 @@ def test_what_is_broken_is_seen(
 
     nodes[flushed].run_expect([0], f"nft 'delete table {TABLE}; delete table bridge ironbinder_guard'")
     rules = nodes[cut].check_output(f"nft -a list chain {TABLE} internet")
-    [mail] = re.findall(r"tcp dport .*reject.* # handle (\d+)", rules)
+    mail = re.findall(r"tcp dport .*reject.* # handle (\d+)", rules)
+    assert mail
     [build] = [address for name, address in matrix.addresses(run).items() if name.startswith("build-")]
-    nodes[cut].run_expect(
-        [0], f"nft 'delete rule {TABLE} internet handle {mail}; delete element {TABLE} pods {{ {build} }}'"
-    )
+    deleted = "; ".join(f"delete rule {TABLE} internet handle {handle}" for handle in mail)
+    nodes[cut].run_expect([0], f"nft '{deleted}; delete element {TABLE} pods {{ {build} }}'")
 
     verdict = matrix.fences.finish(run, [], 60)
     assert not verdict.ok
