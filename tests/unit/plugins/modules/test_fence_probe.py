@@ -81,12 +81,14 @@ def test_machines_are_asked_for_what_nobody_else_reaches(
         }
 
     api = FenceCluster(firewalled)
-    asked = {"machines": {"head1": "192.0.2.1"}, "origins": ["session"], "guard_enabled": False}
+    asked: dict[str, Any] = {
+        "machines": {"head1": "192.0.2.1"},
+        "origins": ["session"],
+        "guard_enabled": False,
+    }
     skipped = {f"NodePort of binder on {name}": "no proxy" for name in ("head1", "worker1", "worker2")}
-    run = ran(
-        *(capsys, monkeypatch, api),
-        **{"state": "started", "hubs": HUBS, "image": "python", "skipped": skipped, **asked},
-    )["run"]
+    asked |= {"state": "started", "hubs": HUBS, "image": "python", "skipped": skipped}
+    run = ran(capsys, monkeypatch, api, **asked)["run"]
     first = ran(capsys, monkeypatch, api, state="judged", run=run)
     assert not first.get("failed")
     assert first["ask"] == ["head1"]
@@ -169,7 +171,7 @@ def test_a_machine_tries(capsys: pytest.CaptureFixture[str]) -> None:
             {"name": "nobody's", "kind": "unassigned", "says": "x", **place},
             {"name": "chosen", "kind": "unassigned", **place},
         ]
-        run = {"targets": targets, "networks": {}, "resolved": {}}
+        run: dict[str, Any] = {"targets": targets, "networks": {}, "resolved": {}}
         [node] = local(capsys, run=run, role="node", node="worker1")["reports"]
         [proxy] = local(capsys, run=run, role="proxy")["reports"]
         run["machines"] = {"head1": "127.0.0.1"}

@@ -486,7 +486,12 @@ def test_a_bridge_that_no_rule_knows_is_named(
 def test_watches_that_end_at_once_are_not_begun_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     watcher = Watcher(Api("/nowhere"), "/api/v1/pods?x", lambda: None, print)
     listed: list[float] = []
-    monkeypatch.setattr(watcher, "_list", lambda: listed.append(time.monotonic()) or "1")
+
+    def list_once() -> str:
+        listed.append(time.monotonic())
+        return "1"
+
+    monkeypatch.setattr(watcher, "_list", list_once)
     monkeypatch.setattr(watcher, "_events", lambda _version: iter(()))
     watcher.start()
     time.sleep(0.5)

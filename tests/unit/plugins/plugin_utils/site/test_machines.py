@@ -61,7 +61,7 @@ def test_a_second_run_finds_the_same() -> None:
 
 
 def test_what_is_no_address_of_a_machine_elsewhere_is_left_out() -> None:
-    hosts = {
+    hosts: dict[str, dict[str, Any]] = {
         "a": {"ansible_host": "127.0.0.1", "site_node_address": "192.0.2.7"},
         "b": {"ansible_host": "2001:db8::7", "site_node_address": "192.0.2.8", "ansible_facts": {}},
         "c": {"ansible_host": "name.invalid", "site_node_address": "192.0.2.9"},
