@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from live_site import Site
+from live_site import ROOT, Site
+
+from playbooks import start
 
 testinfra_hosts = ["ansible://head", "ansible://workers"]
 
@@ -22,6 +25,10 @@ PRUNE = "/usr/local/libexec/ironbinder/docker-prune"
 # Both versions of control groups; one of the two is there.
 GROUP = f"ironbinder.slice/{SLICE}"
 LIMITS = f"/sys/fs/cgroup/{GROUP}/memory.max /sys/fs/cgroup/memory/{GROUP}/memory.limit_in_bytes"
+# Disks up to this size are filled, by twelfths: one of them leads past 70 % and not to what the kubelet does at 80.
+SMALL_DISK_BYTES = 20 << 30
+PIECES = 12
+LAUNCH_SECONDS = 300
 UNITS = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}
 
 
@@ -36,7 +43,7 @@ def building(host: Any, site: Site) -> None:
 def base(host: Any) -> Iterator[str]:
     """Make an image of a shell and three programs of this machine, and remove it afterwards."""
     script = (
-        "files='/bin/sh /usr/bin/dd /usr/bin/sleep'; "
+        "files='/bin/sh /usr/bin/dd /usr/bin/sleep /usr/bin/fallocate'; "
         "libraries=$(ldd $files | grep -o '/lib[^ )]*' | sort -u); "
         "tar --create --dereference --file=- $files $libraries 2>/dev/null | "
         f"docker import --change 'ENV PATH=/usr/bin:/bin' - {BASE}"
@@ -52,11 +59,11 @@ def build(step: str, wait: bool = True) -> str:
     return run if wait else f"({run}) < /dev/null > /dev/null 2>&1 &"
 
 
-def cached(number: int) -> str:
+def cached(number: int, leave: str = "dd if=/dev/urandom of=/{} bs=1M count=20 status=none") -> str:
     """Return a command whose build leaves 20 MB in the cache alone: what is in an image, too, does not count as cache."""
     steps = [
         f"FROM {BASE} AS big",
-        f"RUN dd if=/dev/urandom of=/{number} bs=1M count=20 status=none; echo > /done",
+        f"RUN {leave.format(number)}; echo > /done",
         f"FROM {BASE}",
         "COPY --from=big /done /done",
     ]
@@ -181,3 +188,37 @@ def test_a_full_disk_empties_the_cache_and_spares_what_no_build_made(
     host.run_expect([0], f"{PRUNE} --cache-bytes=30000000 --image-hours=168 --above-percent=0")
     assert cache_bytes(host) == 0
     assert host.run("docker image inspect %s", BASE).rc == 0
+
+
+def used_percent(host: Any) -> int:
+    """Return how full the file system of builds, images and pods is, as its tools and the kubelet count."""
+    return int(host.check_output("df --output=pcent /var/lib/docker").split()[-1].rstrip("%"))
+
+
+@pytest.mark.usefixtures("base", "interrupting")
+def test_builds_fill_a_disk_and_launches_go_on(
+    host: Any, site: Site, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """On one node with a small disk of its own, as the lab's workers have."""
+    size = int(host.check_output("df --output=size --block-size=1 /var/lib/docker").split()[-1])
+    if size > SMALL_DISK_BYTES or host.backend.get_hostname() != site.hosts("workers")[-1]:
+        pytest.skip("one small disk is enough to fill, and a large one too much")
+    bound = int(site.contract["site_docker_prune_above_percent"])
+    before = running_containers(host)
+    for number in range(PIECES):
+        if used_percent(host) > bound:
+            break
+        made = host.run("sh -c %s", cached(number, f"fallocate --length {size // PIECES} /{{}}"))
+        assert made.rc == 0, made.stderr
+    assert used_percent(host) > bound
+    launch = start(
+        str(request.config.getoption("--ansible-inventory")),
+        ROOT / "playbooks/verify.yml",
+        *("-e", "site_fence_check_enabled=false"),
+        log=tmp_path / "log",
+    )
+    # The timer does so every few minutes.
+    host.run_expect([0], "systemctl start ironbinder-docker-prune.service")
+    assert launch.wait(LAUNCH_SECONDS) == 0, (tmp_path / "log").read_text(errors="replace")[-4000:]
+    assert used_percent(host) <= bound
+    assert before - running_containers(host) == set()
