@@ -73,7 +73,7 @@ lint: setup ## ansible-lint, yamllint, ruff, mypy, vermin, codespell
 	@ruff check . && ruff format --check .
 	@mypy && mypy --config-file tests/mypy.ini
 # What travels has to run on the Python of the oldest machine.
-	@vermin --quiet --target=3.9- --no-tips --violations plugins/module_utils plugins/modules roles/guard/files
+	@vermin --quiet --target=3.9- --no-tips --violations plugins/module_utils plugins/modules roles/*/files
 	@yamllint --strict .
 	@ansible-lint --offline
 	@tests/tools/role_readme.py --check && tests/tools/site_rules.py --check

@@ -138,7 +138,8 @@ options:
 attributes:
   check_mode:
     support: partial
-    description: Nothing is started and nothing is judged; the task is reported as skipped.
+    description: Does nothing in a check.
+    details: Nothing is started and nothing is judged; the task is reported as skipped.
   diff_mode:
     support: none
     description: Nothing lasting is changed.

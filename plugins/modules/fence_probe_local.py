@@ -38,7 +38,8 @@ options:
 attributes:
   check_mode:
     support: partial
-    description: Nothing is tried; the task is reported as skipped.
+    description: Does nothing in a check.
+    details: Nothing is tried; the task is reported as skipped.
   diff_mode:
     support: none
     description: Nothing lasting is changed.

@@ -25,7 +25,7 @@ PAIRS = {
     MEMORY_LIMIT: "site_session_memory_guarantee",
     DISK_LIMIT: "site_session_ephemeral_storage_guarantee",
 }
-EXAMPLES = {CPU_LIMIT: "1.0", MEMORY_LIMIT: "2G", DISK_LIMIT: "4Gi"}
+GOOD_VALUES = {CPU_LIMIT: "1.0", MEMORY_LIMIT: "2G", DISK_LIMIT: "4Gi"}
 COUNTS = ("site_session_pids_limit", "site_session_max_age_seconds")
 
 
@@ -53,7 +53,7 @@ def session_amount_malformed(site: Site) -> Iterator[Problem]:
             if (odd or (variable == limit and amount == 0)) and not isinstance(value, bool):
                 yield Problem(
                     f"is {str(value)[:30]!r}, and every session would be refused",
-                    f"write an amount such as {EXAMPLES[limit]}",
+                    f"write an amount such as {GOOD_VALUES[limit]}",
                     variable,
                 )
     for variable in COUNTS:
