@@ -196,9 +196,7 @@ def used_percent(host: Any) -> int:
 
 
 @pytest.mark.usefixtures("base", "interrupting")
-def test_builds_fill_a_disk_and_launches_go_on(
-    host: Any, site: Site, request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
+def test_builds_fill_a_disk_and_launches_go_on(host: Any, site: Site, tmp_path: Path) -> None:
     """On one node with a small disk of its own, as the lab's workers have."""
     size = int(host.check_output("df --output=size --block-size=1 /var/lib/docker").split()[-1])
     if size > SMALL_DISK_BYTES or host.backend.get_hostname() != site.hosts("workers")[-1]:
@@ -212,7 +210,7 @@ def test_builds_fill_a_disk_and_launches_go_on(
         assert made.rc == 0, made.stderr
     assert used_percent(host) > bound
     launch = start(
-        str(request.config.getoption("--ansible-inventory")),
+        site.inventory,
         ROOT / "playbooks/verify.yml",
         *("-e", "site_fence_check_enabled=false"),
         log=tmp_path / "log",
