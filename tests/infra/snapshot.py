@@ -98,6 +98,10 @@ def run(command: list[str]) -> list[str]:
     return sorted(done.stdout.splitlines()) if done.returncode == 0 else [f"exit {done.returncode}"]
 
 
+# Tokens that workers join with expire by themselves, and kube-public tells who may still use one.
+FLEETING = ("Secret kube-system/bootstrap-token-", "ConfigMap kube-public/cluster-info")
+
+
 def objects(documents: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Kubernetes' objects by what somebody wanted of them; their status and versions live by themselves."""
     found = {}
@@ -106,6 +110,8 @@ def objects(documents: Iterable[Mapping[str, Any]]) -> dict[str, str]:
         if (about.get("labels") or {}).get("component") in PEOPLES:
             continue
         name = f"{item.get('kind')} {about.get('namespace', '-')}/{about.get('name')}"
+        if name.startswith(FLEETING):
+            continue
         wanted = {key: value for key, value in item.items() if key not in ("metadata", "status")}
         meant = {key: about.get(key) for key in ("uid", "labels", "generation")}
         text = json.dumps([wanted, meant], sort_keys=True, default=str)

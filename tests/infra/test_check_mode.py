@@ -21,7 +21,7 @@ WISHES: dict[str, Any] = {
     "containerd_cni_bin_dir": "/opt/cni/other",
     "docker_log_max_files": 5,
     "kubernetes_node_kubelet_args": ["--v=2"],
-    "guard_denied_ports": [26],
+    "site_guard_denied_ports": [26],
     "pod_network_mtu": 1400,
     "cluster_nodes_labels_not_on_all": ["kubernetes.io/os"],
     "metallb_address_pool": ["192.0.2.8"],
