@@ -24,7 +24,7 @@ FLOORS = (
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 # What stays on the controller.
 CONTROLLER_ROOMS = ("site", "site/rules", "machine", "run")
-DOORS = ("action", "callback", "doc_fragments", "filter", "lookup", "modules")
+DOORS = ("action", "callback", "doc_fragments", "filter", "modules")
 
 
 def faults(plugins: Path) -> Iterator[str]:
