@@ -98,6 +98,10 @@ readme: artifacts ## run every command that README shows
 .PHONY: test
 test: whose lint unit sanity scenarios readme ## everything
 
+.PHONY: test-full
+test-full: export IRONBINDER_LONG = yes
+test-full: test ## everything, and the long forms of what has a short one
+
 .PHONY: bench
 bench: artifacts ## measure beside an earlier commit and a shell floor, into docs/performance.md
 	@"$(BIN)/python" tests/bench/guard.py

@@ -4,4 +4,4 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["infra_plugin"]
+pytest_plugins = ["infra_plugin", "watched"]

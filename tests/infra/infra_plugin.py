@@ -43,6 +43,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="what the callback change_log wrote of a check and of the run after it, both of the whole site",
     )
     parser.addoption(
+        "--long",
+        action="store_true",
+        help="run the whole site again where a part of it tells nearly as much",
+    )
+    parser.addoption(
         "--interrupt-services",
         action="store_true",
         help="kill services that have to come back, which interrupts people for some seconds",

@@ -5,29 +5,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from live_site import ROOT, Site
 from snapshot import differences
 
-from playbooks import answers, play, start_script
-
-CALLBACKS = Path(__file__).parent / "callback"
-# Another wish for each component that can be told one while it runs.
-WISHES: dict[str, Any] = {
-    "node_hosts": {"192.0.2.7": ["elsewhere.example"]},
-    "containerd_cni_bin_dir": "/opt/cni/other",
-    "docker_log_max_files": 5,
-    "kubernetes_node_kubelet_args": ["--v=2"],
-    "site_guard_denied_ports": [26],
-    "pod_network_mtu": 1400,
-    "cluster_nodes_labels_not_on_all": ["kubernetes.io/os"],
-    "metallb_address_pool": ["192.0.2.8"],
-    "binderhub_session_memory_limit": "777M",
-    "reverse_proxy_max_body_size": "99m",
-}
 # The roles that bring these about.
 ROLES = {
     "node",
@@ -69,20 +52,13 @@ def test_check_of_bare_machines_announces_what_the_run_changes(request: pytest.F
     assert kept_quiet == {}
 
 
-def test_check_changes_nothing(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_changes_nothing(watched: Callable[[str], dict[str, Any]]) -> None:
     """Packages, files, units, containers and objects are the same after a check that announces changes everywhere."""
-    log = tmp_path / "site.log"
-    changes = tmp_path / "changes.json"
-    monkeypatch.setenv("ANSIBLE_CALLBACK_PLUGINS", str(CALLBACKS))
-    monkeypatch.setenv("ANSIBLE_CALLBACKS_ENABLED", "change_log")
-    monkeypatch.setenv("IRONBINDER_CHANGE_LOG", str(changes))
-    monkeypatch.setenv("IRONBINDER_CHANGE_LOG_PLAYBOOK", "site")
-    before = answers(start_script(site.inventory, "snapshot.py", tmp_path / "before"), tmp_path / "before")
-    code = play(site.inventory, ROOT / "site.yml", "--check", "--diff", "-e", json.dumps(WISHES), log=log)
-    after = answers(start_script(site.inventory, "snapshot.py", tmp_path / "after"), tmp_path / "after")
-    assert code == 0, log.read_text(errors="replace")[-3000:]
-    (run,) = json.loads(changes.read_text(encoding="utf-8"))
+    told = watched("check of wishes")
+    assert told["code"] == 0, told["log"].read_text(errors="replace")[-3000:]
+    (run,) = json.loads(told["changes"].read_text(encoding="utf-8"))
     assert {file.split("/")[1] for _, file, _ in announced(run)} >= ROLES
+    before, after = told["before"], told["after"]
     assert set(after) == set(before)
-    told = {host: differences(before[host], after[host]) for host in before}
-    assert {host: lines for host, lines in told.items() if lines} == {}
+    lines = {host: differences(before[host], after[host]) for host in before}
+    assert {host: changed for host, changed in lines.items() if changed} == {}

@@ -33,21 +33,28 @@ def take(site: Site, folder: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def before(site: Site, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Every machine before the refused runs."""
-    return take(site, tmp_path_factory.mktemp("before"))
+def refused(site: Site, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Every refused run's exit code and output, and all machines before the first and after the last."""
+    folder = tmp_path_factory.mktemp("refused")
+    told: dict[str, Any] = {"before": take(site, folder / "before")}
+    for fault, variables in FAULTS.items():
+        log = folder / f"{fault}.log"
+        code = play(site.inventory, ROOT / "site.yml", "-e", json.dumps(variables), log=log)
+        told[fault] = (code, log.read_text(errors="replace"))
+    return told | {"after": take(site, folder / "after")}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_refused_run_changes_nothing(fault: str, site: Site, before: dict[str, Any], tmp_path: Path) -> None:
-    """Packages, files, units, containers and objects of the cluster are identical after it."""
-    log = tmp_path / "site.log"
-    code = play(site.inventory, ROOT / "site.yml", "-e", json.dumps(FAULTS[fault]), log=log)
-    output = log.read_text(errors="replace")
+def test_the_site_is_refused(fault: str, refused: dict[str, Any]) -> None:
+    code, output = refused[fault]
     assert code != 0
     assert "Preflight refuses this site" in output
     assert not re.search(r"changed=[1-9]", output)
-    after = take(site, tmp_path / "after")
+
+
+def test_refused_runs_change_nothing(refused: dict[str, Any]) -> None:
+    """Packages, files, units, containers and objects of the cluster are identical after them."""
+    before, after = refused["before"], refused["after"]
     assert set(after) == set(before)
     told = {host: differences(before[host], after[host]) for host in before}
     assert {host: lines for host, lines in told.items() if lines} == {}
