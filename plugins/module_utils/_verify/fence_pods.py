@@ -38,6 +38,8 @@ _NAMES = {
     "control": "control-",
 }
 _ACCESS = "hub.jupyter.org/network-access-"
+# BinderHub deletes build pods that have ended, once a minute, whoever made them.
+_STAYING = ("build",)
 
 
 class FenceError(Exception):
@@ -88,9 +90,12 @@ def order(
         if expected(target, origin, networks, resolved):
             entry["tries"] = 3
         asked.append(entry)
-    return json.dumps(
-        {"targets": asked, "delay": delay} if delay else {"targets": asked}, separators=(",", ":")
-    )
+    argument: dict[str, Any] = {"targets": asked}
+    if delay:
+        argument["delay"] = delay
+    if origin.role in _STAYING:
+        argument["stay"] = True
+    return json.dumps(argument, separators=(",", ":"))
 
 
 def name_of(role: str, run: str, number: int) -> str:
@@ -249,29 +254,43 @@ class Pods:
         return address, report.ipv6
 
     def reports(self, places: Sequence[Place], timeout_seconds: float) -> list[Report]:
-        """Wait until all pods have ended, and read what each found."""
+        """Wait until all pods have ended, or have said what they found, and read it."""
         namespaces = list(dict.fromkeys(place.namespace for place in places))
+        said: dict[Place, Report] = {}
 
         def look(_seconds: float) -> dict[tuple[str, str], Mapping[str, Any]]:
-            found = {}
+            found: dict[tuple[str, str], Mapping[str, Any]] = {}
             for namespace in namespaces:
                 path = f"/api/v1/namespaces/{namespace}/pods"
                 answer = self._api.get(path, labelSelector=f"{LABEL}={self._run}") or {}
                 found.update(
                     {(namespace, item["metadata"]["name"]): item for item in answer.get("items") or []}
                 )
+            for place in places:
+                if (
+                    place.origin.role in _STAYING
+                    and place not in said
+                    and phase(found, place) == "Running"
+                    and not (report := read_report(place.origin, self._log(place))).trouble
+                ):
+                    said[place] = report
             return found
 
+        def phase(seen: Mapping[tuple[str, str], Mapping[str, Any]], place: Place) -> Any:
+            return seen.get((place.namespace, place.name), {}).get("status", {}).get("phase")
+
         def ended(seen: Mapping[tuple[str, str], Mapping[str, Any]]) -> bool:
-            phases = (
-                seen.get((place.namespace, place.name), {}).get("status", {}).get("phase") for place in places
+            return all(
+                place in said or phase(seen, place) in ("Succeeded", "Failed", None) for place in places
             )
-            return all(phase in ("Succeeded", "Failed", None) for phase in phases)
 
         seen = wait_until(
             look, ended, clock=self._clock, timeout_seconds=timeout_seconds, step_seconds=0.5, forgive=forgive
         ).seen
-        return [self._report(place, seen.get((place.namespace, place.name))) for place in places]
+        return [
+            said.get(place) or self._report(place, seen.get((place.namespace, place.name)))
+            for place in places
+        ]
 
     def _report(self, place: Place, found: Optional[Mapping[str, Any]]) -> Report:
         if found is None:

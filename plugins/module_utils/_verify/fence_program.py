@@ -4,6 +4,7 @@
 
 python3 -c "$text" '{"targets": [{"name": ..., "address": ..., "port": ..., "protocol": "tcp", "talk": "any"}], "seconds": 2}'
 tries all targets at the same time and prints one line: MARK and {"results": {name: [outcome, detail]}, "ipv6": [addresses]}.
+With "stay": true it then waits to be killed.
 
 '{"listen": 8888}' prints such a line with its addresses, and answers at this port, TCP and UDP, until it is killed.
 
@@ -279,6 +280,8 @@ def main() -> None:
     ipv6 = ipv6_addresses(usable=True)
     results = try_all(wanted["targets"], float(wanted.get("seconds", 2)))
     say({"results": results, "ipv6": ipv6})
+    while wanted.get("stay"):
+        threading.Event().wait(60)
     # Not `sys.exit`: a thread that still asks a silent resolver would keep the process.
     os._exit(0)
 

@@ -80,7 +80,10 @@ def endpoints(
 
 
 class FenceCluster(MemoryApi):
-    """The lab's cluster. `finds` says what a pod prints, from its name and targets; None for a pod that never starts."""
+    """The lab's cluster. `finds` says what a pod prints, from its name and targets; None for a pod that never starts.
+
+    Its BinderHub deletes every build pod that has ended, at the worst moment.
+    """
 
     def __init__(self, finds: Callable[[str, list[dict[str, Any]]], Optional[dict[str, Any]]]) -> None:
         super().__init__()
@@ -122,7 +125,7 @@ class FenceCluster(MemoryApi):
         argument = json.loads(pod["spec"]["containers"][0]["command"][-1])
         found = self.finds(pod["metadata"]["name"], argument.get("targets", []))
         status: dict[str, Any] = {
-            "phase": "Running" if "listen" in argument else "Succeeded",
+            "phase": "Running" if "listen" in argument or argument.get("stay") else "Succeeded",
             "podIP": "10.244.2.8",
         }
         if found is None:
@@ -138,6 +141,13 @@ class FenceCluster(MemoryApi):
         raise KubeError(f"GET {path}: no log", 404)
 
     def get(self, path: str, **query: str) -> Optional[dict[str, Any]]:
+        for ended in [
+            place
+            for place, item in self.objects.items()
+            if (item["metadata"].get("labels") or {}).get("component") == "binderhub-build"
+            and item.get("status", {}).get("phase") == "Succeeded"
+        ]:
+            del self.objects[ended]
         found = super().get(path)
         if found and "labelSelector" in query:
             found["items"] = [item for item in found["items"] if self._selected(item, query["labelSelector"])]
