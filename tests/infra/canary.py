@@ -138,12 +138,11 @@ def scan(
     return told
 
 
-def scan_journal(canaries: Canaries) -> list[dict[str, str]]:
-    """Look through the system's journal, which is compressed on disk."""
+def scan_journal(canaries: Canaries, since: float = 0.0) -> list[dict[str, str]]:
+    """Look through the system's journal, which is compressed on disk, from a time in seconds on."""
+    command = ["journalctl", "--no-pager", "--output=export", f"--since=@{since:.0f}"]
     try:
-        with subprocess.Popen(
-            ["journalctl", "--no-pager", "--output=export"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        ) as journal:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as journal:
             found = canaries.in_stream(journal.stdout) if journal.stdout else set()
     except OSError:  # no systemd here
         return []
@@ -184,8 +183,9 @@ def answer(given: Mapping[str, Any]) -> dict[str, Any]:
     canaries = Canaries(given["secrets"])
     if given["action"] == "watch":
         return {"found": watch(canaries, Path(given["stop"]), float(given["seconds"]))}
-    found = scan(canaries, given.get("loose", []), given.get("never", []), float(given.get("since", 0)))
-    return {"found": found + scan_processes(canaries) + scan_journal(canaries)}
+    since = float(given.get("since", 0))
+    found = scan(canaries, given.get("loose", []), given.get("never", []), since)
+    return {"found": found + scan_processes(canaries) + scan_journal(canaries, since)}
 
 
 if __name__ == "__main__":
