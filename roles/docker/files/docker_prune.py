@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Optional
 from urllib.parse import quote, urlencode
 
@@ -67,7 +68,7 @@ class Docker:
         told = self._ask("GET", "/info")
         kept_there = IN_CONTAINERD in (told.get("DriverStatus") or [])
         found = [str(told["DockerRootDir"]), *([CONTAINERD_ROOT] if kept_there else [])]
-        return [root for root in found if os.path.isdir(root)] or found[:1]
+        return [root for root in found if Path(root).is_dir()] or found[:1]
 
     def images(self) -> list[Mapping[str, Any]]:
         """All images that have a name or had one."""
