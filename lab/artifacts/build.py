@@ -144,7 +144,7 @@ def check_room(plan: Plan) -> None:
     """Refuse to begin what the disk cannot hold: Go's own caches need most, and only while they are used."""
     steps = [*plan.go.values(), plan.machine, plan.debs]
     missing = [step for step in steps if not step.path(plan.cache).is_dir()]
-    needed_gb = 12 if len(missing) == len(steps) else 6 if missing else 2
+    needed_gb = 15 if len(missing) == len(steps) else 8 if missing else 2
     free = shutil.disk_usage(plan.cache).free / 1e9
     if free < needed_gb:
         raise BuildError(

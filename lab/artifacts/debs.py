@@ -12,7 +12,22 @@ from typing import Any
 
 from steps import run
 
-__all__ = ["build_deb", "index_flat", "index_suite", "signing_key"]
+__all__ = ["build_deb", "index_flat", "index_suite", "signing_key", "unpack"]
+
+# Fields of a package that a recipe may give, by their names in small letters.
+_RELATIONS = (
+    "Pre-Depends",
+    "Depends",
+    "Recommends",
+    "Suggests",
+    "Enhances",
+    "Provides",
+    "Conflicts",
+    "Breaks",
+    "Replaces",
+)
+# Folders of programs; what lies elsewhere is not executable.
+_PROGRAMS = ("bin", "sbin", "libexec", "init.d")
 
 
 def build_deb(
@@ -35,18 +50,19 @@ def build_deb(
         found = next(folder / source for folder in sources if (folder / source).is_file())
         (root / target).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(found, root / target)
-        (root / target).chmod(0o755 if "/bin/" in f"/{target}" else 0o644)
+        (root / target).chmod(0o755 if set(Path(target).parts) & set(_PROGRAMS) else 0o644)
+    for folder in recipe.get("folders", []):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    relations = {field: recipe.get(field.lower(), "") for field in _RELATIONS}
     control = {
         "Package": name,
-        "Version": full,
+        # An epoch is part of the version, and not of the file's name.
+        "Version": f"{recipe['epoch']}:{full}" if "epoch" in recipe else full,
         "Architecture": "amd64",
         "Maintainer": "Ironbinder lab <lab@ironbinder.example>",
         "Section": "admin",
         "Priority": "optional",
-        "Depends": recipe["depends"],
-        "Provides": recipe.get("provides", "").format(version=full),
-        "Conflicts": recipe.get("conflicts", ""),
-        "Replaces": recipe.get("replaces", ""),
+        **relations,
         "Description": recipe["description"],
     }
     (root / "DEBIAN").mkdir(parents=True)
@@ -55,6 +71,8 @@ def build_deb(
     )
     if recipe.get("conffiles"):
         (root / "DEBIAN" / "conffiles").write_text("".join(f"{path}\n" for path in recipe["conffiles"]))
+    if recipe.get("units"):
+        _add_scripts(root / "DEBIAN", recipe["units"], recipe.get("group", ""))
     run(
         [
             "dpkg-deb",
@@ -68,6 +86,53 @@ def build_deb(
         log,
     )
     shutil.rmtree(root)
+
+
+def _add_scripts(folder: Path, units: Sequence[str], group: str) -> None:
+    """Start the units when the package is installed, as upstream's do: nobody is asked, and there is no configuration yet.
+
+    Source: the scripts that dh_installsystemd(1) writes.
+    """
+    names = " ".join(units)
+    make_group = f"getent group {group} > /dev/null || groupadd --system {group}\n" if group else ""
+    scripts = {
+        "postinst": f"""[ "$1" = configure ] || exit 0
+{make_group}for unit in {names}; do
+  deb-systemd-helper unmask "$unit" > /dev/null || true
+  if deb-systemd-helper --quiet was-enabled "$unit"; then
+    deb-systemd-helper enable "$unit" > /dev/null || true
+  else
+    deb-systemd-helper update-state "$unit" > /dev/null || true
+  fi
+done
+if [ -d /run/systemd/system ]; then
+  systemctl --system daemon-reload > /dev/null || true
+  if [ -n "$2" ]; then action=restart; else action=start; fi
+  deb-systemd-invoke $action {names} > /dev/null || true
+fi
+""",
+        "prerm": f"""[ "$1" = remove ] && [ -d /run/systemd/system ] || exit 0
+deb-systemd-invoke stop {names} > /dev/null || true
+""",
+        "postrm": f"""[ -x /usr/bin/deb-systemd-helper ] || exit 0
+case "$1" in
+  remove) deb-systemd-helper mask {names} > /dev/null || true ;;
+  purge)
+    deb-systemd-helper purge {names} > /dev/null || true
+    deb-systemd-helper unmask {names} > /dev/null || true
+    ;;
+esac
+[ ! -d /run/systemd/system ] || systemctl --system daemon-reload > /dev/null || true
+""",
+    }
+    for script, text in scripts.items():
+        (folder / script).write_text(f"#!/bin/sh\nset -e\n{text}")
+        (folder / script).chmod(0o755)
+
+
+def unpack(package: Path, folder: Path) -> None:
+    """Lay the files of a package out in `folder`."""
+    subprocess.run(["dpkg-deb", "--extract", str(package), str(folder)], check=True, capture_output=True)
 
 
 def signing_key(folder: Path) -> str:

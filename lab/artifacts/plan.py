@@ -13,7 +13,7 @@ import debs
 import images
 import mirror
 import yaml
-from golang import component_version, go_steps
+from golang import go_steps, release_version
 from rootfs import make_rootfs
 from steps import Step, hash_of, run
 
@@ -33,9 +33,7 @@ class Plan:
         self.components = yaml.safe_load((HERE / "components.yml").read_text())
         self.packages = yaml.safe_load((HERE / "packages.yml").read_text())
         self.recipes = yaml.safe_load((HERE / "images.yml").read_text())
-        self.versions = {
-            name: component_version(HERE / name, entry["module"]) for name, entry in self.components.items()
-        }
+        self.versions = {name: release_version(HERE, self.components, name) for name in self.components}
         self.go = go_steps(go, HERE, self.components, cache)
         self.machine = self._machine()
         self.debs = self._debs()
@@ -66,15 +64,23 @@ class Plan:
         built = self.packages["built"]
 
         def build(out: Path) -> None:
+            other = out / ".distribution"
             for name, recipe in built.items():
+                for package in recipe.get("taken_from", []):
+                    debs.unpack(next(self.machine.path(self.cache).glob(f"debs/{package}_*.deb")), other)
                 component = recipe["component"]
-                sources = [self.go[component].path(self.cache), HERE]
+                own = [component, *recipe.get("with", [])]
+                sources = [*(self.go[part].path(self.cache) for part in own), other, HERE]
                 version = self.versions[component]
                 debs.build_deb(name, recipe, version=version, sources=sources, out=out, log=self.log("debs"))
+            shutil.rmtree(other, ignore_errors=True)
 
-        needed = [self.go[recipe["component"]].key for recipe in built.values()]
-        key = hash_of(json.dumps(built), *needed, HERE / "debian", HERE / "debs.py")
-        return Step("debs", "built", key, 4, build)
+        components = [
+            part for recipe in built.values() for part in (recipe["component"], *recipe.get("with", []))
+        ]
+        needed = [self.go[part].key for part in components]
+        key = hash_of(json.dumps(built), *needed, self.machine.key, HERE / "debian", HERE / "debs.py")
+        return Step("debs", "built", key, 9, build)
 
     def image_steps(self) -> dict[str, Step]:
         """One step for each image of Kubernetes and MetalLB, by image name."""

@@ -65,7 +65,7 @@ class ActionModule(ActionBase):
         found["package_indexes"] = package_indexes(
             repositories if isinstance(repositories, list) else [], machine
         )
-        found["package_names"] = list(PACKAGES.values())
+        found["package_names"] = [name for names in PACKAGES.values() for name in names]
         found["peers"] = _peers(site, host, groups.get("head", []), nodes)
         if host in groups.get("head", []):
             urls = artifact_urls(lambda name: as_text(site.find(name)), machine)

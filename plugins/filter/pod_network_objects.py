@@ -23,6 +23,10 @@ options:
     description: Where it is from, for errors.
     type: str
     required: true
+  digest:
+    description: The manifest's own digest as C(sha256:) with 64 digits. Empty compares nothing.
+    type: str
+    default: ''
   calico_subnet:
     description: Range of the pods of all nodes, where the manifest is Calico's.
     type: str
@@ -45,6 +49,7 @@ _value:
   elements: dict
 """
 
+from hashlib import sha256
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
@@ -57,8 +62,16 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.manif
 RANGE = "CALICO_IPV4POOL_CIDR"
 
 
-def pod_network_objects(text: str, source: str, calico_subnet: str = "") -> list[dict[str, Any]]:
+def pod_network_objects(
+    text: str, source: str, calico_subnet: str = "", digest: str = ""
+) -> list[dict[str, Any]]:
     """Return the objects of a manifest."""
+    found = f"sha256:{sha256(text.encode()).hexdigest()}"
+    if digest and digest.lower() != found:
+        raise AnsibleFilterError(
+            f"{source} has the digest {found}, and {digest} was asked for: it is not the manifest that was pinned. Compare it "
+            "with upstream's; where it is right, set site_pod_network_manifest_digest to its digest"
+        )
     remedy = "Open it and compare, or name another with site_pod_network_manifest"
     try:
         objects = list(read_objects(read_manifest(text, source), source).values())

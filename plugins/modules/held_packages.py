@@ -24,6 +24,10 @@ options:
       - Empty for whatever version is there, or else the one that apt would choose.
     type: str
     default: ""
+  versions:
+    description: Versions of those packages of O(name) that count their own, in the same form. They win over O(version).
+    type: dict
+    default: {}
   also:
     description: Packages that are needed beside them, in any version. They are not held.
     type: list
@@ -96,9 +100,17 @@ EXAMPLES = r"""
     version: 2.1.4
     allow_change: true
 
-- name: Have Docker in whatever version the distribution has
+- name: Have Docker, whose buildx counts its own versions
   ironbinder.platform.held_packages:
-    name: [docker.io, iptables]
+    name: [docker-ce, docker-ce-cli, docker-buildx-plugin]
+    version: 29.8.1
+    versions:
+      docker-buildx-plugin: 0.37.1
+    allow_change: true
+
+- name: Have a web server in whatever version the distribution has
+  ironbinder.platform.held_packages:
+    name: [nginx]
     hold: false
 """
 
@@ -152,6 +164,7 @@ def main() -> None:
         argument_spec={
             "name": {"type": "list", "elements": "str", "required": True},
             "version": {"type": "str", "default": ""},
+            "versions": {"type": "dict", "default": {}},
             "also": {"type": "list", "elements": "str", "default": []},
             "hold": {"type": "bool", "default": True},
             "allow_change": {"type": "bool", "default": False},

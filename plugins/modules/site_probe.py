@@ -151,6 +151,13 @@ probe:
       description: URLs of the lists of packages that could not be read, or that no C(InRelease) vouches for.
       type: list
       elements: str
+    read_lists: {description: URLs of the lists of packages that were read., type: list, elements: str}
+    gone_lists:
+      description: Of the lists that could not be read, those whose server says that it has no such repository, with what it says.
+      type: dict
+    installed:
+      description: Versions of the packages of Docker, containerd and the pods' network, empty for those that are not installed.
+      type: dict
     root: {description: Whether this ran as root., type: bool}
     epoch: {description: The machine's time in seconds., type: float}
     asked_epoch: {description: The controller's., type: float}
@@ -165,6 +172,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.cluster_facts import cluster_facts
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.guard import guard_faults
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.pair import installed_packages
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.probe import MachineProbe
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, HttpTransport
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.probe import (
@@ -202,11 +210,15 @@ def ask_servers(params: dict[str, Any]) -> dict[str, Any]:
             urls["registry_pull_push"] = pool.submit(pushing.ask, params["registry_push_repository"])
         lists = [(index, pool.submit(network.packages, index, names)) for index in params["package_indexes"]]
         packages: dict[str, list[str]] = {}
-        unread = []
+        read, unread, gone = [], [], {}
         for index, job in lists:
             found = job.result()
             if found is None:
                 unread.append(str(index.get("list")))
+                if refusal := network.refusal(index):
+                    gone[str(index.get("list"))] = refusal
+            else:
+                read.append(str(index.get("list")))
             # What any repository has, apt can install.
             for name, versions in (found or {}).items():
                 known = packages.setdefault(name, [])
@@ -214,7 +226,9 @@ def ask_servers(params: dict[str, Any]) -> dict[str, Any]:
         return {
             "urls": {name: job.result() for name, job in urls.items()},
             "packages": packages,
+            "read_lists": read,
             "unread_lists": unread,
+            "gone_lists": gone,
         }
 
 
@@ -241,6 +255,7 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
             "kubernetes": machine.kubernetes(),
             "cluster": cluster.result(),
             "docker": machine.docker(),
+            "installed": installed_packages(Path("/")),
             "guard": guard.result() if guard else {},
             "resolver": machine.resolver(),
             "peers": peers.result(),

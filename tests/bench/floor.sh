@@ -21,8 +21,8 @@ node() {
     sysctl -qw net.ipv4.ip_forward=1
     apt-get update -qq
     apt-get install -qq -y --no-install-recommends -o Dpkg::Options::=--force-confold \
-      containerd.io docker.io iptables kubelet kubeadm kubectl kubernetes-cni conntrack ethtool socat > /dev/null
-    apt-mark hold -q containerd.io kubelet kubeadm kubectl > /dev/null
+      containerd.io docker-ce docker-ce-cli docker-buildx-plugin kubelet kubeadm kubectl kubernetes-cni conntrack ethtool socat > /dev/null
+    apt-mark hold -q containerd.io docker-ce docker-ce-cli docker-buildx-plugin kubelet kubeadm kubectl kubernetes-cni > /dev/null
     systemctl daemon-reload
     systemctl enable -q docker containerd kubelet
     systemctl restart containerd docker'

@@ -92,6 +92,45 @@ def test_docker_trusts_and_knows_the_registry(host: Any, told: Any) -> None:
     ), pulled.stderr
 
 
+PINNED = {
+    "containerd.io": "site_containerd_version",
+    "kubelet": "site_kubernetes_version",
+    "kubeadm": "site_kubernetes_version",
+    "kubectl": "site_kubernetes_version",
+    "kubernetes-cni": "site_kubernetes_cni_version",
+}
+PINNED_FOR_BUILDS = {
+    "docker-ce": "site_docker_version",
+    "docker-ce-cli": "site_docker_version",
+    "docker-buildx-plugin": "site_docker_buildx_version",
+}
+
+
+def test_packages_are_those_that_are_pinned_and_held(host: Any, told: Any) -> None:
+    pinned = {**PINNED, **(PINNED_FOR_BUILDS if told["site_node_builds"] else {})}
+    asked = host.check_output(
+        "dpkg-query --show --showformat '${Package} ${Version} ${db:Status-Want}\\n' " + " ".join(pinned)
+    )
+    rows = [line.split() for line in asked.splitlines()]
+    # Without epoch and revision.
+    found = {name: (version.split(":")[-1].split("-")[0], want) for name, version, want in rows}
+    assert found == {name: (told[variable], "hold") for name, variable in pinned.items()}
+
+
+def test_containerd_reads_an_admins_drop_in(host: Any) -> None:
+    """Asked of the program that the daemon is, without a restart of the daemon."""
+    drop_in = "/etc/containerd/conf.d/99-ironbinder-test.toml"
+    try:
+        host.check_output(
+            "sh -c %s",
+            f"mkdir -p /etc/containerd/conf.d && printf 'version = 3\\noom_score = -7\\n' > {drop_in}",
+        )
+        assert containerd_setting(host, "oom_score") == {"-7"}
+    finally:
+        host.run("rm -f %s", drop_in)
+    assert containerd_setting(host, "oom_score") == {"0"}
+
+
 def test_containerd_and_kubelet_use_the_same_cgroup_driver(host: Any) -> None:
     kubelet = re.search(
         r"^cgroupDriver: (\w+)$", host.check_output("cat /var/lib/kubelet/config.yaml"), re.MULTILINE

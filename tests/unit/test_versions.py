@@ -1,5 +1,6 @@
 """The versions that roles install are the versions that the lab builds."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -9,17 +10,46 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "lab" / "artifacts"))
 
-from golang import component_version
+from golang import release_version
 
 COMPONENTS = yaml.safe_load((ROOT / "lab/artifacts/components.yml").read_text())
 VERSIONS = yaml.safe_load((ROOT / "roles/site/defaults/main/versions.yml").read_text())
 IMAGES = yaml.safe_load((ROOT / "lab/artifacts/images.yml").read_text())
 
 
-@pytest.mark.parametrize("component", ["kubernetes", "containerd", "helm", "metallb"])
-def test_pin_is_what_the_lab_builds(component: str) -> None:
-    built = component_version(ROOT / "lab/artifacts" / component, COMPONENTS[component]["module"])
-    assert VERSIONS[f"site_{component}_version"] == built
+PINS = {
+    "kubernetes": "kubernetes",
+    "kubernetes_cni": "cni",
+    "containerd": "containerd",
+    "docker": "dockerd",
+    "docker_buildx": "buildx",
+    "helm": "helm",
+    "metallb": "metallb",
+}
+
+
+@pytest.mark.parametrize(("pin", "component"), PINS.items())
+def test_pin_is_what_the_lab_builds(pin: str, component: str) -> None:
+    assert VERSIONS[f"site_{pin}_version"] == release_version(ROOT / "lab/artifacts", COMPONENTS, component)
+
+
+def test_client_and_buildx_share_the_daemons_modules() -> None:
+    """A module in another version is compiled again, which takes most of a minute for all of them."""
+    required = re.compile(r"^\s*(?:require )?(\S+) (v\S+)", re.MULTILINE)
+    daemon, *others = (
+        dict(required.findall((ROOT / f"lab/artifacts/{name}/go.mod").read_text()))
+        for name in ("dockerd", "docker-cli", "buildx")
+    )
+    apart = {
+        module for other in others for module in other if other[module] != daemon.get(module, other[module])
+    }
+    assert len(apart) <= 3, apart
+
+
+def test_calico_has_a_digest() -> None:
+    role = yaml.safe_load((ROOT / "roles/pod_network/vars/main.yml").read_text())
+    digest = role["__pod_network_calico_digests"][VERSIONS["site_calico_version"]]
+    assert re.fullmatch("sha256:[0-9a-f]{64}", digest)
 
 
 def test_kubernetes_modules_are_of_one_release() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.waiting import wait_until
@@ -55,6 +55,7 @@ class Wanted:
 
     names: Sequence[str]
     version: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
     also: Sequence[str] = ()
     hold: bool = True
     allow_change: bool = False
@@ -134,7 +135,9 @@ class HeldPackages:
         return is_version(state.version, wanted) if wanted else bool(state.version)
 
     def _version_of(self, name: str) -> str:
-        return self.wanted.version if name in self.wanted.names else ""
+        if name not in self.wanted.names:
+            return ""
+        return str(self.wanted.versions.get(name, self.wanted.version) or "")
 
     def _refusal(self, others: Mapping[str, State]) -> str:
         there = ", ".join(f"{name} {state.version}" for name, state in others.items())
@@ -142,7 +145,8 @@ class HeldPackages:
             self.wanted.refusal_hint
             or "Allow the change (allow_change), or ask for the version that is there."
         )
-        return f"this machine has {there}, and {self.wanted.version} was asked for. {hint}"
+        asked = ", ".join(dict.fromkeys(self._version_of(name) for name in others))
+        return f"this machine has {there}, and {asked} was asked for. {hint}"
 
     def _states(self) -> dict[str, State]:
         """Ask dpkg about every package."""
@@ -198,7 +202,7 @@ class HeldPackages:
     def _unknown(self, name: str, offer: Offer | None) -> str:
         if offer is None or not offer.versions:
             return f"no apt repository of this machine has {name}"
-        return f"no apt repository of this machine has {name} {self.wanted.version}, but {', '.join(offer.versions[:5])}"
+        return f"no apt repository of this machine has {name} {self._version_of(name)}, but {', '.join(offer.versions[:5])}"
 
     def _may_update(self) -> bool:
         return self.wanted.update_cache != "never" and not self.is_fresh

@@ -29,6 +29,8 @@ __all__ = ["NetworkProbe", "ask_neighbours", "ask_peers", "package_versions"]
 TIMEOUT_SECONDS = 4.0
 # Of a list of packages over a slow line.
 LIST_SECONDS = 30.0
+# Answers of servers that do not have what they are asked for; storage services say 403.
+GONE = {403, 404, 410}
 PEER_SECONDS = 1.5
 # As apt and Helm follow them; a registry's are never followed.
 MOST_REDIRECTS = 5
@@ -207,6 +209,22 @@ class NetworkProbe:
         if len(unpacked) > UNPACKED_BYTES:
             return None
         return package_versions(unpacked.decode(errors="replace"), names)
+
+    def refusal(self, index: Mapping[str, str]) -> str:
+        """Say that a repository's server does not have it, as apt would find too; `` where it may.
+
+        Args:
+            index: as for `packages`. Without InRelease apt asks for Release, so both have to be gone.
+        """
+        release = str(index.get("release"))
+        if not release.endswith("/InRelease"):
+            return ""
+        asked = [release, f"{release.removesuffix('InRelease')}Release"]
+        try:
+            statuses = [self._get(url, 1).status for url in asked]
+        except (HttpFailure, OSError):
+            return ""
+        return f"{asked[1]} answers {statuses[1]}" if set(statuses) <= GONE else ""
 
     def _get(self, url: str, limit_bytes: int) -> Any:
         return self._transport.request(

@@ -7,10 +7,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-__all__ = ["PACKAGES", "apt_architecture", "artifact_urls", "package_indexes"]
+__all__ = ["FOR_BUILDS", "PACKAGES", "apt_architecture", "artifact_urls", "package_indexes"]
 
-# The package that stands for each version of packages.
-PACKAGES = {"site_kubernetes_version": "kubelet", "site_containerd_version": "containerd.io"}
+# The packages that have each version.
+PACKAGES = {
+    "site_kubernetes_version": ("kubelet", "kubeadm", "kubectl"),
+    "site_kubernetes_cni_version": ("kubernetes-cni",),
+    "site_containerd_version": ("containerd.io",),
+    "site_docker_version": ("docker-ce", "docker-ce-cli"),
+    "site_docker_buildx_version": ("docker-buildx-plugin",),
+}
+# Those of a machine that builds.
+FOR_BUILDS = frozenset({"site_docker_version", "site_docker_buildx_version"})
 # Names of machines as Linux and as Debian and Go have them.
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 

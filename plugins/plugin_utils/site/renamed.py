@@ -31,7 +31,6 @@ RENAMED = {
     "docker_live_restore_enabled": "site_docker_live_restore_enabled",
     "docker_log_max_files": "site_docker_log_max_files",
     "docker_log_max_size": "site_docker_log_max_size",
-    "docker_packages": "site_docker_packages",
     "kubernetes_node_kubelet_args": "site_kubelet_args",
     "launch_check_build_tokens": "site_verify_build_tokens",
     "launch_check_fail_when_buffered": "site_verify_fail_when_buffered",

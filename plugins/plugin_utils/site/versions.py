@@ -32,7 +32,15 @@ __all__ = [
 
 CHART = "site_binderhub_chart_version"
 KUBERNETES = "site_kubernetes_version"
-PINNED = ("site_containerd_version", "site_helm_version", "site_metallb_version", "site_calico_version")
+PINNED = (
+    "site_containerd_version",
+    "site_docker_version",
+    "site_docker_buildx_version",
+    "site_kubernetes_cni_version",
+    "site_helm_version",
+    "site_metallb_version",
+    "site_calico_version",
+)
 
 
 def is_pinned(text: str) -> bool:

@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Optional
 from urllib.parse import quote, urlencode
 
@@ -32,6 +33,9 @@ PRESSED_AGE_HOURS = 1
 TIMEOUT_SECONDS = 600
 NO_NAME = "<none>:<none>"
 GIB = 1 << 30
+# How Docker says that containerd keeps its images, and build cache with them; and where containerd does by default.
+IN_CONTAINERD = ["driver-type", "io.containerd.snapshotter.v1"]
+CONTAINERD_ROOT = "/var/lib/containerd"
 
 
 class DockerError(RuntimeError):
@@ -59,9 +63,12 @@ class Docker:
         self.api = tuple(int(part) for part in version.split("."))
         self._prefix = f"/v{version}"
 
-    def root(self) -> str:
-        """The folder of Docker's images."""
-        return str(self._ask("GET", "/info")["DockerRootDir"])
+    def roots(self) -> list[str]:
+        """The folders of Docker's images and cache: its own, and containerd's where that one keeps them."""
+        told = self._ask("GET", "/info")
+        kept_there = IN_CONTAINERD in (told.get("DriverStatus") or [])
+        found = [str(told["DockerRootDir"]), *([CONTAINERD_ROOT] if kept_there else [])]
+        return [root for root in found if Path(root).is_dir()] or found[:1]
 
     def images(self) -> list[Mapping[str, Any]]:
         """All images that have a name or had one."""
@@ -125,6 +132,11 @@ def used_percent(path: str) -> int:
     return 100 - told.f_bavail * 100 // told.f_blocks
 
 
+def fullest(roots: Iterable[str]) -> tuple[int, str]:
+    """Give the fill of the fullest file system, and its folder."""
+    return max((used_percent(root), root) for root in roots)
+
+
 def old_builds(
     images: Iterable[Mapping[str, Any]], used: set[str], prefixes: Sequence[str], before: float
 ) -> list[str]:
@@ -173,7 +185,7 @@ class Bounds:
         ]
 
 
-def prune(docker: Docker, bounds: Bounds, root: str, now: float) -> list[str]:
+def prune(docker: Docker, bounds: Bounds, roots: Sequence[str], now: float) -> list[str]:
     """Prune by size and age, and further for as long as the file system is too full. Returns what to tell.
 
     Where a stricter step finds nothing, others fill the file system: builds keep the rest of their cache, until pods would have
@@ -184,7 +196,7 @@ def prune(docker: Docker, bounds: Bounds, root: str, now: float) -> list[str]:
     """
     told: list[str] = []
     for number, (cache_bytes, hours) in enumerate(bounds.steps()):
-        fill = used_percent(root)
+        fill, root = fullest(roots)
         if number and fill <= bounds.above_percent:
             break
         freed = docker.prune_cache(cache_bytes)
@@ -197,7 +209,7 @@ def prune(docker: Docker, bounds: Bounds, root: str, now: float) -> list[str]:
                 f"{root} was {fill} % full: freed {freed / GIB:.2f} GiB of build cache to keep {cache_bytes / GIB:.1f}, "
                 f"removed {len(gone)} built images older than {hours} h"
             )
-    fill = used_percent(root)
+    fill, root = fullest(roots)
     if fill > bounds.above_percent:
         told.append(
             f"{root} is still {fill} % full, above {bounds.above_percent}: what builds left is not the cause. "
@@ -220,7 +232,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     bounds = Bounds(given.cache_bytes, given.image_hours, given.above_percent, given.built)
     try:
         docker = Docker(given.socket)
-        for line in prune(docker, bounds, docker.root(), time.time()):
+        for line in prune(docker, bounds, docker.roots(), time.time()):
             print(line)
     except DockerError as error:
         print(error, file=sys.stderr)

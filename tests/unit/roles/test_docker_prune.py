@@ -35,6 +35,7 @@ class Daemon(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         self.images: list[dict[str, Any]] = []
         self.containers: list[dict[str, Any]] = []
         self.cache_bytes = 0
+        self.info: dict[str, Any] = {"DockerRootDir": "/"}
         self.refusals: dict[str, tuple[int, str]] = {}
         self.changes: list[str] = []
         super().__init__(self.path, _Handler)
@@ -59,7 +60,7 @@ class Daemon(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
             freed, self.cache_bytes = max(0, self.cache_bytes - keep), min(self.cache_bytes, keep)
             return 200, {"SpaceReclaimed": freed}
         return 200, {
-            "/info": {"DockerRootDir": "/"},
+            "/info": self.info,
             "/images/json": self.images,
             "/containers/json": self.containers,
         }[path]
@@ -136,7 +137,7 @@ def test_which_images_go(
     daemon: Daemon, fills: list[int], images: list[dict[str, Any]], gone: list[str]
 ) -> None:
     daemon.images, daemon.containers = images, [{"ImageID": "used", "State": "exited"}]
-    PRUNE.prune(PRUNE.Docker(daemon.path), bounds(), "/", NOW)
+    PRUNE.prune(PRUNE.Docker(daemon.path), bounds(), ["/"], NOW)
     assert [change for change in daemon.changes if change.startswith("DELETE")] == [
         f"DELETE /images/{name} {{}}" for name in gone
     ]
@@ -156,7 +157,7 @@ def test_the_cache_is_bounded_in_the_words_of_this_docker(
     daemon: Daemon, fills: list[int], option: str
 ) -> None:
     daemon.cache_bytes = 20 * GIB
-    told = PRUNE.prune(PRUNE.Docker(daemon.path), bounds(), "/", NOW)
+    told = PRUNE.prune(PRUNE.Docker(daemon.path), bounds(), ["/"], NOW)
     assert daemon.changes == [f'POST /build/prune {{"all": "1", "{option}": "{8 * GIB}"}}']
     assert daemon.cache_bytes == 8 * GIB
     assert [line.split(",")[0] for line in told] == [
@@ -166,7 +167,7 @@ def test_the_cache_is_bounded_in_the_words_of_this_docker(
 
 def test_a_quiet_day_says_nothing(daemon: Daemon, fills: list[int]) -> None:
     daemon.cache_bytes = GIB
-    assert PRUNE.prune(PRUNE.Docker(daemon.path), bounds(), "/", NOW) == []
+    assert PRUNE.prune(PRUNE.Docker(daemon.path), bounds(), ["/"], NOW) == []
 
 
 def test_a_full_disk_goes_further_until_there_is_room(daemon: Daemon, fills: list[int]) -> None:
@@ -174,7 +175,7 @@ def test_a_full_disk_goes_further_until_there_is_room(daemon: Daemon, fills: lis
     fills[:] = [80, 75, 60]
     daemon.cache_bytes = 20 * GIB
     daemon.images = [image(str(age), age, f"{BUILT}x:{age}") for age in (OLD, NEW, FRESH)]
-    PRUNE.prune(PRUNE.Docker(daemon.path), bounds(), "/", NOW)
+    PRUNE.prune(PRUNE.Docker(daemon.path), bounds(), ["/"], NOW)
     prunes = [change for change in daemon.changes if "prune" in change]
     assert [json.loads(change.split(" ", 2)[2])["keep-storage"] for change in prunes] == [
         str(size * GIB) for size in (8, 4)
@@ -187,7 +188,7 @@ def test_a_disk_that_stays_full_is_told_and_nothing_young_is_lost(daemon: Daemon
     fills[:] = [95]
     daemon.cache_bytes = 20 * GIB
     daemon.images = [image("a", FRESH, f"{BUILT}x:1")]
-    told = PRUNE.prune(PRUNE.Docker(daemon.path), bounds(), "/", NOW)
+    told = PRUNE.prune(PRUNE.Docker(daemon.path), bounds(), ["/"], NOW)
     assert daemon.cache_bytes == 0
     assert daemon.changes[-1] == 'POST /build/prune {"all": "1"}'
     assert "still 95 % full" in told[-1]
@@ -203,7 +204,7 @@ def test_a_disk_that_others_fill_leaves_builds_some_cache(daemon: Daemon, fills:
     fills[:] = [80]
     daemon.cache_bytes = 3 * GIB
     daemon.images = [image("a", FRESH, f"{BUILT}x:1")]
-    told = PRUNE.prune(PRUNE.Docker(daemon.path), bounds(), "/", NOW)
+    told = PRUNE.prune(PRUNE.Docker(daemon.path), bounds(), ["/"], NOW)
     assert daemon.cache_bytes == 3 * GIB
     assert "still 80 % full" in told[-1]
 
@@ -212,7 +213,7 @@ def test_images_are_reason_enough_to_go_on(daemon: Daemon, fills: list[int]) -> 
     fills[:] = [80]
     daemon.cache_bytes = 3 * GIB
     daemon.images = [image("a", NEW, f"{BUILT}x:1")]
-    PRUNE.prune(PRUNE.Docker(daemon.path), bounds(), "/", NOW)
+    PRUNE.prune(PRUNE.Docker(daemon.path), bounds(), ["/"], NOW)
     assert daemon.cache_bytes == 0
 
 
@@ -220,7 +221,7 @@ def test_before_pods_are_evicted_everything_goes(daemon: Daemon, fills: list[int
     """At the fill at which the kubelet begins to evict, with its defaults and ours."""
     fills[:] = [86]
     daemon.cache_bytes = 3 * GIB
-    PRUNE.prune(PRUNE.Docker(daemon.path), bounds(), "/", NOW)
+    PRUNE.prune(PRUNE.Docker(daemon.path), bounds(), ["/"], NOW)
     assert daemon.cache_bytes == 0
 
 
@@ -228,7 +229,7 @@ def test_before_pods_are_evicted_everything_goes(daemon: Daemon, fills: list[int
 def test_what_docker_still_needs_stays(daemon: Daemon, fills: list[int], status: int) -> None:
     daemon.images = [image("a", OLD, f"{BUILT}x:1")]
     daemon.refusals = {f"/images/{BUILT}x:1": (status, "in use"), "/build/prune": (409, "already running")}
-    assert PRUNE.prune(PRUNE.Docker(daemon.path), bounds(), "/", NOW) == []
+    assert PRUNE.prune(PRUNE.Docker(daemon.path), bounds(), ["/"], NOW) == []
 
 
 ARGUMENTS = ["--cache-bytes=1", "--image-hours=1", "--above-percent=100", f"--built={BUILT}"]
@@ -259,3 +260,33 @@ def test_fullness_is_counted_as_the_kubelet_counts(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(PRUNE.os, "statvfs", lambda _path: Told)
     assert PRUNE.used_percent("/") == 75
+
+
+STORES = {
+    "Docker's own": ({"DriverStatus": [["Backing Filesystem", "extfs"]]}, ["/docker"]),
+    "containerd's": (
+        {"DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]]},
+        ["/docker", "/containerd"],
+    ),
+    "of a Docker that does not tell": ({"DriverStatus": None}, ["/docker"]),
+}
+
+
+@pytest.mark.parametrize(("info", "expected"), STORES.values(), ids=STORES.keys())
+def test_the_disk_is_looked_at_where_images_are(
+    daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, info: dict[str, Any], expected: list[str]
+) -> None:
+    """A new Docker 29 keeps images and cache in containerd, which may have a disk of its own."""
+    for name in ("docker", "containerd"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(PRUNE, "CONTAINERD_ROOT", f"{tmp_path}/containerd")
+    daemon.info = {"DockerRootDir": f"{tmp_path}/docker", **info}
+    assert PRUNE.Docker(daemon.path).roots() == [f"{tmp_path}{path}" for path in expected]
+    (tmp_path / "containerd").rmdir()
+    assert PRUNE.Docker(daemon.path).roots() == [f"{tmp_path}/docker"]
+
+
+def test_the_fullest_disk_decides(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PRUNE, "used_percent", {"/docker": 20, "/containerd": 90}.get)
+    (told,) = PRUNE.prune(PRUNE.Docker(daemon.path), bounds(), ["/docker", "/containerd"], NOW)
+    assert told.startswith("/containerd is still 90 % full")

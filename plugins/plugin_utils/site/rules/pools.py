@@ -64,7 +64,8 @@ def docker_without_builds(site: Site) -> Iterator[Problem]:
         if not site.builds_on(host) and as_mapping(host.probe.get("docker")).get("engine") == "docker":
             yield Problem(
                 "runs Docker, where no build runs: it is left as it is, and is no longer configured",
-                "if nobody else needs it: apt-get purge docker.io docker-ce docker-ce-cli, and remove /var/lib/docker",
+                "if nobody else needs it: apt-get purge --allow-change-held-packages docker-ce docker-ce-cli, or apt-get purge "
+                "docker.io, and remove /var/lib/docker",
                 "",
                 host.name,
             )

@@ -16,9 +16,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._base.versions
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.answers import (
     detail,
     seen_from_nodes,
-    some_hosts,
 )
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.artifacts import PACKAGES
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     Site,
@@ -33,7 +31,6 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.versions 
     KUBERNETES,
     PINNED,
     is_pinned,
-    of_package,
     wanted_kubernetes,
 )
 
@@ -135,31 +132,6 @@ def version_floating(site: Site) -> Iterator[Problem]:
         text = site.text(variable)
         if text and not is_pinned(text):
             yield Problem(f"is {text[:40]!r}", 'write three numbers in quotes, such as "1.2.3"', variable)
-
-
-@rule("package-version-unknown", ERROR, "The apt repositories do not have a wanted version.")
-def package_version_unknown(site: Site) -> Iterator[Problem]:
-    for variable, package in PACKAGES.items():
-        wanted = site.text(variable)
-        lacking: dict[tuple[str, ...], list[str]] = {}
-        # A node of the cluster has its packages already.
-        for host in (host for host in site.seen("head", "workers") if not host.joined):
-            # A list that could not be read may have it: apt has the last word then.
-            if as_list(host.probe.get("unread_lists")):
-                continue
-            told = as_list(as_mapping(host.probe.get("packages")).get(package))
-            versions = tuple(str(entry) for entry in told)
-            there = any(entry.startswith(f"{wanted}-") for entry in versions)
-            if versions and is_exact_chart(wanted) and not there:
-                lacking.setdefault(versions, []).append(host.name)
-        for versions, names in lacking.items():
-            newest = max(filter(None, map(of_package, versions)), default=versions[0])
-            yield Problem(
-                f"is {wanted[:40]}, and the repositories have no {package} of that version; the newest is {newest}",
-                "set a version that the repository has, or mirror this one",
-                variable,
-                some_hosts(names),
-            )
 
 
 def _not_there(site: Site, runs: bool) -> Iterator[Problem]:

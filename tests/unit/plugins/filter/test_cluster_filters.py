@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -162,6 +163,18 @@ def test_calico_gets_the_range_of_pods() -> None:
 def test_what_is_not_calico(text: str, words: str) -> None:
     with pytest.raises(AnsibleFilterError, match=words):
         pod_network_objects(text, "m", SUBNET)
+
+
+def test_a_manifest_is_the_one_that_was_pinned() -> None:
+    """By its whole text; an upper case digest is one, too."""
+    digest = f"sha256:{sha256(CALICO.encode()).hexdigest()}"
+    assert pod_network_objects(CALICO, "m", digest=digest) == pod_network_objects(CALICO, "m")
+    assert pod_network_objects(CALICO, "m", digest=digest.upper().replace("SHA", "sha"))
+    with pytest.raises(
+        AnsibleFilterError,
+        match=f"m has the digest .*, and {digest} was asked for.*site_pod_network_manifest_digest",
+    ):
+        pod_network_objects(f"{CALICO}\n", "m", digest=digest)
 
 
 def test_any_other_manifest_stays_as_it_is() -> None:

@@ -68,6 +68,12 @@ def test_two_repositories_with_one_package(capsys: pytest.CaptureFixture[str]) -
         probe = run(capsys, package_indexes=indexes, package_names=["kubelet"])
         assert probe["packages"] == {"kubelet": ["1.36.3-1.1", "1.36.4-1"]}
         assert probe["unread_lists"] == [f"{web.url}/c/Packages.gz"]
+        assert probe["read_lists"] == [f"{web.url}/{at}/Packages.gz" for at in "ab"]
+        # Its InRelease is there.
+        assert probe["gone_lists"] == {}
+        del web.answers["/c/InRelease"]
+        probe = run(capsys, package_indexes=indexes, package_names=["kubelet"])
+        assert probe["gone_lists"] == {f"{web.url}/c/Packages.gz": f"{web.url}/c/Release answers 404"}
 
 
 def test_registry_and_artefacts(capsys: pytest.CaptureFixture[str]) -> None:

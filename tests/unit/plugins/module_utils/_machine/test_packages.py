@@ -286,3 +286,22 @@ def test_what_is_installed_has_to_run(machine: apt_root.AptRoot) -> None:
         have(machine, check_mode=True, **proof, proof_stdout="v2")
     with pytest.raises(PackagesError, match=r"ended with 1 and said ''.*--reinstall kubelet kubeadm"):
         have(machine, proof_argv=["false"])
+
+
+def test_packages_that_count_their_own_versions(machine: apt_root.AptRoot) -> None:
+    """Installed and held together with the others, refused and moved by their own version; an empty one is any."""
+    for version in ("0.37.1-1~debian.12", "0.38.2-1~debian.12"):
+        machine.offer("docker-buildx-plugin", version)
+    names = [*KUBE, "docker-buildx-plugin"]
+    made = have(machine, names=names, versions={"docker-buildx-plugin": "0.37.1"})
+    assert versions(made.after)["docker-buildx-plugin"] == ("0.37.1-1~debian.12", True)
+    assert versions(made.after)["kubelet"] == ("1.36.3-1.2", True)
+    assert not have(machine, names=names, versions={"docker-buildx-plugin": ""}).changed
+    with pytest.raises(
+        PackagesError, match=r"has docker-buildx-plugin 0\.37\.1-1.*, and 0\.38\.2 was asked for"
+    ):
+        have(machine, names=names, versions={"docker-buildx-plugin": "0.38.2"})
+    moved = have(machine, names=names, versions={"docker-buildx-plugin": "0.38.2"}, allow_change=True)
+    assert versions(moved.after)["docker-buildx-plugin"] == ("0.38.2-1~debian.12", True)
+    with pytest.raises(PackagesError, match=r"has docker-buildx-plugin 9\.9\.9, but 0\.38\.2-1"):
+        have(machine, names=names, versions={"docker-buildx-plugin": "9.9.9"}, allow_change=True)

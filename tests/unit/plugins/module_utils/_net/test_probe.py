@@ -267,3 +267,16 @@ def test_packages(network: NetworkProbe, kind: str) -> None:
 def test_packages_of_nobody(network: NetworkProbe, index: dict[str, str]) -> None:
     """Lists that are not to be had."""
     assert network.packages(index, ["kubelet"]) is None
+
+
+def test_a_repository_that_is_gone(network: NetworkProbe) -> None:
+    """Only where apt would find nothing either: without InRelease it asks for Release, and a server that errs may have it."""
+    with WebServer() as web:
+        index = {"list": f"{web.url}/d/main/Packages.gz", "release": f"{web.url}/d/InRelease"}
+        assert network.refusal(index) == f"{web.url}/d/Release answers 404"
+        web.answers["/d/Release"] = Answer()
+        assert network.refusal(index) == ""
+        web.answers["/d/Release"] = Answer(503)
+        assert network.refusal(index) == ""
+    assert network.refusal(index) == ""
+    assert network.refusal({}) == network.refusal({"release": "http://127.0.0.1:1/x"}) == ""

@@ -1,0 +1,209 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Rules about the packages that the site pins: whether the repositories have them, and what the machines have already."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.versions import (
+    is_exact_chart,
+    numbers,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.package_lists import is_version
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.answers import some_hosts
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.artifacts import FOR_BUILDS, PACKAGES
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
+    Host,
+    Site,
+    as_list,
+    as_mapping,
+    as_text,
+)
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.versions import of_package
+
+MIRROR, REPOSITORIES = "artifact_mirror_url", "site_apt_repositories"
+DOCKER, CNI, DIGEST = "site_docker_version", "site_kubernetes_cni_version", "site_pod_network_manifest_digest"
+# Where upstream has them, behind https://.
+HOMES = {
+    "site_kubernetes_version": "pkgs.k8s.io",
+    "site_kubernetes_cni_version": "pkgs.k8s.io",
+    "site_containerd_version": "download.docker.com",
+    "site_docker_version": "download.docker.com",
+    "site_docker_buildx_version": "download.docker.com",
+}
+# Versions that roles change on a machine without pods, the package that tells, and what is restarted then.
+REPLACED = {"site_containerd_version": ("containerd.io", "containerd"), DOCKER: ("docker-ce", "Docker")}
+
+
+def _installed(host: Host, package: str) -> str:
+    return as_text(as_mapping(host.probe.get("installed")).get(package))
+
+
+def _offered(host: Host, package: str) -> tuple[str, ...]:
+    told = as_list(as_mapping(host.probe.get("packages")).get(package))
+    return tuple(str(entry) for entry in told)
+
+
+def _wants(site: Site, host: Host, variable: str) -> bool:
+    return variable not in FOR_BUILDS or site.builds_on(host)
+
+
+@rule("package-version-unknown", ERROR, "The apt repositories do not have a wanted version.")
+def package_version_unknown(site: Site) -> Iterator[Problem]:
+    for variable, packages in PACKAGES.items():
+        wanted = site.text(variable)
+        if not is_exact_chart(wanted):
+            continue
+        lacking: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+        # A node of the cluster has its packages already.
+        for host in (host for host in site.seen("head", "workers") if not host.joined):
+            # A list that could not be read may have it: apt has the last word then.
+            if as_list(host.probe.get("unread_lists")) or not _wants(site, host, variable):
+                continue
+            for package in packages:
+                versions = _offered(host, package)
+                if versions and not any(is_version(version, wanted) for version in versions):
+                    lacking.setdefault((package, versions), []).append(host.name)
+                    break
+        for (package, versions), names in lacking.items():
+            newest = max(filter(None, map(of_package, versions)), default=versions[0])
+            yield Problem(
+                f"is {wanted[:40]}, and the repositories have no {package} of that version; the newest is {newest}",
+                "set a version that the repository has, or mirror this one",
+                variable,
+                some_hosts(names),
+            )
+
+
+@rule("package-missing", ERROR, "The apt repositories do not have a package at all that the site needs.")
+def package_missing(site: Site) -> Iterator[Problem]:
+    for variable, packages in PACKAGES.items():
+        lacking: dict[tuple[str, ...], list[str]] = {}
+        for host in site.seen("head", "workers"):
+            # Without a list that was read nobody has looked, and one that could not be read may have it.
+            if not as_list(host.probe.get("read_lists")) or as_list(host.probe.get("unread_lists")):
+                continue
+            if host.joined and variable not in FOR_BUILDS:
+                continue
+            absent = tuple(
+                package
+                for package in packages
+                if not _offered(host, package) and not _installed(host, package)
+            )
+            if absent and _wants(site, host, variable):
+                lacking.setdefault(absent, []).append(host.name)
+        for absent, names in lacking.items():
+            where = f"{site.text(MIRROR)}/{HOMES[variable]}" if site.uses_mirror else HOMES[variable]
+            yield Problem(
+                f"asks for {', '.join(absent)} {site.text(variable)[:40]}".rstrip()
+                + ", and no repository of the site has any version of it",
+                f"put it on {where}: upstream has it at https://{HOMES[variable]}"
+                if site.uses_mirror
+                else f"correct {REPOSITORIES}: upstream has it at https://{where}",
+                variable,
+                some_hosts(names),
+            )
+
+
+@rule("package-list-gone", ERROR, "The server of an apt repository does not have it.")
+def package_list_gone(site: Site) -> Iterator[Problem]:
+    told: dict[str, list[str]] = {}
+    for host in site.seen("head", "workers"):
+        # apt is not asked where everything is there.
+        if not host.joined:
+            for said in as_mapping(host.probe.get("gone_lists")).values():
+                names = told.setdefault(as_text(said), [])
+                names.extend([] if host.name in names else [host.name])
+    mirror = site.text(MIRROR).rstrip("/")
+    for said, names in told.items():
+        place = said.partition("/dists/")[0].removesuffix("/Release").partition(" answers ")[0]
+        inside = site.uses_mirror and mirror and place.startswith(f"{mirror}/")
+        yield Problem(
+            f"{said[:200]}: apt finds no repository there",
+            f"mirror https://{place.removeprefix(f'{mirror}/')} as {place}"
+            if inside
+            else f"correct {REPOSITORIES}",
+            MIRROR if inside else REPOSITORIES,
+            some_hosts(names),
+        )
+
+
+def _others(site: Site, variable: str, package: str, joined: bool) -> Mapping[str, Sequence[str]]:
+    """Give the hosts by the version of a package that they have, where it is not the wanted one."""
+    wanted, found = site.text(variable), dict[str, list[str]]()
+    for host in site.seen("head", "workers"):
+        version = _installed(host, package)
+        if (
+            version
+            and is_exact_chart(wanted)
+            and numbers(version) != numbers(wanted)
+            and host.joined is joined
+            and _wants(site, host, variable)
+        ):
+            found.setdefault(version, []).append(host.name)
+    return found
+
+
+@rule(
+    "package-will-change", WARNING, "A machine has a newer or older containerd or Docker than the site pins."
+)
+def package_will_change(site: Site) -> Iterator[Problem]:
+    for variable, (package, program) in REPLACED.items():
+        for version, names in _others(site, variable, package, joined=False).items():
+            wanted = site.text(variable)
+            way = ("newer", "takes it back") if numbers(version) > numbers(wanted) else ("older", "raises it")
+            yield Problem(
+                f"is {wanted}, and {package} {version} is installed there, which is {way[0]}: the stage nodes {way[1]}, and "
+                f"{program} is restarted",
+                f'nothing, if nothing of yours runs there; else set {variable}: "{version}"',
+                variable,
+                some_hosts(list(names)),
+            )
+
+
+@rule("docker-version-changed", ERROR, "Nodes of the cluster run another Docker than the site asks for.")
+def docker_version_changed(site: Site) -> Iterator[Problem]:
+    wanted = site.text(DOCKER)
+    for version, names in _others(site, DOCKER, "docker-ce", joined=True).items():
+        yield Problem(
+            f"is {wanted}, and docker-ce {version} runs there: the stage nodes would replace it under running builds",
+            f"set {DOCKER} back to {version}; or, node by node, kubectl cordon, wait for its builds, apt-get install "
+            f"--allow-change-held-packages docker-ce=5:{wanted}-* docker-ce-cli=5:{wanted}-*, kubectl uncordon, then run again",
+            DOCKER,
+            some_hosts(list(names)),
+        )
+
+
+@rule(
+    "kubernetes-cni-version-changed",
+    ERROR,
+    "A machine has another kubernetes-cni than the site asks for.",
+    acceptable=False,
+)
+def kubernetes_cni_version_changed(site: Site) -> Iterator[Problem]:
+    wanted = site.text(CNI)
+    both: dict[str, list[str]] = {}
+    for joined in (False, True):
+        for version, names in _others(site, CNI, "kubernetes-cni", joined).items():
+            both.setdefault(version, []).extend(names)
+    for version, names in both.items():
+        yield Problem(
+            f"is {wanted}, and kubernetes-cni {version} is installed there",
+            f'set {CNI}: "{version}"; or run apt-get install --allow-change-held-packages kubernetes-cni={wanted}-* there: '
+            "running pods do not notice",
+            CNI,
+            some_hosts(names),
+        )
+
+
+@rule("manifest-digest-malformed", ERROR, "The digest of the pod network's manifest is none.")
+def manifest_digest_malformed(site: Site) -> Iterator[Problem]:
+    text = site.text(DIGEST)
+    if text and not re.fullmatch(r"sha256:[0-9a-fA-F]{64}", text):
+        yield Problem(
+            f"is {text[:80]!r}", "write sha256: and 64 digits, as `sha256sum FILE` prints them", DIGEST
+        )
