@@ -19,7 +19,7 @@ __all__ = ["make_password"]
 
 # As hard on shells, templates and encodings as people's passwords can be. Nobody types it.
 HARD = """it's "so" ü # {{ x }} $HOME \\ """
-# The least that bcrypt takes: of a password that nobody can guess a slow hash protects nothing, and sudo asks for it in every task.
+# The least that bcrypt takes: a password that nobody can guess needs no slow hash, and sudo asks for it in every task.
 ROUNDS = 4
 
 

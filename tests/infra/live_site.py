@@ -72,7 +72,9 @@ class Site:
     def sudo_passwords(self) -> dict[str, str]:
         """Return what sudo is told on each host, by what SSH connects to; "" where it asks for nothing."""
         return {
-            str(host["connection"]["ansible_host"] or name): str(host["connection"]["ansible_become_password"])
+            str(host["connection"]["ansible_host"] or name): str(
+                host["connection"]["ansible_become_password"]
+            )
             for name, host in self.told.items()
         }
 

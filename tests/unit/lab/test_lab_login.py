@@ -65,7 +65,9 @@ def test_machines_are_reached_by_names_of_the_labs_domain() -> None:
     domain = re.search(r"^domain=(\S+)$", (ROOT / "lab/mirror/dnsmasq.conf").read_text(), re.M)
     assert domain
     machines = {name: given for group in hosts.values() for name, given in group["hosts"].items() if given}
-    assert {given["ansible_host"] for given in machines.values()} == {f"{name}.{domain[1]}" for name in machines}
+    assert {given["ansible_host"] for given in machines.values()} == {
+        f"{name}.{domain[1]}" for name in machines
+    }
     assert len({given["lab_address"] for given in machines.values()}) == len(machines)
 
 
