@@ -136,8 +136,11 @@ exit 1
 PASSWORD = """it's "so" ü # {{ x }} $HOME \\ c4n4ry"""
 
 
-@pytest.mark.parametrize("become_facts", [False, True])
-@pytest.mark.parametrize("given", [PASSWORD, "wrong-c4n4ry"], ids=["right", "wrong"])
+@pytest.mark.parametrize(
+    ("given", "become_facts"),
+    [(PASSWORD, True), ("wrong-c4n4ry", False), ("wrong-c4n4ry", True)],
+    ids=["right", "wrong", "wrong already for the facts"],
+)
 def test_a_password_for_sudo(tmp_path: Path, given: str, become_facts: bool) -> None:
     """The right one works whatever is in it; a wrong one is one finding for each host, with its variable, and nothing else."""
     password, told = tmp_path / "password", tmp_path / "told"
