@@ -18,7 +18,11 @@ SITE ?= lab
 .PHONY: help
 help: ## list every verb
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
-	@echo "  ansible-playbook -i inventories/<site> site.yml      the same on real machines"
+	@echo "  ARGS=... goes on to ansible-playbook: make run SITE=stfc ARGS=--ask-become-pass"
+
+# What make run and the other verbs hand on to ansible-playbook, and what make run plays.
+ARGS ?=
+PLAY ?= site.yml
 
 .PHONY: setup
 setup: ## install what the controller needs into a virtual environment in the cache
@@ -50,7 +54,7 @@ lab: machines ## bare machines to a verified launch, on this computer (TAKE_OVER
 
 .PHONY: verify
 verify: setup ## one more launch, timed (SITE=lab)
-	@ansible-playbook -i inventories/$(SITE) playbooks/verify.yml
+	@ansible-playbook -i inventories/$(SITE) playbooks/verify.yml $(ARGS)
 
 .PHONY: down
 down: setup ## remove everything the lab made
@@ -62,11 +66,19 @@ site: setup ## make inventories/NAME: `make site NAME=stfc`
 
 .PHONY: preflight
 preflight: setup ## check a site without changing anything (SITE=lab)
-	@ansible-playbook -i inventories/$(SITE) playbooks/preflight.yml
+	@ansible-playbook -i inventories/$(SITE) playbooks/preflight.yml $(ARGS)
 
 .PHONY: capacity
 capacity: setup ## count sessions and builds that a site bears, into its group_vars/all/capacity.yml (SITE=lab)
-	@ansible-playbook -i inventories/$(SITE) playbooks/capacity.yml --diff
+	@ansible-playbook -i inventories/$(SITE) playbooks/capacity.yml --diff $(ARGS)
+
+.PHONY: run
+run: setup ## set a site up, or right: `make run SITE=stfc`; one stage: PLAY=playbooks/proxy.yml
+	@ansible-playbook -i inventories/$(SITE) $(PLAY) $(ARGS)
+
+.PHONY: shell
+shell: setup ## a shell that finds ansible-playbook and all it needs
+	@exec "$${SHELL:-/bin/sh}"
 
 .PHONY: lint
 lint: setup ## ansible-lint, yamllint, ruff, mypy, vermin, codespell

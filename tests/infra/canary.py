@@ -87,10 +87,17 @@ class Canaries:
             rest = (rest + block)[-self.longest :]
 
 
+def _matches(folder: str) -> Iterator[str]:
+    if "*" not in folder:
+        yield folder
+    else:
+        yield from map(str, Path("/").glob(folder.lstrip("/")))
+
+
 def files(folders: Iterable[str], since: float = 0.0) -> Iterator[tuple[str, os.stat_result]]:
-    """Regular files below these folders that changed after `since`, none of them twice."""
+    """Regular files below these folders (`*` stands for any name) that changed after `since`, none of them twice."""
     seen = set()
-    for folder in folders:
+    for folder in (match for given in folders for match in _matches(given)):
         for place, names, entries in os.walk(folder):
             names[:] = [name for name in names if not SKIPPED.match(f"{place.rstrip('/')}/{name}")]
             for entry in entries:

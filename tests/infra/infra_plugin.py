@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from become import use_passwords
 from live_site import Site, read_site, write_inventory
 from web import Client
 
@@ -69,6 +70,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # testinfra calls ansible-inventory by its name, wherever pytest was called from.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     write_inventory(site, Path(config.option.ansible_inventory))
+    use_passwords(site.sudo_passwords())
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

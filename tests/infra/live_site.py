@@ -66,7 +66,17 @@ class Site:
                 if isinstance(value, Mapping)
                 else {name: value}
             )
+        found["ansible_become_password"] = next(filter(None, self.sudo_passwords().values()), "")
         return {name: value for name, value in found.items() if value}
+
+    def sudo_passwords(self) -> dict[str, str]:
+        """Return what sudo is told on each host, by what SSH connects to; "" where it asks for nothing."""
+        return {
+            str(host["connection"]["ansible_host"] or name): str(
+                host["connection"]["ansible_become_password"]
+            )
+            for name, host in self.told.items()
+        }
 
 
 def read_site(inventory: str | None, folder: Path) -> Site:
@@ -106,6 +116,12 @@ def write_inventory(site: Site, file: Path) -> None:
     hosts = {}
     for name, host in site.told.items():
         hosts[name] = {key: value for key, value in host["connection"].items() if value}
+        if host["connection"]["ansible_become_password"]:
+            # Not itself, which Ansible would read as a template.
+            secret = file.with_name(f"sudo_{name}")
+            secret.touch(mode=0o600)
+            secret.write_text(host["connection"]["ansible_become_password"])
+            hosts[name]["ansible_become_password"] = f"{{{{ lookup('ansible.builtin.file', '{secret}') }}}}"
         # The plays become root; so do the tests.
         hosts[name]["ansible_become"] = (host["connection"]["ansible_user"] or getpass.getuser()) != "root"
     groups = sorted({group for host in site.told.values() for group in host["groups"]})

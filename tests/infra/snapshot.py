@@ -25,8 +25,15 @@ FOLDERS = (
     "/var/lib/kubelet/config.yaml",
     "/var/www",
 )
-# What the login itself leaves behind, and kubectl, which is asked here.
-SKIPPED = ("/root/.ansible", "/root/.cache", "/root/.kube/cache", "/root/.ssh/known_hosts", "/etc/mtab")
+# What the login itself leaves behind, whoever logs in, and kubectl, which is asked here.
+SKIPPED = (
+    "/root/.ansible",
+    "/root/.cache",
+    "/root/.kube/cache",
+    "/root/.ssh/known_hosts",
+    "/etc/mtab",
+    *map(str, Path("/home").glob("*/.ansible")),
+)
 HASHED_BYTES = 2_000_000
 # Kinds that live by themselves: heartbeats, and what controllers write about others.
 RESTLESS = ("events", "events.events.k8s.io", "leases.coordination.k8s.io", "componentstatuses")

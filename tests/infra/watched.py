@@ -24,7 +24,7 @@ STOP = "/run/ironbinder-canary-stop"
 WATCH_SECONDS = 1800
 # On the machines: a secret at rest has a file of its owner's alone; logs and temporary files have none.
 LOOSE = ["/etc", "/root", "/home", "/opt", "/srv", "/usr/local", "/var/lib", "/run"]
-NEVER = ["/tmp", "/var/tmp", "/var/log", "/var/cache", "/root/.ansible"]
+NEVER = ["/tmp", "/var/tmp", "/var/log", "/var/cache", "/root/.ansible", "/home/*/.ansible"]
 # Another wish for each component that can be told one while it runs.
 WISHES: dict[str, Any] = {
     "node_hosts": {"192.0.2.7": ["elsewhere.example"]},

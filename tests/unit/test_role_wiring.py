@@ -20,6 +20,8 @@ PLAIN = re.compile(r"\{\{ (site_\w+|artifact_\w+) \}\}")
 # Options that no inventory has a reason to set, though each may be, as no playbook says otherwise.
 INTERNAL = {
     "containerd_systemd_cgroup_enabled": "follows the machine's init; the kubelet is told the same",
+    "cluster_client_cache_dir": "the cache of whoever runs Ansible, a folder for each Python and set of versions",
+    "cluster_client_packages": "what the modules import",
     "cluster_nodes_labels_not_on_all": "what MetalLB needs of a cluster on which every node is a head",
     "guard_pods_bridge": "the bridge that role pod_network makes",
     "helm_dir": "the cache of whoever runs helm, one folder a version",

@@ -87,6 +87,8 @@ def test_the_example_explains_every_variable_and_no_other() -> None:
     # Computed from the others, set in secrets.yml, or Ironbinder's own promise.
     silent = {
         "site_artifact_base",
+        "site_client_python",
+        "site_client_python_dir",
         "site_cluster_hosts",
         "site_image_mirrors",
         "site_node_addresses",

@@ -19,6 +19,7 @@ from live_site import ROOT, Site
 testinfra_hosts = ["ansible://head", "ansible://workers", "ansible://proxy"]
 
 LAB = yaml.safe_load((ROOT / "inventories/lab/group_vars/all/lab.yml").read_text())
+HOSTS = yaml.safe_load((ROOT / "inventories/lab/hosts.yml").read_text())["all"]["children"]
 # Tries every target at once, and prints the last line of what each says.
 ASK = (Path(__file__).parent / "ask.py").read_text()
 
@@ -27,7 +28,7 @@ ASK = (Path(__file__).parent / "ask.py").read_text()
 def own(site: Site) -> str:
     """Return the address that this machine has in the lab's own network."""
     [name] = site.hosts("outside")
-    return str(site.told[name]["connection"]["ansible_host"])
+    return str(HOSTS["machines"]["children"]["outside"]["hosts"][name]["lab_address"])
 
 
 @pytest.fixture

@@ -53,8 +53,8 @@ def library_missing(library: str) -> KubeError:
     from ansible.module_utils.basic import missing_required_lib  # noqa: PLC0415 tests and tools need no Ansible
 
     return KubeError(
-        f"{missing_required_lib(library)} Install requirements.txt on the host that talks to the cluster "
-        "(site_kubernetes_client_host)."
+        f"{missing_required_lib(library)} Install requirements.txt on the controller; another host that talks to the "
+        "cluster (site_kubernetes_client_host) gets its packages from the stage `cluster`."
     )
 
 

@@ -41,6 +41,7 @@ CONNECTION = ("ansible_host", "ansible_connection")
 # Computed for each host from its facts; only what they are computed from is checked.
 COMPUTED = (
     "site_apt_repositories",
+    "site_client_python",
     "site_cluster_hosts",
     "site_image_mirrors",
     "site_node_address",

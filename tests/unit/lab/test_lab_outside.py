@@ -32,7 +32,7 @@ def machines() -> dict[str, str]:
     """The lab's machines by name."""
     groups = yaml.safe_load((INVENTORY / "hosts.yml").read_text())["all"]["children"]["machines"]["children"]
     return {
-        name: values["ansible_host"]
+        name: values["lab_address"]
         for group in groups.values()
         for name, values in group["hosts"].items()
         if values

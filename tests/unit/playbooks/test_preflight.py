@@ -117,6 +117,58 @@ def test_sudo_that_refuses_on_every_host(tmp_path: Path, become_facts: bool) -> 
     assert "sudo: a password is required" in output
 
 
+# SSH without a network: what the machine would be told to run runs here.
+SSH = """#!/bin/sh
+for last; do :; done
+exec /bin/sh -c "$last"
+"""
+# As sudo asks and refuses: on the standard error, with the prompt that it was given.
+SUDO_WITH_PASSWORD = """#!/bin/sh
+while [ "$1" != -p ]; do shift; done
+for _ in 1 2; do
+  printf %s "$2" >&2
+  IFS= read -r given || exit 1
+  if [ "$given" = "$(cat '{password}')" ]; then shift 4; exec "$@"; fi
+  echo "Sorry, try again." >&2
+done
+exit 1
+"""
+PASSWORD = """it's "so" ü # {{ x }} $HOME \\ c4n4ry"""
+
+
+@pytest.mark.parametrize(
+    ("given", "become_facts"),
+    [(PASSWORD, True), ("wrong-c4n4ry", False), ("wrong-c4n4ry", True)],
+    ids=["right", "wrong", "wrong already for the facts"],
+)
+def test_a_password_for_sudo(tmp_path: Path, given: str, become_facts: bool) -> None:
+    """The right one works whatever is in it; a wrong one is one finding for each host, with its variable, and nothing else."""
+    password, told = tmp_path / "password", tmp_path / "told"
+    password.write_text(PASSWORD)
+    told.write_text(given)
+    for name, text in {"ssh": SSH, "sudo": SUDO_WITH_PASSWORD.replace("{password}", str(password))}.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    host = {
+        "ansible_host": "192.0.2.11",
+        "ansible_user": "somebody",
+        "ansible_ssh_executable": str(tmp_path / "ssh"),
+        "ansible_become_exe": str(tmp_path / "sudo"),
+        "ansible_become_password": f"{{{{ lookup('ansible.builtin.file', '{told}') }}}}",
+        **({"ansible_become": True} if become_facts else {}),
+    }
+    site = make_site(tmp_path / "site", {"head": {"head1": host}, "proxy": {"proxy1": host}}, GOOD)
+    report, output, _ = preflight(site, "-vvv")
+    about_access = {
+        (entry["id"], entry["variable"], entry["host"])
+        for entry in report["findings"]
+        if entry["id"].startswith(("no-sudo", "host-", "head-", "probe-", "python-", "rule-crashed"))
+    }
+    wrong = {("no-sudo", "ansible_become_password", name) for name in ("head1", "proxy1")}
+    assert about_access == (set() if given == PASSWORD else wrong)
+    assert "c4n4ry" not in output
+
+
 def test_python_that_lacks_a_library(tmp_path: Path) -> None:
     """One sentence says what the controller lacks and how to get it."""
     site = make_site(tmp_path / "site", {"proxy": {"proxy1": {"ansible_connection": "local"}}}, GOOD)

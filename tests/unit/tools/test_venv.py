@@ -14,6 +14,8 @@ DAY = 86400
 
 # A Python whose `-m venv` takes a while, counts itself and makes a pip that does nothing.
 PYTHON = """#!/bin/sh
+[ "$1" = -c ] && exec [ ! -e "$REFUSE_VENV" ]
+[ "$1" = -m ] || exit 9
 echo made >> "$COUNT"
 sleep 0.5
 mkdir -p "$3/bin"
@@ -29,6 +31,7 @@ def python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     python.chmod(0o755)
     monkeypatch.setenv("COUNT", str(tmp_path / "count"))
     monkeypatch.setenv("REFUSE", str(tmp_path / "refuse"))
+    monkeypatch.setenv("REFUSE_VENV", str(tmp_path / "refuse-venv"))
     # What it needs from apt is there wherever this test runs.
     (tmp_path / "dpkg-query").write_text("#!/bin/sh\necho installed\n")
     (tmp_path / "dpkg-query").chmod(0o755)
@@ -87,3 +90,31 @@ def test_a_half_made_environment_is_made_again(python: Path, tmp_path: Path) -> 
     (mine / "half").touch()
     assert start(python, mine).wait() == 0
     assert (mine / "done").exists() and not (mine / "half").exists()
+
+
+def told_by(python: Path | str, venv: Path) -> str:
+    """What it says where it gives up."""
+    program = [ROOT / "tests" / "tools" / "venv", python, venv]
+    run = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert not (venv / "done").exists()
+    return run.stderr
+
+
+def test_who_is_not_root_is_told_what_to_install(python: Path, tmp_path: Path) -> None:
+    """In one line, and apt is not called for them."""
+    mine = tmp_path / "cache" / "venv-0123456789ab"
+    (tmp_path / "refuse-venv").touch()
+    for name, text in {"id": "echo 1000", "apt-get": "exit 9", "dpkg-query": "exit 1"}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    assert told_by(python, mine) == "setup: something is missing here: sudo apt-get install python3-venv\n"
+    (tmp_path / "refuse-venv").unlink()
+    assert start(python, mine).wait() == 0
+
+
+def test_a_python_that_is_not_there_is_named(python: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "cache" / "venv-0123456789ab"
+    told = told_by("python3.99", mine)
+    assert told.startswith("setup: there is no python3.99 here: sudo apt-get install python3.11, or")
+    assert told.count("\n") == 1

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.failures import (
@@ -23,6 +24,8 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 
+# Ansible's words where sudo did not take the password that it was given.
+WRONG_PASSWORD = re.compile(r"incorrect \S+ password", re.IGNORECASE)
 FACTS_REMEDIES = {
     PYTHON: "install python3 (3.9 or later) on it, or set ansible_python_interpreter to where it is",
     SILENT: "look at the line to it, and run again",
@@ -63,7 +66,9 @@ def _unreachable(hosts: Iterable[Host]) -> Iterator[Problem]:
             said = words_of(host.message).rpartition("via ssh: ")[2]
             yield Problem(
                 f"cannot be reached at {host.address}: {said or 'no answer'}",
-                "start it, correct ansible_host, or check the SSH key and user",
+                "log in once by hand (ssh), and compare the machine's key with what its owner says"
+                if "host key verification failed" in said.lower()
+                else "start it, correct ansible_host, or check the SSH key and user",
                 "ansible_host",
                 host.name,
             )
@@ -92,10 +97,14 @@ def no_sudo(site: Site) -> Iterator[Problem]:
     for host in site.machines:
         said = _probe_failure(host)
         if (said and reason(said) == SUDO) or host.probe.get("root") is False:
+            wrong = bool(WRONG_PASSWORD.search(said))
             yield Problem(
                 f"cannot become root: {words_of(said) or 'the task ran as an ordinary user'}",
-                "give the login user sudo, and Ansible its password (--ask-become-pass) if it needs one",
-                "ansible_become",
+                "correct the password that sudo asks for there: in ansible_become_password, or after --ask-become-pass"
+                if wrong
+                else "give the login user sudo, and Ansible its password if it needs one: by --ask-become-pass, or as "
+                "ansible_become_password in the site's vault",
+                "ansible_become_password" if wrong else "ansible_become",
                 host.name,
             )
 

@@ -86,6 +86,29 @@ CASES = [
         ("no-sudo", "ansible_become", "proxy1"),
     ),
     case(
+        "a wrong password for sudo",
+        {"hosts/worker1/probe": {"failed": "Task failed: Incorrect sudo password"}},
+        ("no-sudo", "ansible_become_password", "worker1"),
+    ),
+    case(
+        "a wrong password for sudo, already for the facts",
+        {
+            "hosts/worker2/state": "failed",
+            "hosts/worker2/facts": {},
+            "hosts/worker2/probe": {},
+            "hosts/worker2/message": "Task failed: Incorrect sudo password",
+        },
+        ("no-sudo", "ansible_become_password", "worker2"),
+    ),
+    case(
+        "a machine whose key nobody has seen",
+        {
+            "hosts/worker2/state": "unreachable",
+            "hosts/worker2/message": "Failed to connect to the host via ssh: Host key verification failed.",
+        },
+        ("host-unreachable", "ansible_host", "worker2"),
+    ),
+    case(
         "no sudo installed",
         {
             "hosts/worker1/probe": {
