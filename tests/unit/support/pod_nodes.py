@@ -46,7 +46,10 @@ def script(folder: Path, nodes: dict[str, dict[str, str]] | None = None) -> Path
     environment = jinja2.Environment(
         trim_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters |= {"comment": lambda text: f"# {text}", "dictsort": lambda told: sorted(told.items())}
+    environment.filters |= {
+        "comment": lambda text: f"# {text}",
+        "dictsort": lambda told: sorted(told.items()),
+    }
     text = environment.from_string((ROLE / "templates/ironbinder-pod-network.sh.j2").read_text()).render(
         ansible_managed="Ansible managed",
         pod_network_pod_subnet="10.244.0.0/16",
