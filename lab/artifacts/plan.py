@@ -204,7 +204,7 @@ def machine_images(plan: Plan) -> dict[str, Step]:
         build = partial(build_node, system=system, tag=tag, arguments=arguments)
         return {tag: Step("image", name, key_of(system), 5, build)}
 
-    others = {}
+    others: dict[str, Step] = {}
     for release, system in plan.systems.items():
         others |= node(f"node-{release}", system, ["--build-arg", f"SYSTEM={release}"])
     return {

@@ -314,7 +314,7 @@ def test_an_api_server_that_restarts_in_the_middle_is_forgiven(world: World, ver
             (world.folder / "lost").write_text("")
             world.run()
             (world.folder / "lost").write_text("x" * times)
-        result = world.run(**({} if verb == "upgrade" else {"values": {"a": {"b": 2}}}))
+        result = world.run(values={"a": {"b": 1 if verb == "upgrade" else 2}})
     assert (result["changed"], result["action"]) == (True, "installed" if verb == "upgrade" else "upgraded")
     assert (world.folder / "lost").read_text() == ""
 
