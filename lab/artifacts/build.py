@@ -118,7 +118,7 @@ def the_rest(plan: Plan, builder: Builder) -> list[Part]:
     containers = {**machine_images(plan), **plan.image_steps()}
     if has_engine():
         forget_lost_images(containers, plan.cache)
-    steps = [*plan.go.values(), plan.machine, plan.debs]
+    steps = [*plan.go.values(), plan.machine, *plan.systems.values(), plan.debs]
     files: list[Step] = [*containers.values(), plan.www()]
     parts = [
         *needed(part_of(step, plan.cache) for step in steps),
@@ -142,7 +142,7 @@ def signing_fingerprint(cache: Path, *, make: bool) -> str:
 
 def check_room(plan: Plan) -> None:
     """Refuse to begin what the disk cannot hold: Go's own caches need most, and only while they are used."""
-    steps = [*plan.go.values(), plan.machine, plan.debs]
+    steps = [*plan.go.values(), plan.machine, *plan.systems.values(), plan.debs]
     missing = [step for step in steps if not step.path(plan.cache).is_dir()]
     needed_gb = 15 if len(missing) == len(steps) else 8 if missing else 2
     free = shutil.disk_usage(plan.cache).free / 1e9

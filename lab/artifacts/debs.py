@@ -188,13 +188,13 @@ def index_flat(folder: Path, debs: Iterable[Path], keys: Path, log: Path) -> Non
 def index_suite(
     folder: Path, debs: Iterable[Path], *, suite: str, component: str, keys: Path, key_name: str, log: Path
 ) -> None:
-    """Make a repository with a suite and one component, as a distribution serves."""
-    pool = folder / "pool" / component
+    """Make a repository with a suite and one component, as a distribution serves. Several suites may share a folder."""
+    pool = folder / "pool" / suite / component
     pool.mkdir(parents=True, exist_ok=True)
     for deb in debs:
         os.link(deb, pool / deb.name)
     dists = folder / "dists" / suite
-    _packages(folder, f"pool/{component}", dists / component / "binary-amd64" / "Packages")
+    _packages(folder, f"pool/{suite}/{component}", dists / component / "binary-amd64" / "Packages")
     options = {
         "Origin": "lab",
         "Label": "lab",

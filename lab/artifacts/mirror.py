@@ -36,32 +36,33 @@ def link_file(source: Path, target: Path) -> None:
 
 
 def add_apt(
-    www: Path, packages: Mapping[str, Sequence[Path]], *, keys: Path, minor: str, release: str, log: Path
+    www: Path,
+    packages: Mapping[str, Sequence[Path]],
+    *,
+    keys: Path,
+    minor: str,
+    distributions: Mapping[str, Sequence[Path]],
+    log: Path,
 ) -> None:
     """Serve each group of packages where upstream does.
 
     Args:
         www: root; every upstream host is a folder of it.
-        packages: {"kubernetes": [...], "docker": [...], "distribution": [...]}, files.
+        packages: {"kubernetes": [...], "docker": [...]}, files.
         keys: GnuPG folder that signs.
         minor: Kubernetes' minor version, "1.36": upstream has a repository for each.
-        release: the distribution's code name.
+        distributions: files of each of the distribution's releases, by its code name. Docker's are the same for all.
         log: receives gpg's output.
     """
     debs.index_flat(www / f"pkgs.k8s.io/core:/stable:/v{minor}/deb", packages["kubernetes"], keys, log)
     docker = www / "download.docker.com/linux/debian"
-    debs.index_suite(
-        docker, packages["docker"], suite=release, component="stable", keys=keys, key_name="gpg", log=log
-    )
-    debs.index_suite(
-        www / "debian",
-        packages["distribution"],
-        suite=release,
-        component="main",
-        keys=keys,
-        key_name="archive.asc",
-        log=log,
-    )
+    for release, files in distributions.items():
+        debs.index_suite(
+            docker, packages["docker"], suite=release, component="stable", keys=keys, key_name="gpg", log=log
+        )
+        debs.index_suite(
+            www / "debian", files, suite=release, component="main", keys=keys, key_name="archive.asc", log=log
+        )
 
 
 def add_helm(www: Path, binary: Path, version: str) -> None:

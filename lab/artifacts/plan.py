@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,30 +37,34 @@ class Plan:
         self.recipes = yaml.safe_load((HERE / "images.yml").read_text())
         self.versions = {name: release_version(HERE, self.components, name) for name in self.components}
         self.go = go_steps(go, HERE, self.components, cache)
-        self.machine = self._machine()
+        self.machine = self._machine(
+            "machine", self.packages["release"], self.packages["distribution"], self.packages["mirror"]
+        )
+        # Machines of other systems, by the release's code name.
+        self.systems = {
+            release: self._machine(release, release, wanted, [])
+            for release, wanted in self.packages["systems"].items()
+        }
         self.debs = self._debs()
 
     def log(self, name: str) -> Path:
         """Return the log file of a step."""
         return self.cache / "logs" / f"{name}.log"
 
-    def _machine(self) -> Step:
+    def _machine(self, name: str, release: str, distribution: list[str], on_mirror: list[str]) -> Step:
         """The machines' root file system, and the distribution's packages that it does not hold yet."""
-        wanted = self.packages["distribution"] + self.packages["mirror"]
-        release = self.packages["release"]
+        wanted = distribution + on_mirror
 
         def build(out: Path) -> None:
             include = self.packages["machine"]
-            make_rootfs(
-                out, self.log("machine"), release=release, include=include, download=sorted(set(wanted))
-            )
+            make_rootfs(out, self.log(name), release=release, include=include, download=sorted(set(wanted)))
             # mirror1 has only what it runs: the closure of its own list.
             (out / "mirror-debs").mkdir()
-            for deb in _closure(out / "debs", self.packages["mirror"]):
+            for deb in _closure(out / "debs", on_mirror) if on_mirror else []:
                 os.link(deb, out / "mirror-debs" / deb.name)
 
         key = hash_of(release, json.dumps([self.packages["machine"], wanted]), HERE / "rootfs.py")
-        return Step("rootfs", "machine", key, 24, build)
+        return Step("rootfs", name, key, 24, build)
 
     def _debs(self) -> Step:
         built = self.packages["built"]
@@ -119,11 +125,14 @@ class Plan:
                 group: [next(built.glob(f"{name}_*.deb")) for name in names]
                 for group, names in self.packages["repositories"].items()
             }
-            packages["distribution"] = sorted((self.machine.path(self.cache) / "debs").glob("*.deb"))
+            machines = {self.packages["release"]: self.machine, **self.systems}
+            distributions = {
+                release: sorted((step.path(self.cache) / "debs").glob("*.deb"))
+                for release, step in machines.items()
+            }
             minor = ".".join(self.versions["kubernetes"].split(".")[:2])
             www = out / "www"
-            release = self.packages["release"]
-            mirror.add_apt(www, packages, keys=keys, minor=minor, release=release, log=log)
+            mirror.add_apt(www, packages, keys=keys, minor=minor, distributions=distributions, log=log)
             helm = self.go["helm"].path(self.cache) / "helm"
             mirror.add_helm(www, helm, self.versions["helm"])
             mirror.add_chart(www, chart, helm, log)
@@ -135,7 +144,7 @@ class Plan:
             mirror.add_repositories(out / "git", repositories, log)
 
         inputs = [self.debs.key, self.machine.key, self.go["helm"].key, self.go["metallb"].key]
-        inputs.append(self.fingerprint)
+        inputs += [self.fingerprint, *(step.key for step in self.systems.values())]
         key = hash_of(*inputs, chart, repositories, HERE / "mirror.py", HERE / "debs.py")
         return Step("mirror", "files", key, 2, build)
 
@@ -168,22 +177,22 @@ def _closure(folder: Path, wanted: list[str]) -> list[Path]:
 
 
 def machine_images(plan: Plan) -> dict[str, Step]:
-    """The images that lab machines run: a bare machine, the mirror, and what lies beyond the site."""
+    """The images that lab machines run: bare machines, the mirror, and what lies beyond the site."""
     machine, keys = plan.machine, plan.cache / "keys"
     from_node = ["--build-arg", "NODE_IMAGE=ironbinder-lab/node"]
-    node_key = hash_of(machine.key, LAB / "node", plan.fingerprint)
 
-    def build_node(out: Path) -> None:
-        context = out / "context"
+    def key_of(system: Step) -> str:
+        return hash_of(system.key, LAB / "node", plan.fingerprint)
+
+    node_key = key_of(machine)
+
+    def build_node(out: Path, system: Step, tag: str, arguments: Sequence[str] = ()) -> None:
+        context, log = out / "context", plan.log(tag.rsplit("/", 1)[1])
         shutil.copytree(LAB / "node", context)
-        os.link(machine.path(plan.cache) / "rootfs.tar", context / "rootfs.tar")
+        os.link(system.path(plan.cache) / "rootfs.tar", context / "rootfs.tar")
         env = {**os.environ, "GNUPGHOME": str(keys)}
-        run(
-            ["gpg", "--batch", "--armor", "--output", context / "archive.asc", "--export"],
-            plan.log("node"),
-            env=env,
-        )
-        _docker_build(context, "ironbinder-lab/node", out, plan.log("node"))
+        run(["gpg", "--batch", "--armor", "--output", context / "archive.asc", "--export"], log, env=env)
+        _docker_build(context, tag, out, log, [*arguments])
 
     def build_mirror(out: Path) -> None:
         context = out / "context"
@@ -196,9 +205,17 @@ def machine_images(plan: Plan) -> dict[str, Step]:
         shutil.copytree(LAB / "outside", context)
         _docker_build(context, "ironbinder-lab/outside", out, plan.log("outside"), from_node)
 
-    node = Step("image", "node", node_key, 5, build_node)
+    def node(name: str, system: Step, arguments: Sequence[str] = ()) -> dict[str, Step]:
+        tag = f"ironbinder-lab/{name}"
+        build = partial(build_node, system=system, tag=tag, arguments=arguments)
+        return {tag: Step("image", name, key_of(system), 5, build)}
+
+    others: dict[str, Step] = {}
+    for release, system in plan.systems.items():
+        others |= node(f"node-{release}", system, ["--build-arg", f"SYSTEM={release}"])
     return {
-        "ironbinder-lab/node": node,
+        **node("node", machine),
+        **others,
         "ironbinder-lab/mirror": Step("image", "mirror", hash_of(node_key, LAB / "mirror"), 6, build_mirror),
         "ironbinder-lab/outside": Step(
             "image", "outside", hash_of(node_key, LAB / "outside"), 2, build_outside

@@ -171,7 +171,7 @@ urls:
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Optional
@@ -179,6 +179,7 @@ from typing import Any, Optional
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import SystemClock
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi, KubeError, connect
+from ansible_collections.ironbinder.platform.plugins.module_utils._kube.patience import patient
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.rollout import (
     RolloutError,
     wait_for_workloads,
@@ -187,6 +188,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._kube.workload
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.chart import chart_source
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.command import (
     HelmError,
+    InterruptedHelmError,
     UnreachableError,
     make_runner,
 )
@@ -230,6 +232,10 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
+# How often the work is begun where the API server restarts in the middle of it.
+ATTEMPTS = 3
+
+
 class ReleaseModule:
     """One run: maps parameters to `_release`, and what comes of it to a result."""
 
@@ -266,15 +272,36 @@ class ReleaseModule:
         try:
             if missing := self._missing():
                 raise UnreachableError(missing)
-            if self.params["state"] == "absent":
-                self._absent()
-            else:
-                self._present()
+            self._persist(self._absent if self.params["state"] == "absent" else self._present)
         except UnreachableError as error:
             if not self.module.check_mode:
                 raise
             self._predict(str(error))
         return self.result
+
+    def _persist(self, work: Callable[[], None]) -> None:
+        """Do the work, and go on from where it is when the API server has only restarted meanwhile."""
+        for left in reversed(range(1 if self.module.check_mode else ATTEMPTS)):
+            changed, action = self.result["changed"], self.result["action"]
+            try:
+                work()
+            except (InterruptedHelmError, UnreachableError) as error:
+                if not (left and self._answers()):
+                    raise
+                self.module.log(f"the API server went away and came back: {error}")
+            else:
+                # What an attempt before had begun is a change all the same.
+                if changed and not self.result["changed"]:
+                    self.result.update(changed=True, action=action)
+                return
+
+    def _answers(self) -> bool:
+        """Whether the API server is back, or comes back within a moment."""
+        try:
+            # From etcd, which has a leader then.
+            return self._connect().get("/api/v1/namespaces/default") is not None
+        except KubeError:
+            return False
 
     def _predict(self, reason: str) -> None:
         """Say what a check expects of a cluster that is not there yet."""
@@ -358,7 +385,9 @@ class ReleaseModule:
 
     def _connect(self) -> KubeApi:
         if self._api is None:
-            self._api = connect(self.params["kubeconfig"])
+            api = connect(self.params["kubeconfig"])
+            # In a check there may be no cluster yet, which is told at once.
+            self._api = api if self.module.check_mode else patient(api, self.clock)
         return self._api
 
     def _lost_hooks(self, hooks: Sequence[Hook]) -> list[str]:

@@ -199,6 +199,7 @@ from urllib.parse import urlsplit
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import SystemClock
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeError, connect
+from ansible_collections.ironbinder.platform.plugins.module_utils._kube.patience import patient
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_facts import Facts
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_pods import FenceError
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_rules import FENCED
@@ -295,8 +296,9 @@ def main() -> None:
     params = module.params
     if module.check_mode:
         module.exit_json(changed=False, skipped=True, msg="Check mode: nothing was tried.")
+    clock = SystemClock()
     try:
-        fences = Fences(connect(params["kubeconfig"]), SystemClock())
+        fences = Fences(patient(connect(params["kubeconfig"]), clock), clock)
         if params["state"] == "started":
             module.exit_json(changed=False, run=fences.start(_wish(params)))
         machines = [*params["reports"], *(lost(name) for name in params["unreachable"])]

@@ -9,11 +9,12 @@ the address and the others stay pending for ever. This finds the holder and puts
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Optional, Protocol
+from typing import Any, Optional, Protocol, TypeVar
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.files import write_atomically
@@ -21,6 +22,8 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._base.waiting 
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeError, forgive
 
 __all__ = ["FloatingIp", "FloatingIpError", "FloatingIpResult", "Service", "ServiceClient", "read_service"]
+
+Answer = TypeVar("Answer")
 
 _WANTED_ADDRESS_ANNOTATIONS = ("metallb.io/loadBalancerIPs", "metallb.universe.tf/loadBalancerIPs")
 
@@ -146,14 +149,7 @@ class FloatingIp:
             KubeError: the cluster is away for longer than it may be, or refuses.
         """
         started = self.clock.now()
-        waited = wait_until(
-            lambda _seconds: self._look(),
-            lambda _seen: True,
-            clock=self.clock,
-            timeout_seconds=0 if check_mode else self.timeout_seconds,
-            forgive=forgive,
-        )
-        wanted, holder = waited.seen
+        wanted, holder = self._persist(self._look, check_mode)
         released, manifest, file = None, {}, ""
         if holder and not self._is_wanted(holder):
             if not self.release_holder:
@@ -163,10 +159,13 @@ class FloatingIp:
                     "this run turn it into a NodePort, set site_floating_ip_release_enabled "
                     "(binderhub_floating_ip_release_enabled, release_holder) to true; its old state is then kept."
                 )
-            released, manifest = holder, dict(self.client.manifest(holder))
+            released, manifest = (
+                holder,
+                dict(self._persist(partial(self.client.manifest, holder), check_mode)),
+            )
             file = self._keep(holder, manifest, check_mode)
             if not check_mode:
-                self.client.make_node_port(holder)
+                self._persist(partial(self.client.make_node_port, holder))
 
         def result() -> FloatingIpResult:
             return FloatingIpResult(
@@ -191,6 +190,16 @@ class FloatingIp:
                     result(),
                 ) from error
         return result()
+
+    def _persist(self, ask: Callable[[], Answer], check_mode: bool = False) -> Answer:
+        """Ask, and again where the API is away for a moment."""
+        return wait_until(
+            lambda _seconds: ask(),
+            lambda _seen: True,
+            clock=self.clock,
+            timeout_seconds=0 if check_mode else self.timeout_seconds,
+            forgive=forgive,
+        ).seen
 
     def _keep(self, holder: Service, manifest: Mapping[str, Any], check_mode: bool) -> str:
         """Write the old state of a service into a file of its own, before it is changed, and return its path."""

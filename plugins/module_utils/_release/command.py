@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["HelmError", "Outcome", "Runner", "UnreachableError", "make_runner"]
+__all__ = ["HelmError", "InterruptedHelmError", "Outcome", "Runner", "UnreachableError", "make_runner"]
 
 
 class HelmError(Exception):
@@ -20,6 +20,10 @@ class HelmError(Exception):
 
 class UnreachableError(HelmError):
     """There is no helm, or no cluster that answers it."""
+
+
+class InterruptedHelmError(HelmError):
+    """The cluster went away while helm worked, and may answer again by now. What helm did of it has to be looked at."""
 
 
 class Outcome(NamedTuple):

@@ -18,6 +18,7 @@ except ImportError:  # Ansible itself brings it; only a target without Ansible l
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.chart import ChartSource
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.command import (
     HelmError,
+    InterruptedHelmError,
     Outcome,
     Runner,
     UnreachableError,
@@ -27,6 +28,24 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._release.hooks
 __all__ = ["Helm", "Release", "explain"]
 
 _UNREACHABLE = "Kubernetes cluster unreachable"
+# What helm passes on of an API server, or an etcd, that restarts while it is talked to.
+_INTERRUPTED = (
+    "connection refused",
+    "connection reset by peer",
+    "client connection lost",
+    "server sent GOAWAY",
+    "unexpected EOF",
+    ": EOF",
+    "broken pipe",
+    "i/o timeout",
+    "TLS handshake timeout",
+    "etcdserver: ",
+    "the server is currently unable to handle the request",
+    "the server was unable to return a response in the time allotted",
+    "apiserver not ready",
+)
+# The same said of a chart repository.
+_CHARTS = ("not a valid chart repository or cannot be reached", "failed to do request")
 
 
 @dataclass(frozen=True)
@@ -64,8 +83,7 @@ class Helm:
             return _parsed(outcome.out, doing, expect)
         if "release: not found" in outcome.err:
             return None
-        kind = UnreachableError if _UNREACHABLE in outcome.err and not _refuses(outcome.err) else HelmError
-        raise kind(explain(outcome, doing))
+        raise _failure(outcome, doing)
 
     def release(self, name: str) -> Optional[Release]:
         """Return the newest revision of release `name`, or None."""
@@ -135,7 +153,7 @@ class Helm:
             arguments += ["--values", str(file)]
         outcome = self._call(*arguments, seconds=seconds + 30)
         if outcome.code:
-            raise HelmError(explain(outcome, f"releasing {name} in {self._where}", source))
+            raise _failure(outcome, f"releasing {name} in {self._where}", source)
 
     def rollback(self, name: str, revision: int, seconds: int) -> None:
         """Make `revision` the newest again."""
@@ -150,7 +168,7 @@ class Helm:
             seconds=seconds + 30,
         )
         if outcome.code:
-            raise HelmError(explain(outcome, f"rolling {name} back to revision {revision} in {self._where}"))
+            raise _failure(outcome, f"rolling {name} back to revision {revision} in {self._where}")
 
     def uninstall(self, name: str, seconds: int, keep_history: bool = False) -> None:
         """Remove release `name`; no error where there is none.
@@ -160,7 +178,18 @@ class Helm:
         arguments = ["uninstall", name, "--ignore-not-found", "--wait", "--timeout", f"{seconds}s"]
         outcome = self._call(*arguments, *(["--keep-history"] * keep_history), seconds=seconds + 30)
         if outcome.code:
-            raise HelmError(explain(outcome, f"uninstalling {name} in {self._where}"))
+            raise _failure(outcome, f"uninstalling {name} in {self._where}")
+
+
+def _failure(outcome: Outcome, doing: str, source: Optional[ChartSource] = None) -> HelmError:
+    """Tell a cluster that was not there, or went away, from one that refused."""
+    said = outcome.err
+    kind = HelmError
+    if _UNREACHABLE in said and not _refuses(said):
+        kind = UnreachableError
+    elif any(words in said for words in _INTERRUPTED) and not any(words in said for words in _CHARTS):
+        kind = InterruptedHelmError
+    return kind(explain(outcome, doing, source))
 
 
 def _parsed(text: str, doing: str, expect: type) -> Any:

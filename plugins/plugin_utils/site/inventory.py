@@ -48,7 +48,6 @@ COMPUTED = (
     "site_node_addresses",
     "site_node_builds",
     "site_node_purposes",
-    "site_pod_network_mtu",
     "site_resolved_hubs",
 )
 

@@ -1,6 +1,6 @@
 # Copyright: Ironbinder maintainers
 # BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
-"""Every address that a machine of the site is known to have: the inventory's, and those of its facts."""
+"""Every address that a machine of the site is known to have: the inventory's, and those of its facts. And what hangs on one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.resolve i
     resolved_nodes,
 )
 
-__all__ = ["machine_addresses"]
+__all__ = ["ETHERNET_MTU", "interface_mtu", "machine_addresses"]
+
+# Where nothing better is known.
+ETHERNET_MTU = 1500
 
 # What pods and containers hang on comes and goes with them, and so after the first run. Its addresses are the ranges of
 # pods, or of Docker. kube-proxy's own holds addresses of services.
@@ -30,9 +33,13 @@ OF_PODS = re.compile(
 )
 
 
+def _interface(facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Give what is known of an interface, whose fact has _ in place of what a variable's name cannot have."""
+    return as_mapping(facts.get(re.sub(r"[-:.]", "_", name)))
+
+
 def _of_interface(facts: Mapping[str, Any], name: str) -> list[str]:
-    """Give the addresses of an interface, whose fact has _ in place of what a variable's name cannot have."""
-    told = as_mapping(facts.get(re.sub(r"[-:.]", "_", name)))
+    told = _interface(facts, name)
     entries = [told.get("ipv4"), *as_list(told.get("ipv4_secondaries"))]
     return [as_text(as_mapping(entry).get("address")) for entry in entries]
 
@@ -74,3 +81,25 @@ def machine_addresses(machines: Mapping[str, Mapping[str, Any]]) -> list[str]:
         {found for found in told.values() if isinstance(found, IPv4Address) and not found.is_loopback}
     )
     return [*map(str, addresses), *sorted(text for text, found in told.items() if found is None)]
+
+
+def interface_mtu(facts: Mapping[str, Any], address: str) -> int:
+    """Give the largest packet, in bytes, of the interface that holds an address.
+
+    That is the way by which packets without an overlay go from node to node. The interface of the default route may be another
+    one: a management network, or jumbo frames for storage.
+
+    Args:
+        facts: Ansible's facts of the machine.
+        address: IPv4 address of the machine.
+
+    Returns:
+        Its MTU; of an address that no interface holds, as where it is translated on the way, the default route's, and 1500
+        where that is not known either.
+    """
+    wanted = parse_ip(address)
+    for name in map(as_text, as_list(facts.get("interfaces"))):
+        mtu = _interface(facts, name).get("mtu")
+        if wanted and mtu and wanted in map(parse_ip, filter(None, _of_interface(facts, name))):
+            return int(mtu)
+    return int(as_mapping(facts.get("default_ipv4")).get("mtu") or ETHERNET_MTU)

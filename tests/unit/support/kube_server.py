@@ -43,8 +43,8 @@ class Request(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve(answer: Callable[[Request], None]) -> Iterator[str]:
-    """Answer every request by `answer`; gives the server's URL."""
+def serve(answer: Callable[[Request], None], port: int = 0) -> Iterator[str]:
+    """Answer every request by `answer`, at a port of its own; gives the server's URL."""
 
     class Handler(Request):
         def _any(self) -> None:
@@ -55,7 +55,7 @@ def serve(answer: Callable[[Request], None]) -> Iterator[str]:
 
         do_GET = do_POST = do_PATCH = do_DELETE = _any
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True
     server.block_on_close = False
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()

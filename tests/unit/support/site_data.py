@@ -152,7 +152,7 @@ def good_site() -> dict[str, Any]:
             "site_kubernetes_version": "1.36.3",
             "site_containerd_version": "2.4.2",
             "site_accepted_findings": {},
-            "site_supported_systems": ["Debian 12", "Ubuntu 22.04", "Ubuntu 24.04"],
+            "site_supported_systems": ["Debian 12", "Debian 13", "Ubuntu 22.04", "Ubuntu 24.04"],
         },
         "specs": SPECS,
         "given": ["site_name"],

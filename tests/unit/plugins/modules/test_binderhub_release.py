@@ -287,3 +287,60 @@ def test_urls_and_phases_come_back(world: World) -> None:
     assert result["urls"] == {"binder": "https://x/"}
     assert set(result["phases"]) == {"inspect", "apply"}
     assert re.fullmatch(rf"binderhub-{re.escape(VERSION)}", result["chart"])
+
+
+def interrupt(world: World, verb: str, times: int, done: bool = False) -> None:
+    """Have helm meet an API server that goes away, so many times: before it did anything, or just after."""
+    (world.folder / "lost").write_text("x" * times)
+    real = world.folder / "real-helm"
+    world.helm.rename(real)
+    # The replay looks for its files beside the program.
+    first = f'{real} "$@" >&2' if done else ":"
+    said = "Error: Put https://head1:6443/api/v1: dial tcp: connect: connection refused"
+    world.helm.write_text(
+        f'#!/bin/sh\nlost={world.folder}/lost\nif [ "$1" = {verb} ] && [ -s $lost ]; then\n'
+        f'truncate --size -1 $lost\n{first}\necho "{said}" >&2\nexit 1\nfi\nexec {real} "$@"\n'
+    )
+    world.helm.chmod(0o755)
+
+
+@pytest.mark.parametrize(("verb", "times"), [("upgrade", 1), ("upgrade", 2), ("status", 1), ("get", 2)])
+def test_an_api_server_that_restarts_in_the_middle_is_forgiven(world: World, verb: str, times: int) -> None:
+    interrupt(world, verb, times)
+    with HookServer() as cluster:
+        cluster.objects["/api/v1/namespaces/default"] = {"metadata": {"name": "default"}}
+        cluster.kubeconfig(world.folder / "kc")
+        if verb != "upgrade":
+            (world.folder / "lost").write_text("")
+            world.run()
+            (world.folder / "lost").write_text("x" * times)
+        result = world.run(values={"a": {"b": 1 if verb == "upgrade" else 2}})
+    assert (result["changed"], result["action"]) == (True, "installed" if verb == "upgrade" else "upgraded")
+    assert (world.folder / "lost").read_text() == ""
+
+
+def test_a_change_whose_answer_was_lost_is_one(world: World) -> None:
+    """helm had released it all, and the second look finds nothing left to do."""
+    interrupt(world, "upgrade", 1, done=True)
+    with HookServer() as cluster:
+        cluster.objects["/api/v1/namespaces/default"] = {"metadata": {"name": "default"}}
+        cluster.kubeconfig(world.folder / "kc")
+        result = world.run()
+    assert (result["changed"], result["action"], world.verbs()) == (True, "installed", ["upgrade"])
+
+
+def test_one_that_goes_away_again_and_again_is_given_up(world: World) -> None:
+    interrupt(world, "upgrade", 100)
+    with HookServer() as cluster:
+        cluster.objects["/api/v1/namespaces/default"] = {"metadata": {"name": "default"}}
+        cluster.kubeconfig(world.folder / "kc")
+        result = world.run()
+    assert result["failed"]
+    assert "connection refused" in result["msg"]
+    assert len((world.folder / "lost").read_text()) == 97
+
+
+def test_a_check_does_not_wait_for_anybody(world: World) -> None:
+    interrupt(world, "status", 100)
+    assert world.run(check=True)["failed"]
+    assert len((world.folder / "lost").read_text()) == 99

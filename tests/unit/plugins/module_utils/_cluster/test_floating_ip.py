@@ -313,3 +313,31 @@ def test_the_services_of_a_cluster() -> None:
     del api.objects[path]
     with pytest.raises(FloatingIpError, match="went away"):
         client.manifest(service)
+
+
+@pytest.mark.parametrize("verb", ["services", "manifest", "make_node_port"])
+def test_an_api_that_restarts_in_the_middle_is_forgiven(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever question meets it, nothing is left half done."""
+    cluster = FakeCluster(HUB, OTHER)
+    work, lost = getattr(cluster, verb), [KubeError("connection refused"), KubeError("no leader", 500)]
+
+    def restarting(*arguments: Any) -> Any:
+        if lost:
+            raise lost.pop()
+        return work(*arguments)
+
+    monkeypatch.setattr(cluster, verb, restarting)
+    result = wanted(cluster, release_holder=True).ensure()
+    assert (result.changed, result.addresses, cluster.changes, lost) == (True, (IP,), ["binder/binder"], [])
+
+
+def test_a_refusal_to_change_the_holder_is_no_restart() -> None:
+    cluster = FakeCluster(HUB, OTHER)
+
+    def refused(service: Service) -> None:
+        raise KubeError("forbidden", 403)
+
+    cluster.make_node_port = refused  # type: ignore[method-assign]
+    with pytest.raises(KubeError, match="forbidden"):
+        wanted(cluster, release_holder=True).ensure()
+    assert cluster.slept == []

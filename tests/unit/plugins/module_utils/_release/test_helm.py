@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.chart import ChartSource
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.command import (
     HelmError,
+    InterruptedHelmError,
     Outcome,
     UnreachableError,
 )
@@ -207,3 +208,47 @@ def test_a_chart_says_its_version(out: str, version: str) -> None:
 def test_a_chart_file_that_is_no_yaml_is_an_error() -> None:
     with pytest.raises(HelmError, match=r"/charts/b has a Chart\.yaml that is no YAML"):
         saying("version: {1\n").path_version(ChartSource("/charts/b", ""))
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        (
+            'Error: UPGRADE FAILED: Get "https://x:6443/api": dial tcp x:6443: connect: connection refused',
+            InterruptedHelmError,
+        ),
+        ("Error: UPGRADE FAILED: read tcp x: read: connection reset by peer", InterruptedHelmError),
+        ("Error: etcdserver: leader changed", InterruptedHelmError),
+        ("Error: etcdserver: request timed out", InterruptedHelmError),
+        ("Error: http2: client connection lost", InterruptedHelmError),
+        ("Error: the server is currently unable to handle the request (get secrets)", InterruptedHelmError),
+        ('Error: Put "https://x:6443/api": unexpected EOF', InterruptedHelmError),
+        ('Error: Kubernetes cluster unreachable: Get "https://x:6443": connection refused', UnreachableError),
+        (
+            "Error: Kubernetes cluster unreachable: the server has asked for the client to provide credentials",
+            HelmError,
+        ),
+        ("Error: UPGRADE FAILED: another operation (install/upgrade/rollback) is in progress", HelmError),
+        ("Error: values don't meet the specifications of the schema(s)", HelmError),
+        # A chart repository that is down is no cluster that restarts.
+        (
+            'Error: looks like "https://charts" is not a valid chart repository or cannot be reached: connection refused',
+            HelmError,
+        ),
+        ('Error: failed to do request: Head "https://oci": dial tcp: i/o timeout', HelmError),
+    ],
+)
+@pytest.mark.parametrize("verb", ["upgrade", "rollback", "uninstall", "release"])
+def test_a_cluster_that_went_away_is_told_from_one_that_refuses(
+    verb: str, said: str, kind: type[HelmError]
+) -> None:
+    helm = Helm("helm", lambda _argv, _seconds: Outcome(1, "", said), "/kc", "ns")
+    arguments: dict[str, tuple[object, ...]] = {
+        "upgrade": ("binder", ChartSource("binderhub", "1.0.0", "https://charts"), [], 60),
+        "rollback": ("binder", 1, 60),
+        "uninstall": ("binder", 60),
+        "release": ("binder",),
+    }
+    with pytest.raises(HelmError) as caught:
+        getattr(helm, verb)(*arguments[verb])
+    assert type(caught.value) is kind

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+from ansible_collections.ironbinder.platform.plugins.filter.interface_mtu import interface_mtu
 from ansible_collections.ironbinder.platform.plugins.filter.machine_addresses import machine_addresses
 
 BRIDGES: dict[str, str] = {
@@ -69,3 +71,32 @@ def test_what_is_no_address_of_a_machine_elsewhere_is_left_out() -> None:
         "e.invalid": {},
     }
     assert machine_addresses(list(hosts), hosts) == ["192.0.2.7", "192.0.2.8", "192.0.2.9", "e.invalid"]
+
+
+def with_mtu(**mtus: int) -> dict[str, Any]:
+    """Facts of a machine with a network for each purpose."""
+    told = facts({"eth0": "198.51.100.21", "bond0.7": "192.0.2.21", "ib-x": "203.0.113.5"}, "198.51.100.99")
+    for name, mtu in mtus.items():
+        told[name]["mtu"] = mtu
+    return {**told, "default_ipv4": {"address": "198.51.100.21", "mtu": 1500}}
+
+
+@pytest.mark.parametrize(
+    ("address", "mtu"),
+    [
+        ("198.51.100.21", 1500),
+        ("192.0.2.21", 9000),
+        ("203.0.113.5", 1400),
+        # A second address of the first interface, and one that is translated on the way.
+        ("198.51.100.99", 1500),
+        ("192.0.2.77", 1500),
+        ("", 1500),
+    ],
+)
+def test_packets_are_as_large_as_the_interface_of_the_address_takes(address: str, mtu: int) -> None:
+    assert interface_mtu(with_mtu(eth0=1500, bond0_7=9000, ib_x=1400), address) == mtu
+
+
+def test_without_facts_packets_are_those_of_ethernet() -> None:
+    assert interface_mtu({}, "192.0.2.21") == 1500
+    assert interface_mtu({"default_ipv4": {"mtu": 1450}}, "192.0.2.21") == 1450
