@@ -13,13 +13,15 @@ from typing import Any
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.past_packages import DpkgStatus
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.proc import MachineFiles
 
-__all__ = ["DEFAULT_SITE", "is_packaged", "nginx_facts"]
+__all__ = ["CONFFILES_OF", "is_packaged", "nginx_facts"]
 
 # Debian's packages, and nginx.org's, which has no sites-enabled.
 PACKAGES = ("nginx", "nginx-common", "nginx-core", "nginx-light", "nginx-full", "nginx-extras")
 CONFFILES_OF = ("nginx-common",)
 DEFAULT_SITE = "etc/nginx/sites-enabled/default"
 PACKAGED_SITE = "etc/nginx/sites-available/default"
+# The folder that it shows, and all that the package puts there.
+PAGES, PACKAGED_PAGES = "var/www/html", {"index.nginx-debian.html"}
 OURS = "ironbinder.conf"
 # What NGINX includes on these systems: all of conf.d that ends so, and everything in sites-enabled.
 FOLDERS = (("etc/nginx/conf.d", ".conf"), ("etc/nginx/sites-enabled", ""))
@@ -28,19 +30,23 @@ _LISTEN = re.compile(r"(?:^|[\s{;])listen\s+([^;{}]+);")
 _NAME = re.compile(r"(?:^|[\s{;])server_name\s+([^;{}]+);")
 # All addresses of the machine, with the port.
 _EVERYWHERE = re.compile(r"(?:(?:\*|0\.0\.0\.0|\[::\]):)?(\d+)")
-_SOMEWHERE = re.compile(r"(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]*[A-Za-z.][A-Za-z0-9.-]*|\d+\.\d+\.\d+\.\d+)(?::(\d+))?")
+_SOMEWHERE = re.compile(r"(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+)(?::(\d+))?")
 _LOOPBACK = ("127.", "[::1]", "localhost")
 
 
 def is_packaged(files: MachineFiles, dpkg: DpkgStatus) -> bool:
-    """Tell whether the default site is the one that the package brought, as nobody has changed it."""
+    """Tell whether the default site is the one that the package brought, and shows nothing but the package's page."""
     link, packaged = files.root / DEFAULT_SITE, files.root / PACKAGED_SITE
     try:
         same = os.path.realpath(link) == os.path.realpath(packaged)
         digest = hashlib.md5(packaged.read_bytes(), usedforsecurity=False).hexdigest() if same else ""
     except OSError:
         return False
-    return bool(digest) and dpkg.conffiles.get(f"/{PACKAGED_SITE}") == digest
+    try:
+        pages = {entry.name for entry in (files.root / PAGES).iterdir()}
+    except OSError:
+        pages = set()
+    return bool(digest) and dpkg.conffiles.get(f"/{PACKAGED_SITE}") == digest and pages <= PACKAGED_PAGES
 
 
 def nginx_facts(files: MachineFiles, dpkg: DpkgStatus) -> dict[str, Any]:
