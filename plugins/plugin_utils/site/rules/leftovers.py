@@ -111,9 +111,8 @@ def _of_the_site(site: Site) -> tuple[set[str], set[str]]:
     return known, {site.text("site_api_address"), *(head.address for head in heads)} - {""}
 
 
-def _is_elsewhere(site: Site, host: Host) -> bool:
-    """Whether the kubelet of a machine belongs to another cluster than the site's."""
-    known, addresses = _of_the_site(site)
+def _is_elsewhere(host: Host, known: set[str], addresses: set[str]) -> bool:
+    """Whether the kubelet of a machine belongs to another cluster than the site's, of which `_of_the_site` tells."""
     if known and _authorities(host):
         return not known & _authorities(host)
     try:
@@ -131,8 +130,9 @@ def _is_elsewhere(site: Site, host: Host) -> bool:
     acceptable=False,
 )
 def node_of_another_cluster(site: Site) -> Iterator[Problem]:
+    known, addresses = _of_the_site(site)
     for host in site.seen("head", "workers"):
-        if _is_elsewhere(site, host):
+        if _is_elsewhere(host, known, addresses):
             yield Problem(
                 f"its kubelet belongs to the cluster at {as_text(past_of(host, 'cluster').get('server'))}, which is not this site's",
                 "take it out of that cluster first (kubectl drain and delete node there, kubeadm reset here), or correct "
@@ -144,14 +144,14 @@ def node_of_another_cluster(site: Site) -> Iterator[Problem]:
 
 @rule("cluster-leftovers", ERROR, "A machine has the remains of a cluster that Ironbinder did not make.")
 def cluster_leftovers(site: Site) -> Iterator[Problem]:
-    known, _ = _of_the_site(site)
+    known, addresses = _of_the_site(site)
     answers = any(as_text(as_mapping(head.probe.get("cluster")).get("source")) == "api" for head in site.seen("head"))
     for host in site.seen("head", "workers"):
         told = past_of(host, "cluster")
         found = [as_text(name) for name in as_list(told.get("leftovers"))]
         # A cluster that answers is adopted, with its nodes.
         adopted = answers and bool(known & _authorities(host))
-        if found and told.get("ours") is False and not adopted and not _is_elsewhere(site, host):
+        if found and told.get("ours") is False and not adopted and not _is_elsewhere(host, known, addresses):
             yield Problem(
                 f"has {', '.join(found[:3])}{' and more' if found[3:] else ''} of a cluster that does not answer",
                 "start that cluster, and a run adopts it; or, if nobody needs it: kubeadm reset here, and remove "

@@ -7,6 +7,7 @@ What is seen of a machine is documented in `_machine/past.py`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
@@ -227,13 +228,13 @@ def _called(host: Host, seen: dict[str, Host]) -> list[str]:
 @rule("hostname-changes", WARNING, "A node will get another hostname.")
 def hostname_changes(site: Site) -> Iterator[Problem]:
     names = {host.name: host for host in site.seen("head", "workers", "proxy", "registry")}
+    held = Counter(name for host in names.values() for name in own_names(host))
     for host in site.seen("head", "workers"):
         called = own_names(host)
         # The name of a container is whoever's who made it; one that two machines have is duplicate-hostname's.
-        doubled = any(called & own_names(other) for other in names.values() if other.name != host.name)
-        if not called or host.name in called or host.contained or doubled or flag_at(site, host, KEEP):
+        if not called or host.name in called or host.contained or any(held[name] > 1 for name in called):
             continue
-        if _called(host, names):
+        if flag_at(site, host, KEEP) or _called(host, names):
             continue
         yield Problem(
             f"calls itself {min(called, key=len)}, and role node will name it {host.name}",
