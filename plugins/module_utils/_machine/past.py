@@ -31,7 +31,6 @@ __all__ = ["past_facts"]
 
 DOCKER_PACKAGES = ("docker-ce", "docker.io", "moby-engine", "docker-engine")
 CONTAINERD_PACKAGES = ("containerd", "containerd.io", "moby-containerd")
-CRIO_PACKAGES = ("cri-o", "cri-o-1.30", "cri-o-runc")
 # What roles write when they make Docker, containerd and NGINX theirs. The ledger knows of packages from before they did.
 DOCKER_MARK = "etc/systemd/system/docker.service.d/ironbinder-builds.conf"
 CONTAINERD_MARK = ("etc/containerd/config.toml", "Managed by Ironbinder (role containerd)")
@@ -61,6 +60,7 @@ SWAP_UNITS = (
     ("systemd-zram-setup@.service", "etc/systemd/zram-generator.conf"),
     ("systemd-zram-setup@.service", "usr/lib/systemd/zram-generator.conf"),
 )
+SWAP_OFF = "etc/systemd/system/ironbinder-swapoff.service"
 CLOUD_OFF = "etc/cloud/cloud-init.disabled"
 CLOUD_FILES = ("etc/cloud/cloud.cfg", "etc/cloud/cloud.cfg.d", "var/lib/cloud/instance/cloud-config.txt")
 # Later ones win, and among folders the first that has a file of a name; sysctl.d(5). Debian links sysctl.conf as 99-sysctl.conf.
@@ -90,13 +90,12 @@ def past_facts(root: Path, releases: Sequence[str] = ()) -> dict[str, Any]:
     return {
         "docker": machine.docker(),
         "containerd": machine.containerd(),
-        "crio": next(iter(machine.dpkg.of(*CRIO_PACKAGES).values()), "")
-        or ("present" if machine.proc.exists("run/crio/crio.sock") else ""),
+        "crio": machine.crio(),
         "apt": foreign_sources(machine.proc, releases),
         "dpkg": machine.half_done(),
         "locks": locks(machine.proc),
         "cluster": machine.cluster(),
-        "swap_units": list(dict.fromkeys(unit for unit, file in SWAP_UNITS if machine.proc.exists(file))),
+        "swap_units": machine.swap_units(),
         "cloud_hosts": machine.cloud_hosts(),
         "apparmor": machine.apparmor(),
         "sysctls": list(machine.sysctls()),
@@ -159,6 +158,11 @@ class Past:
             "running": {space: count for space, count in running.items() if count},
         }
 
+    def crio(self) -> str:
+        """Version of CRI-O, `present` where it runs without a package of Debian's, else ``."""
+        version = self.dpkg.versions.get("cri-o", "")
+        return version or ("present" if self.proc.exists("run/crio/crio.sock") else "")
+
     def half_done(self) -> dict[str, Any]:
         """{journal, packages: {name: state}, ours: whether all of these are}."""
         packages = self.dpkg.half_done
@@ -185,6 +189,12 @@ class Past:
             "server": server.group(1).strip("\"'") if server else "",
             "ca": _digests(data.group(1)) if data else [],
         }
+
+    def swap_units(self) -> list[str]:
+        """Units that call swapon, where no unit of role node takes that back."""
+        if self.proc.exists(SWAP_OFF):
+            return []
+        return list(dict.fromkeys(unit for unit, file in SWAP_UNITS if self.proc.exists(file)))
 
     def cloud_hosts(self) -> str:
         """Name the file by which cloud-init writes /etc/hosts anew at each start, `` where none does."""
