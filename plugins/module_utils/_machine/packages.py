@@ -261,7 +261,10 @@ class HeldPackages:
         lost = {} if self.wanted.allow_removal == "all" else planned.removed
         told = [f"{name} {version}".strip() for name, version in lost.items() if name not in ours]
         if told:
-            hint = self.wanted.removal_hint or "Remove it yourself where it is not needed, or keep this machine out."
+            hint = (
+                self.wanted.removal_hint
+                or "Remove it yourself where it is not needed, or keep this machine out."
+            )
             raise PackagesError(
                 f"apt would remove {', '.join(told)} to install {', '.join(self.everything)}, and nobody asked for that. "
                 f"Nothing was changed. {hint}"

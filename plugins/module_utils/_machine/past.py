@@ -1,6 +1,6 @@
 # Copyright: Ironbinder maintainers
 # BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
-"""What a machine was before it became a site's: whatever Ironbinder would stop, break or be broken by. Reads only, never raises."""
+"""What a machine was before it became a site's: what Ironbinder would stop or be stopped by. Reads only, never raises."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ TASKS = "run/containerd/io.containerd.runtime.v2.task"
 SNAP = ("var/snap/docker", "snap/docker")
 # Markers of the module kubeadm: what it began, and what it saw work.
 CLUSTER_MARKS = tuple(
-    f"var/lib/ironbinder/kubeadm-{verb}{ending}.json" for verb in ("init", "join") for ending in ("", ".begun")
+    f"var/lib/ironbinder/kubeadm-{verb}{ending}.json"
+    for verb in ("init", "join")
+    for ending in ("", ".begun")
 )
 MANIFESTS = "etc/kubernetes/manifests"
 LEFTOVERS = (
@@ -133,7 +135,11 @@ class Past:
             state = _json(self.proc.text(f"{folder}/config.v2.json"))
             running = state.get("State") if isinstance(state.get("State"), dict) else {}
             pid = running.get("Pid")
-            if running.get("Running") is not True or not isinstance(pid, int) or not self.proc.exists(f"proc/{pid}"):
+            if (
+                running.get("Running") is not True
+                or not isinstance(pid, int)
+                or not self.proc.exists(f"proc/{pid}")
+            ):
                 continue
             policy = _json(self.proc.text(f"{folder}/hostconfig.json")).get("RestartPolicy")
             name = policy.get("Name") if isinstance(policy, dict) else ""
@@ -144,7 +150,9 @@ class Past:
 
     def _folders(self, name: str) -> list[str]:
         try:
-            return sorted(f"{name}/{entry.name}" for entry in (self.proc.root / name).iterdir() if entry.is_dir())
+            return sorted(
+                f"{name}/{entry.name}" for entry in (self.proc.root / name).iterdir() if entry.is_dir()
+            )
         except OSError:
             return []
 

@@ -136,7 +136,13 @@ def _of_lines(name: str, text: str) -> Iterator[dict[str, Any]]:
         if found:
             options = dict(option.partition("=")[::2] for option in (found[2] or "").split())
             signed = options.get("signed-by", "")
-            yield {"file": f"/{name}", "line": number, "uri": found[3], "suite": found[4], "signed_by": signed}
+            yield {
+                "file": f"/{name}",
+                "line": number,
+                "uri": found[3],
+                "suite": found[4],
+                "signed_by": signed,
+            }
 
 
 def _of_stanzas(name: str, text: str) -> Iterator[dict[str, Any]]:

@@ -54,7 +54,11 @@ class Ledger:
             told = json.loads(self.file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return frozenset()
-        return frozenset(name for name in told if isinstance(name, str)) if isinstance(told, list) else frozenset()
+        return (
+            frozenset(name for name in told if isinstance(name, str))
+            if isinstance(told, list)
+            else frozenset()
+        )
 
     def add(self, names: Iterable[str]) -> None:
         """Add names. Raises OSError."""

@@ -57,7 +57,9 @@ def apt_source_conflict(site: Site) -> Iterator[Problem]:
 def package_half_installed(site: Site) -> Iterator[Problem]:
     for host in site.seen("head", "workers", "proxy", "registry"):
         told = past_of(host, "dpkg")
-        names = [name for name, state in as_mapping(told.get("packages")).items() if state == "half-installed"]
+        names = [
+            name for name, state in as_mapping(told.get("packages")).items() if state == "half-installed"
+        ]
         # What a run of ours left is finished by the next one.
         if names and told.get("ours") is not True and not _list(host, "locks"):
             yield Problem(
@@ -72,9 +74,15 @@ def package_half_installed(site: Site) -> Iterator[Problem]:
 def dpkg_interrupted(site: Site) -> Iterator[Problem]:
     for host in site.seen("head", "workers", "proxy", "registry"):
         told = past_of(host, "dpkg")
-        names = [name for name, state in as_mapping(told.get("packages")).items() if state != "half-installed"]
+        names = [
+            name for name, state in as_mapping(told.get("packages")).items() if state != "half-installed"
+        ]
         # One that is at work has a journal, too, and a lock.
-        if (names or told.get("journal") is True) and told.get("ours") is not True and not _list(host, "locks"):
+        if (
+            (names or told.get("journal") is True)
+            and told.get("ours") is not True
+            and not _list(host, "locks")
+        ):
             what = f"{', '.join(names[:4])} unconfigured" if names else "a journal in /var/lib/dpkg/updates"
             yield Problem(
                 f"dpkg was interrupted and left {what}",
@@ -90,7 +98,11 @@ def package_manager_busy(site: Site) -> Iterator[Problem]:
         found = _list(host, "locks")
         if found:
             pid = as_int(found[0].get("pid"))
-            holder = f"{as_text(found[0].get('process')) or 'a process'} (process {pid})" if pid else "a process out of sight"
+            holder = (
+                f"{as_text(found[0].get('process')) or 'a process'} (process {pid})"
+                if pid
+                else "a process out of sight"
+            )
             yield Problem(
                 f"{as_text(found[0].get('path'))} is held by {holder}",
                 "nothing, if it ends within five minutes: so long the run waits; else end it",
@@ -134,7 +146,7 @@ def node_of_another_cluster(site: Site) -> Iterator[Problem]:
     for host in site.seen("head", "workers"):
         if _is_elsewhere(host, known, addresses):
             yield Problem(
-                f"its kubelet belongs to the cluster at {as_text(past_of(host, 'cluster').get('server'))}, which is not this site's",
+                f"its kubelet belongs to another cluster, at {as_text(past_of(host, 'cluster').get('server'))}",
                 "take it out of that cluster first (kubectl drain and delete node there, kubeadm reset here), or correct "
                 "ansible_host",
                 "ansible_host",
@@ -145,7 +157,9 @@ def node_of_another_cluster(site: Site) -> Iterator[Problem]:
 @rule("cluster-leftovers", ERROR, "A machine has the remains of a cluster that Ironbinder did not make.")
 def cluster_leftovers(site: Site) -> Iterator[Problem]:
     known, addresses = _of_the_site(site)
-    answers = any(as_text(as_mapping(head.probe.get("cluster")).get("source")) == "api" for head in site.seen("head"))
+    answers = any(
+        as_text(as_mapping(head.probe.get("cluster")).get("source")) == "api" for head in site.seen("head")
+    )
     for host in site.seen("head", "workers"):
         told = past_of(host, "cluster")
         found = [as_text(name) for name in as_list(told.get("leftovers"))]
@@ -161,13 +175,18 @@ def cluster_leftovers(site: Site) -> Iterator[Problem]:
             )
 
 
-@rule("nginx-default-site", ERROR, "The proxy's NGINX serves a default site that somebody made.", acceptable=False)
+@rule(
+    "nginx-default-site",
+    ERROR,
+    "The proxy's NGINX serves a default site that somebody made.",
+    acceptable=False,
+)
 def nginx_default_site(site: Site) -> Iterator[Problem]:
     for host in site.seen("proxy"):
         if past_of(host, "nginx").get("default") == "changed" and not flag_at(site, host, ADOPT_NGINX):
             yield Problem(
-                "/etc/nginx/sites-enabled/default is not the package's, or /var/www/html is not empty; the hubs would take its place",
-                f"set {ADOPT_NGINX}: true, and it is kept in sites-available; or give it another name, and names and ports of its own",
+                "/etc/nginx/sites-enabled/default is not the package's, or /var/www/html has pages; the hubs would take its place",
+                f"set {ADOPT_NGINX}: true, and it is kept in sites-available; or give it another name and port",
                 ADOPT_NGINX,
                 host.name,
             )

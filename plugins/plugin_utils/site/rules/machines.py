@@ -99,7 +99,9 @@ def _disks(site: Site, host: Host) -> Iterator[tuple[int, str]]:
     passed = () if site.builds_on(host) else ("/var/lib/docker",)
     mounts = [as_mapping(entry) for entry in as_list(told.get("mounts"))]
     for mount in mounts or [told]:
-        paths = [as_text(path) for path in as_list(mount.get("paths"))] or [as_text(told.get("path")) or "/var/lib"]
+        paths = [as_text(path) for path in as_list(mount.get("paths"))] or [
+            as_text(told.get("path")) or "/var/lib"
+        ]
         used, free = [path for path in paths if path not in passed], mount.get("free_mb")
         if used and isinstance(free, int) and not isinstance(free, bool):
             yield free, " and ".join(used) if len(mounts) > 1 else as_text(told.get("path")) or "/var/lib"
@@ -124,7 +126,10 @@ def disk_scarce(site: Site) -> Iterator[Problem]:
         for free, where in _disks(site, host):
             if DISK_NEEDED_MB <= free < DISK_ADVISED_MB:
                 yield Problem(
-                    f"has {free} MB free for images under {where}", f"plan for {DISK_ADVISED_MB} MB", "", host.name
+                    f"has {free} MB free for images under {where}",
+                    f"plan for {DISK_ADVISED_MB} MB",
+                    "",
+                    host.name,
                 )
 
 

@@ -129,7 +129,7 @@ def crio_present(site: Site) -> Iterator[Problem]:
         version = as_text(as_mapping(host.probe.get("past")).get("crio"))
         if version:
             yield Problem(
-                f"has CRI-O{'' if version == 'present' else f' {version}'}, which takes memory and ports, and answers beside containerd",
+                f"has CRI-O{'' if version == 'present' else f' {version}'}, which answers beside containerd",
                 "where its pods are not needed: systemctl disable --now crio && apt-get purge cri-o",
                 "",
                 host.name,
@@ -189,7 +189,7 @@ def sysctl_overridden(site: Site) -> Iterator[Problem]:
             lacking = as_int(value, -1) < wanted if variable else name in FORWARDING and value != "1"
             if lacking and wanted and not (variable and host.contained):
                 yield Problem(
-                    f"has {name} = {value} in {as_text(entry.get('file'))}, after Ironbinder's {wanted}: so it is after a restart",
+                    f"has {name} = {value} in {as_text(entry.get('file'))}, which is read after Ironbinder's {wanted}",
                     "take that line out",
                     variable,
                     host.name,

@@ -135,7 +135,9 @@ def test_somebodys_default_site_needs_consent(place: Place, packaged: bool) -> N
     if packaged:
         assert [change.path.name for change in nginx.changes()] == ["default", "hello.conf"]
     else:
-        with pytest.raises(NginxError, match=r"sites-enabled/default is a site that somebody made.*site_adopt_nginx"):
+        with pytest.raises(
+            NginxError, match=r"sites-enabled/default is a site that somebody made.*site_adopt_nginx"
+        ):
             nginx.changes()
     assert place.files() == before
 
@@ -147,7 +149,9 @@ def test_an_nginx_without_a_folder_of_sites(place: Place) -> None:
             path.unlink()
         (place.config_dir / folder).rmdir()
     main = place.config_dir / "nginx.conf"
-    main.write_text("".join(line for line in main.read_text().splitlines(True) if "sites-enabled" not in line))
+    main.write_text(
+        "".join(line for line in main.read_text().splitlines(True) if "sites-enabled" not in line)
+    )
     assert place.bring_about(place.site(adopt=False)) == ["hello.conf"]
     with pytest.raises(NginxError, match="no_such_directive"):
         place.bring_about(place.site("no_such_directive on;", adopt=False))

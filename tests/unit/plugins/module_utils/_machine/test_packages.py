@@ -187,7 +187,9 @@ def test_nothing_is_removed_by_the_way(machine: apt_root.AptRoot, check_mode: bo
     before = (machine.root / "var/lib/dpkg/status").read_text()
     asked: dict[str, Any] = {"names": ["containerd.io"], "version": "2.4.2", "removal_hint": "Say so."}
     for allowed in ("none", "own"):
-        with pytest.raises(PackagesError, match=r"would remove .*docker\.io 20.*Nothing was changed\. Say so\.$"):
+        with pytest.raises(
+            PackagesError, match=r"would remove .*docker\.io 20.*Nothing was changed\. Say so\.$"
+        ):
             have(machine, check_mode, allow_removal=allowed, **asked)
     assert (machine.root / "var/lib/dpkg/status").read_text() == before
     assert not ledger(machine).file.exists()

@@ -31,12 +31,22 @@ def facts(root: Path, files: dict[str, str]) -> dict[str, Any]:
     return past_facts(root)
 
 
-def container(name: str, pid: int, running: bool = True, policy: str = "no", home: str = "var/lib/docker") -> dict[str, str]:
+def container(
+    name: str, pid: int, running: bool = True, policy: str = "no", home: str = "var/lib/docker"
+) -> dict[str, str]:
     """As dockerd 20.10 and 29 keep it; most of what they keep is left out."""
     folder = f"{home}/containers/{name:0<64}"
-    state = {"Running": running, "Paused": False, "Pid": pid, "ExitCode": 0, "StartedAt": "2026-11-21T21:59:01Z"}
+    state = {
+        "Running": running,
+        "Paused": False,
+        "Pid": pid,
+        "ExitCode": 0,
+        "StartedAt": "2026-11-21T21:59:01Z",
+    }
     return {
-        f"{folder}/config.v2.json": json.dumps({"StreamConfig": {}, "State": state, "ID": f"{name:0<64}", "Name": f"/{name}"}),
+        f"{folder}/config.v2.json": json.dumps(
+            {"StreamConfig": {}, "State": state, "ID": f"{name:0<64}", "Name": f"/{name}"}
+        ),
         f"{folder}/hostconfig.json": json.dumps({"RestartPolicy": {"Name": policy, "MaximumRetryCount": 0}}),
     }
 
@@ -124,12 +134,19 @@ def test_other_runtimes(tmp_path: Path) -> None:
             "var/snap/docker/common/x": "",
         },
     )
-    assert told["containerd"] == {"packages": {"containerd": "1.6.20~ds1-1"}, "ours": False, "running": {"default": 2}}
+    assert told["containerd"] == {
+        "packages": {"containerd": "1.6.20~ds1-1"},
+        "ours": False,
+        "running": {"default": 2},
+    }
     assert (told["crio"], told["docker"]["snap"]) == ("1.30.4-1.1", True)
 
 
 def test_containerd_of_the_role(tmp_path: Path) -> None:
-    files = {**dpkg(package("containerd.io", "2.4.2-1")), "etc/containerd/config.toml": "# Managed by Ironbinder (role containerd).\n"}
+    files = {
+        **dpkg(package("containerd.io", "2.4.2-1")),
+        "etc/containerd/config.toml": "# Managed by Ironbinder (role containerd)",
+    }
     assert facts(tmp_path, files)["containerd"]["ours"] is True
 
 
@@ -143,7 +160,11 @@ def test_packages_half_done(tmp_path: Path) -> None:
         "var/lib/dpkg/updates/0007": "",
     }
     told = facts(tmp_path, files)["dpkg"]
-    assert told == {"journal": True, "packages": {"x": "half-configured", "y": "half-installed"}, "ours": False}
+    assert told == {
+        "journal": True,
+        "packages": {"x": "half-configured", "y": "half-installed"},
+        "ours": False,
+    }
     assert facts(tmp_path, {LEDGER: '["x", "y"]'})["dpkg"]["ours"] is True
 
 
@@ -156,12 +177,25 @@ def test_a_node_of_a_cluster(tmp_path: Path) -> None:
     """Machines of one cluster share a CA, also while it is exchanged."""
     conf = "etc/kubernetes/kubelet.conf"
     first = facts(tmp_path / "a", {conf: kubeconfig("A")})["cluster"]
-    second = facts(tmp_path / "b", {conf: kubeconfig("A", "B"), "var/lib/ironbinder/kubeadm-join.begun.json": "{}"})["cluster"]
-    third = facts(tmp_path / "c", {conf: kubeconfig("B"), "etc/kubernetes/manifests/etcd.yaml": "", "var/lib/etcd/member/x": ""})
-    assert (first["server"], first["ours"], first["leftovers"]) == ("https://10.1.2.3:6443", False, [f"/{conf}"])
+    second = facts(
+        tmp_path / "b", {conf: kubeconfig("A", "B"), "var/lib/ironbinder/kubeadm-join.begun.json": "{}"}
+    )["cluster"]
+    third = facts(
+        tmp_path / "c",
+        {conf: kubeconfig("B"), "etc/kubernetes/manifests/etcd.yaml": "", "var/lib/etcd/member/x": ""},
+    )
+    assert (first["server"], first["ours"], first["leftovers"]) == (
+        "https://10.1.2.3:6443",
+        False,
+        [f"/{conf}"],
+    )
     assert second["ours"] is True
     assert set(first["ca"]) < set(second["ca"]) and not set(first["ca"]) & set(third["cluster"]["ca"])
-    assert third["cluster"]["leftovers"] == [f"/{conf}", "/var/lib/etcd/member", "/etc/kubernetes/manifests/etcd.yaml"]
+    assert third["cluster"]["leftovers"] == [
+        f"/{conf}",
+        "/var/lib/etcd/member",
+        "/etc/kubernetes/manifests/etcd.yaml",
+    ]
     odd = facts(tmp_path / "d", {conf: "    certificate-authority-data: %%%\n    server:\n"})["cluster"]
     assert (odd["server"], odd["ca"]) == ("", [])
 
@@ -190,10 +224,19 @@ DEBIAN = "etc/cloud/cloud.cfg.d/01_debian_cloud.cfg"
     [
         ({CLOUD: "users:\n - default\n"}, ""),
         ({CLOUD: "", DEBIAN: "apt_preserve_sources_list: true\nmanage_etc_hosts: true\n"}, f"/{DEBIAN}"),
-        ({DEBIAN: "manage_etc_hosts: true\n", "etc/cloud/cloud.cfg.d/99-site.cfg": "manage_etc_hosts: false\n"}, ""),
+        (
+            {
+                DEBIAN: "manage_etc_hosts: true\n",
+                "etc/cloud/cloud.cfg.d/99-site.cfg": "manage_etc_hosts: false\n",
+            },
+            "",
+        ),
         ({CLOUD: "manage_etc_hosts: localhost\n"}, ""),
         (
-            {CLOUD: "", "var/lib/cloud/instance/cloud-config.txt": "#cloud-config\nmanage_etc_hosts: template\n"},
+            {
+                CLOUD: "",
+                "var/lib/cloud/instance/cloud-config.txt": "#cloud-config\nmanage_etc_hosts: template\n",
+            },
             "/var/lib/cloud/instance/cloud-config.txt",
         ),
         ({DEBIAN: "manage_etc_hosts: true\n", "etc/cloud/cloud-init.disabled": ""}, ""),
@@ -203,7 +246,9 @@ def test_cloud_init_and_the_hosts_file(tmp_path: Path, files: dict[str, str], fi
     assert facts(tmp_path, files)["cloud_hosts"] == file
 
 
-@pytest.mark.parametrize(("parser", "told"), [("", False), ("sbin/apparmor_parser", True), ("usr/sbin/apparmor_parser", True)])
+@pytest.mark.parametrize(
+    ("parser", "told"), [("", False), ("sbin/apparmor_parser", True), ("usr/sbin/apparmor_parser", True)]
+)
 def test_apparmor(tmp_path: Path, parser: str, told: bool) -> None:
     files = {"sys/module/apparmor/parameters/enabled": "Y\n", **({parser: ""} if parser else {})}
     assert facts(tmp_path, files)["apparmor"] == {"enabled": True, "parser": told}

@@ -28,7 +28,13 @@ STATUS = (
 @pytest.fixture
 def debian(tmp_path: Path) -> Path:
     """NGINX as Debian's package leaves it."""
-    for folder in ("etc/nginx/conf.d", "etc/nginx/sites-available", "etc/nginx/sites-enabled", "var/lib/dpkg", "var/www/html"):
+    for folder in (
+        "etc/nginx/conf.d",
+        "etc/nginx/sites-available",
+        "etc/nginx/sites-enabled",
+        "var/lib/dpkg",
+        "var/www/html",
+    ):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "var/lib/dpkg/status").write_text(STATUS)
     (tmp_path / "var/www/html/index.nginx-debian.html").touch()
@@ -70,9 +76,13 @@ def test_a_default_site_that_is_no_link_to_the_packages(debian: Path) -> None:
 def test_nginx_org_has_no_folder_of_sites(tmp_path: Path) -> None:
     """Its default answers for the name localhost alone, and may stay."""
     (tmp_path / "etc/nginx/conf.d").mkdir(parents=True)
-    (tmp_path / "etc/nginx/conf.d/default.conf").write_text("server {\n    listen       80;\n    server_name  localhost;\n}\n")
+    (tmp_path / "etc/nginx/conf.d/default.conf").write_text(
+        "server {\n    listen       80;\n    server_name  localhost;\n}\n"
+    )
     (tmp_path / "var/lib/dpkg").mkdir(parents=True)
-    (tmp_path / "var/lib/dpkg/status").write_text("Package: nginx\nStatus: install ok installed\nVersion: 1.28.0-1~bookworm\n")
+    (tmp_path / "var/lib/dpkg/status").write_text(
+        "Package: nginx\nStatus: install ok installed\nVersion: 1.28.0-1~bookworm\n"
+    )
     listens = [{"port": 80, "address": "", "default": False}]
     site = {"file": "/etc/nginx/conf.d/default.conf", "listens": listens, "names": ["localhost"]}
     assert told(tmp_path) == {"version": "1.28.0-1~bookworm", "default": "", "sites": [site]}
@@ -92,7 +102,9 @@ def test_nginx_org_has_no_folder_of_sites(tmp_path: Path) -> None:
     ],
 )
 def test_where_a_site_listens(debian: Path, words: str, port: int, address: str, default: bool) -> None:
-    (debian / "etc/nginx/conf.d/wiki.conf").write_text(f"server {{ listen {words}; server_name wiki 'w.example.org'; }}")
+    (debian / "etc/nginx/conf.d/wiki.conf").write_text(
+        f"server {{ listen {words}; server_name wiki 'w.example.org'; }}"
+    )
     [site] = told(debian)["sites"]
     assert site["listens"] == [{"port": port, "address": address, "default": default}]
     assert site["names"] == ["wiki", "w.example.org"]
@@ -102,8 +114,14 @@ def test_where_a_site_listens(debian: Path, words: str, port: int, address: str,
     ("name", "text"),
     [
         ("conf.d/off.conf.disabled", "server { listen 80 default_server; }"),
-        ("conf.d/off.conf", "# server { listen 80 default_server; }\nserver {\n  # listen 80;\n  listen unix:/run/x; }"),
-        ("conf.d/own.conf", "server { listen 127.0.0.1:80 default_server; listen localhost:80; listen [::1]:80; }"),
+        (
+            "conf.d/off.conf",
+            "# server { listen 80 default_server; }\nserver {\n  # listen 80;\n  listen unix:/run/x; }",
+        ),
+        (
+            "conf.d/own.conf",
+            "server { listen 127.0.0.1:80 default_server; listen localhost:80; listen [::1]:80; }",
+        ),
         ("conf.d/ironbinder.conf", "server { listen 80 default_server; }"),
     ],
 )

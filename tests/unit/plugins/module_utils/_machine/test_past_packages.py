@@ -31,7 +31,11 @@ CASES: list[tuple[str, str, list[tuple[int, str]]]] = [
     ("docker.list", f"deb-src [signed-by={KEY}] {DOCKER}/ bookworm stable\n", [(1, KEY)]),
     # A key in trusted.gpg.d; apt refuses where it reads this entry after ours.
     ("kubernetes.list", f"deb {KUBERNETES} /\n", [(1, "")]),
-    ("docker.sources", f"Types: deb\nURIs: {DOCKER}\nSuites: bullseye bookworm\nComponents: stable\nSigned-By: {KEY}\n", [(1, KEY)]),
+    (
+        "docker.sources",
+        f"Types: deb\nURIs: {DOCKER}\nSuites: bullseye bookworm\nComponents: stable\nSigned-By: {KEY}\n",
+        [(1, KEY)],
+    ),
     (
         "docker.sources",
         f"# one\n\nTypes: deb\nURIs: {DOCKER}\nSuites: bookworm\nComponents: stable\nSigned-By:\n"
@@ -40,7 +44,11 @@ CASES: list[tuple[str, str, list[tuple[int, str]]]] = [
     ),
     ("docker.list", f"# deb {DOCKER} bookworm stable\n", []),
     ("docker.list.save", f"deb [signed-by={KEY}] {DOCKER} bookworm stable\n", []),
-    ("docker.sources", f"Enabled: no\nTypes: deb\nURIs: {DOCKER}\nSuites: bookworm\nComponents: stable\nSigned-By: {KEY}\n", []),
+    (
+        "docker.sources",
+        f"Enabled: no\nTypes: deb\nURIs: {DOCKER}\nSuites: bookworm\nComponents: stable\nSigned-By: {KEY}\n",
+        [],
+    ),
     # Another release of the same host is another list.
     ("docker.list", f"deb [signed-by={KEY}] {DOCKER} bullseye stable\n", []),
     ("kubernetes.list", "deb [signed-by=/k.gpg] https://pkgs.k8s.io/core:/stable:/v1.30/deb/ /\n", []),
@@ -69,7 +77,13 @@ def test_our_own_entry_is_no_strangers(tmp_path: Path) -> None:
     assert foreign_sources(MachineFiles(tmp_path, strict=False), RELEASES) == []
 
 
-HOLD = "import fcntl, sys\nstream = open(sys.argv[1], 'w')\nfcntl.lockf(stream, fcntl.LOCK_EX)\nprint(flush=True)\nsys.stdin.read()\n"
+HOLD = """
+import fcntl, sys
+stream = open(sys.argv[1], "w")
+fcntl.lockf(stream, fcntl.LOCK_EX)
+print(flush=True)
+sys.stdin.read()
+"""
 
 
 def test_who_holds_a_lock(tmp_path: Path) -> None:

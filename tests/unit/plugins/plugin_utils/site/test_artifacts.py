@@ -29,7 +29,11 @@ def of_role(role: str, variable: str, **values: object) -> str:
     """Compute a variable of a role as Ansible would, as far as it is made of these values."""
     texts = yaml.safe_load((ROLES / role / "vars" / "main.yml").read_text())
     facts = {"architecture": "x86_64", "system": "Linux"}
-    given = {"helm_client_host": "here", "hostvars": {"here": {"ansible_facts": facts}}, "__helm_client": facts}
+    given = {
+        "helm_client_host": "here",
+        "hostvars": {"here": {"ansible_facts": facts}},
+        "__helm_client": facts,
+    }
     known: dict[str, object] = {**texts, **given, **values}
     text = f"{{{{ {variable} }}}}"
     while "{{" in text:
@@ -39,7 +43,11 @@ def of_role(role: str, variable: str, **values: object) -> str:
 
 @pytest.mark.parametrize(
     ("machine", "system", "named"),
-    [("x86_64", "Linux", "linux-amd64"), ("aarch64", "Linux", "linux-arm64"), ("arm64", "Darwin", "darwin-arm64")],
+    [
+        ("x86_64", "Linux", "linux-amd64"),
+        ("aarch64", "Linux", "linux-arm64"),
+        ("arm64", "Darwin", "darwin-arm64"),
+    ],
 )
 def test_helm_is_for_the_host_that_runs_it(machine: str, system: str, named: str) -> None:
     """The controller may be another kind of machine than the nodes."""

@@ -30,10 +30,20 @@ def dpkg(**told: Any) -> dict[str, Any]:
 
 
 def nginx(**told: Any) -> dict[str, Any]:
-    return {"hosts/proxy1/probe/past/nginx": {"version": "1.22.1-9", "default": "", "sites": [], "ours": False, **told}}
+    return {
+        "hosts/proxy1/probe/past/nginx": {
+            "version": "1.22.1-9",
+            "default": "",
+            "sites": [],
+            "ours": False,
+            **told,
+        }
+    }
 
 
-def site_at(port: int, default: bool = False, address: str = "", names: tuple[str, ...] = ()) -> dict[str, Any]:
+def site_at(
+    port: int, default: bool = False, address: str = "", names: tuple[str, ...] = ()
+) -> dict[str, Any]:
     listens = [{"port": port, "address": address, "default": default}]
     return nginx(sites=[{"file": "/etc/nginx/conf.d/wiki.conf", "listens": listens, "names": list(names)}])
 
@@ -87,7 +97,11 @@ CASES = [
         {"leftovers": ["/etc/kubernetes/manifests/web.yaml"], "ours": False, "server": "", "ca": []},
         ("cluster-leftovers", "", "worker1"),
     ),
-    case("an admin's default site", nginx(default="changed"), ("nginx-default-site", "site_adopt_nginx", "proxy1")),
+    case(
+        "an admin's default site",
+        nginx(default="changed"),
+        ("nginx-default-site", "site_adopt_nginx", "proxy1"),
+    ),
     case("default_server", site_at(443, default=True), WAY),
     case("the hubs' name", site_at(443, names=("binder.example.org",)), WAY),
     case("the hubs' address", site_at(443, address="192.0.2.31"), WAY),
@@ -108,9 +122,17 @@ def test_every_rule_has_a_case() -> None:
 RUNS = {"hosts/head1/probe/past/cluster": HEAD, "hosts/head1/probe/cluster": API}
 GOOD = [
     case("packages that Ironbinder was installing", dpkg(packages={"kubelet": "half-installed"}, ours=True)),
-    case("its own nodes", {**RUNS, "hosts/worker1/probe/past/cluster": {**OTHER, "ours": True, "ca": ["a"]}}, running=True),
+    case(
+        "its own nodes",
+        {**RUNS, "hosts/worker1/probe/past/cluster": {**OTHER, "ours": True, "ca": ["a"]}},
+        running=True,
+    ),
     # By another name, or address, of the same API; while its CA is exchanged.
-    case("a cluster to adopt", {**RUNS, "hosts/worker1/probe/past/cluster": {**OTHER, "ca": ["a", "b"]}}, running=True),
+    case(
+        "a cluster to adopt",
+        {**RUNS, "hosts/worker1/probe/past/cluster": {**OTHER, "ca": ["a", "b"]}},
+        running=True,
+    ),
     case("NGINX's own default site", nginx(default="packaged")),
     case("a default site with consent", {**nginx(default="changed"), "values/site_adopt_nginx": True}),
     case("a site by name", site_at(443, names=("wiki.example.org",))),

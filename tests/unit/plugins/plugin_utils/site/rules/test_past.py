@@ -29,7 +29,9 @@ def overriding(name: str, value: str) -> list[dict[str, str]]:
 
 
 CASES = [
-    probe("foreign Docker", "worker1", "past/docker", DOCKER, ("docker-foreign", "site_adopt_docker", "worker1")),
+    probe(
+        "foreign Docker", "worker1", "past/docker", DOCKER, ("docker-foreign", "site_adopt_docker", "worker1")
+    ),
     # The containerd that docker.io needs is no fault of its own.
     probe(
         "foreign Docker with its containerd",
@@ -52,7 +54,9 @@ CASES = [
         {**CONSENT, "hosts/worker1/probe/past/docker": DOCKER},
         ("docker-adopted", "site_adopt_docker", "worker1"),
     ),
-    probe("Docker from a snap", "worker1", "past/docker", {**NONE, "snap": True}, ("docker-snap", "", "worker1")),
+    probe(
+        "Docker from a snap", "worker1", "past/docker", {**NONE, "snap": True}, ("docker-snap", "", "worker1")
+    ),
     probe(
         "Debian's containerd",
         "worker1",
@@ -69,7 +73,10 @@ CASES = [
     # One finding, whether it swaps now or only after the next start.
     case(
         "zram",
-        {"hosts/worker1/probe/past/swap_units": ["zramswap.service"], "hosts/worker1/probe/swaps": ["/dev/zram0"]},
+        {
+            "hosts/worker1/probe/past/swap_units": ["zramswap.service"],
+            "hosts/worker1/probe/swaps": ["/dev/zram0"],
+        },
         ("swap-comes-back", "", "worker1"),
     ),
     probe(
@@ -115,7 +122,13 @@ CASES = [
         ("names-swapped", "ansible_host", "worker1"),
         ("hostname-changes", "site_keep_hostname", "worker2"),
     ),
-    fact("another hostname", "worker1", "hostname", "pc17", ("hostname-changes", "site_keep_hostname", "worker1")),
+    fact(
+        "another hostname",
+        "worker1",
+        "hostname",
+        "pc17",
+        ("hostname-changes", "site_keep_hostname", "worker1"),
+    ),
 ]
 
 
@@ -164,7 +177,10 @@ def test_what_stops_is_said_by_name() -> None:
     """With what comes back and what does not; before the consent and after it."""
     site = CASES[0].site()
     [before] = texts(site, "docker-foreign")
-    assert "docker.io 20.10.24+dfsg1-1, in which runs wiki (starts again by its policy) and db (stays stopped)" in before
+    assert (
+        "docker.io 20.10.24+dfsg1-1, in which runs wiki (starts again by its policy) and db (stays stopped)"
+        in before
+    )
     assert "set site_adopt_docker: true" in before
     site["values"]["site_adopt_docker"] = True
     [after] = texts(site, "docker-adopted")
@@ -185,4 +201,7 @@ def test_consent_is_of_a_host_and_not_of_its_neighbour() -> None:
 
 def test_swapped_names_have_one_remedy() -> None:
     [told] = texts(case("", SWAPPED).site(), "names-swapped")
-    assert "calls itself worker2, and the one at 192.0.2.22 worker1 -> exchange ansible_host of worker1 and worker2" in told
+    assert (
+        "calls itself worker2, and the one at 192.0.2.22 worker1 -> exchange ansible_host of worker1 and worker2"
+        in told
+    )
