@@ -185,7 +185,7 @@ def nginx_default_site(site: Site) -> Iterator[Problem]:
     for host in site.seen("proxy"):
         if past_of(host, "nginx").get("default") == "changed" and not flag_at(site, host, ADOPT_NGINX):
             yield Problem(
-                "/etc/nginx/sites-enabled/default is not the package's, or /var/www/html has pages; the hubs would take its place",
+                "/etc/nginx/sites-enabled/default is not the package's, or /var/www/html has pages; the hubs want its place",
                 f"set {ADOPT_NGINX}: true, and it is kept in sites-available; or give it another name and port",
                 ADOPT_NGINX,
                 host.name,
