@@ -42,6 +42,11 @@ INOTIFY = {
 }
 
 
+def _unreplaced(site: Site, host: Host) -> str:
+    """Say that no Docker comes in the place of one that containerd's package removes."""
+    return "" if site.builds_on(host) else " (nothing builds here, so no other Docker comes)"
+
+
 @rule(
     "docker-foreign",
     ERROR,
@@ -53,7 +58,7 @@ def docker_foreign(site: Site) -> Iterator[Problem]:
         if (told := foreign_docker(host)) and not flag_at(site, host, ADOPT):
             yield Problem(
                 f"has {told}; a run would replace or restart it",
-                f"set {ADOPT}: true for this host and lose what runs there, or keep the machine out of this site",
+                f"set {ADOPT}: true for this host and lose what runs there{_unreplaced(site, host)}, or keep the machine out of this site",
                 ADOPT,
                 host.name,
             )
@@ -64,7 +69,7 @@ def docker_adopted(site: Site) -> Iterator[Problem]:
     for host in site.seen("head", "workers"):
         if (told := foreign_docker(host)) and flag_at(site, host, ADOPT):
             yield Problem(
-                f"is true, and this machine has {told}; the stage nodes stops all of it",
+                f"is true, and this machine has {told}; the stage nodes stops all of it{_unreplaced(site, host)}",
                 "nothing, if that is wanted; images and volumes stay in /var/lib/docker",
                 ADOPT,
                 host.name,
