@@ -58,7 +58,7 @@ def docker_foreign(site: Site) -> Iterator[Problem]:
         if (told := foreign_docker(host)) and not flag_at(site, host, ADOPT):
             yield Problem(
                 f"has {told}; a run would replace or restart it",
-                f"set {ADOPT}: true for this host and lose what runs there{_unreplaced(site, host)}, or keep the machine out of this site",
+                f"set {ADOPT}: true for this host and lose that{_unreplaced(site, host)}, or keep the machine out of this site",
                 ADOPT,
                 host.name,
             )
