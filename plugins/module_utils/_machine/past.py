@@ -133,7 +133,7 @@ class Past:
         home = told.lstrip("/") if isinstance(told, str) and told else "var/lib/docker"
         for folder in self._folders(f"{home}/containers"):
             state = _json(self.proc.text(f"{folder}/config.v2.json"))
-            running = state.get("State") if isinstance(state.get("State"), dict) else {}
+            running = _mapping(state, "State")
             pid = running.get("Pid")
             if (
                 running.get("Running") is not True
@@ -141,11 +141,10 @@ class Past:
                 or not self.proc.exists(f"proc/{pid}")
             ):
                 continue
-            policy = _json(self.proc.text(f"{folder}/hostconfig.json")).get("RestartPolicy")
-            name = policy.get("Name") if isinstance(policy, dict) else ""
+            policy = _mapping(_json(self.proc.text(f"{folder}/hostconfig.json")), "RestartPolicy")
             yield {
                 "name": str(state.get("Name") or folder.rpartition("/")[2][:12]).lstrip("/"),
-                "restarts": name in ("always", "unless-stopped"),
+                "restarts": policy.get("Name") in ("always", "unless-stopped"),
             }
 
     def _folders(self, name: str) -> list[str]:
@@ -257,6 +256,11 @@ def _json(text: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return told if isinstance(told, dict) else {}
+
+
+def _mapping(told: dict[str, Any], key: str) -> dict[str, Any]:
+    value = told.get(key)
+    return value if isinstance(value, dict) else {}
 
 
 def _digests(data: str) -> list[str]:

@@ -50,7 +50,9 @@ def read_dpkg(files: MachineFiles, conffiles_of: Sequence[str] = ()) -> DpkgStat
 
     https://man7.org/linux/man-pages/man5/deb-control.5.html, and dpkg's /var/lib/dpkg/status.
     """
-    versions, half_done, conffiles = {}, {}, {}
+    versions: dict[str, str] = {}
+    half_done: dict[str, str] = {}
+    conffiles: dict[str, str] = {}
     for entry in files.text(STATUS).split("\n\n"):
         fields = dict(re.findall(r"^(Package|Status|Version): (.*)$", entry, re.MULTILINE))
         name, words = fields.get("Package", ""), fields.get("Status", "").split()
