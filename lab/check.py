@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,8 @@ MEMORY_GB = 6
 DISK_GB = 12
 LABEL = whose.LABEL
 BRIDGES = ("ironbinder0", "ironbinder1")
+# As Docker names the bridge of a network; any other br-* is this computer's own.
+DOCKER_BRIDGE = re.compile(r"br-[0-9a-f]{12}")
 
 
 def short_of_room(memory_bytes: int, disk_bytes: int, folder: str) -> list[str]:
@@ -54,7 +57,7 @@ def taken_network(
         for route in routes
         if route["dst"] != "default"
         and route.get("dev") not in BRIDGES
-        and not route.get("dev", "").startswith("br-")  # a Docker network, named above
+        and not DOCKER_BRIDGE.fullmatch(route.get("dev", ""))  # a Docker network, named above
         and ip_network(route["dst"]).overlaps(lab)
     ]
     remedy = (

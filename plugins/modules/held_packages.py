@@ -12,6 +12,7 @@ description:
   - Installs packages in a pinned version with apt and holds them. Moves them to another version only where that is allowed.
   - Where everything is there and held, one question to dpkg is all that is done.
   - What an interrupted apt left is put right, and a lock that another apt has is waited for.
+  - Removes no package that somebody else installed, unless O(allow_removal) says so.
 options:
   name:
     description: Packages that all have the same O(version), and are held.
@@ -42,9 +43,13 @@ options:
     type: bool
     default: false
   allow_removal:
-    description: Whether apt may remove packages that conflict with what is installed.
-    type: bool
-    default: false
+    description:
+      - Which packages apt may remove because they conflict with what is installed. apt is asked before anything is changed, and
+        by a check, too.
+      - V(own) are those that this module installed, on which it keeps a list in V(/var/lib/ironbinder/packages.json).
+    type: str
+    choices: [none, own, all]
+    default: none
   update_cache:
     description:
       - When apt's package lists are fetched before something is installed. They are never fetched where nothing is missing.
@@ -54,6 +59,10 @@ options:
     default: when_unknown
   refusal_hint:
     description: What a person should do where another version is installed and O(allow_change=false). Ends the error message.
+    type: str
+    default: ""
+  removal_hint:
+    description: What a person should do where apt would remove more than O(allow_removal) says. Ends the error message.
     type: str
     default: ""
   proof_argv:
@@ -133,6 +142,7 @@ after:
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import SystemClock
@@ -142,6 +152,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._machine.packa
     PackagesError,
     Wanted,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.removals import LEDGER_FILE, Ledger
 
 _ENVIRONMENT = {"LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive", "DEBIAN_PRIORITY": "critical"}
 
@@ -168,13 +179,14 @@ def main() -> None:
             "also": {"type": "list", "elements": "str", "default": []},
             "hold": {"type": "bool", "default": True},
             "allow_change": {"type": "bool", "default": False},
-            "allow_removal": {"type": "bool", "default": False},
+            "allow_removal": {"type": "str", "choices": ["none", "own", "all"], "default": "none"},
             "update_cache": {
                 "type": "str",
                 "choices": ["never", "when_unknown", "always"],
                 "default": "when_unknown",
             },
             "refusal_hint": {"type": "str", "default": ""},
+            "removal_hint": {"type": "str", "default": ""},
             "proof_argv": {"type": "list", "elements": "str", "default": []},
             "proof_stdout": {"type": "str", "default": ""},
             "lock_seconds": {"type": "int", "default": 300},
@@ -190,7 +202,8 @@ def main() -> None:
         return rc, out, err
 
     try:
-        work = HeldPackages(run, SystemClock(), Wanted(names=module.params["name"], **wanted))
+        asked = Wanted(names=module.params["name"], **wanted)
+        work = HeldPackages(run, SystemClock(), asked, Ledger(Path("/", LEDGER_FILE)))
         outcome = work.bring_about(check_mode=module.check_mode)
     except PackagesError as error:
         module.fail_json(msg=str(error))

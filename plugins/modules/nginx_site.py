@@ -52,6 +52,12 @@ options:
     type: list
     elements: str
     default: []
+  adopt:
+    description:
+      - Whether a site of O(replaces) may be one that somebody made.
+      - Else only the package's own V(default) is replaced, as long as it is unchanged and shows nothing but the package's page.
+    type: bool
+    default: false
   timeout_seconds:
     description: How long a reload may take.
     type: int
@@ -141,6 +147,7 @@ def main() -> None:
             "certificate_and_key": {"type": "str", "default": "", "no_log": True},
             "logs": {"type": "list", "elements": "str", "default": []},
             "replaces": {"type": "list", "elements": "str", "default": []},
+            "adopt": {"type": "bool", "default": False},
             "timeout_seconds": {"type": "int", "default": 20},
         },
         supports_check_mode=True,
@@ -152,6 +159,7 @@ def main() -> None:
         pem=module.params["certificate_and_key"],
         logs=module.params["logs"],
         replaces=module.params["replaces"],
+        adopt=module.params["adopt"],
     )
     result: dict[str, Any] = {"changed": False}
     try:

@@ -117,7 +117,10 @@ probe:
     modules: {description: "C(present), C(loadable), C(absent) or C(unknown) for each kernel module.", type: dict}
     machine_id: {description: The machine-id., type: str}
     cgroup: {description: "C(version) and C(controllers).", type: dict}
-    disk: {description: "C(path), C(free_mb) and C(size_mb).", type: dict}
+    disk:
+      description:
+        - C(path), C(free_mb) and C(size_mb); and C(mounts), the same of each file system that will hold images, with C(paths).
+      type: dict
     builds:
       description: Whether builds have a C(slice) of systemd, and the C(memory_bytes) to which the kernel holds it, if it does.
       type: dict
@@ -133,6 +136,11 @@ probe:
           empty also C(made_here), C(name), C(pod_subnet), C(service_subnet) and C(api_endpoint).
       type: dict
     docker: {description: "C(socket) and C(engine).", type: dict}
+    past:
+      description:
+        - What the machine was before, C(docker), C(containerd), C(crio), C(apt), C(dpkg), C(locks), C(cluster), C(swap_units),
+          C(cloud_hosts), C(apparmor), C(sysctls) and C(nginx).
+      type: dict
     guard:
       description: Whether the guard is C(present), and its C(faults), how the kernel's table differs. Asked by root only.
       type: dict
@@ -173,6 +181,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.cluster_facts import cluster_facts
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.guard import guard_faults
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.pair import installed_packages
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.past import past_facts
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.probe import MachineProbe
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, HttpTransport
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.probe import (
@@ -256,6 +265,7 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
             "cluster": cluster.result(),
             "docker": machine.docker(),
             "installed": installed_packages(Path("/")),
+            "past": past_facts(Path("/"), [index.get("release", "") for index in params["package_indexes"]]),
             "guard": guard.result() if guard else {},
             "resolver": machine.resolver(),
             "peers": peers.result(),

@@ -132,6 +132,12 @@ def test_a_kubelet_is_told_how_many_pods() -> None:
     assert "'maxPods': site_max_pods" in WIRED["kubernetes_node_kubelet_settings"]
 
 
+def test_a_registry_without_a_port_has_the_same_one_everywhere() -> None:
+    """Plain HTTP is at 80 and TLS at 443, and one filter knows it."""
+    for name in ("registry_host", "registry_port", "fence_check_registry"):
+        assert "registry_address(site_registry_plain_http_enabled)" in WIRED[name]
+
+
 def test_old_names_lead_to_what_is_wired() -> None:
     """The migration note names an option of a role, and the value of the contract that it gets."""
     known = {name for role in roles() for name in options(role)}

@@ -165,3 +165,9 @@ def test_a_dead_hub_is_logged_under_its_path(
         host.run_expect([0], "systemctl start ironbinder-stand-in")
     assert "127.0.0.3:80" in log("/private/jupyterhub/", "error")
     assert "127.0.0.3:80" not in log("/jupyterhub/", "error")
+
+
+def test_somebodys_site_made_way_and_is_kept(host: Any) -> None:
+    """As prepare.yml wrote it; with consent it is served no more."""
+    assert not host.file("/etc/nginx/sites-enabled/default").exists
+    assert "somebody's wiki" in host.file("/etc/nginx/sites-available/default").content_string

@@ -19,6 +19,12 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock im
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.commands import Runner
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.files import write_atomically
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.waiting import wait_until
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.past_nginx import (
+    CONFFILES_OF,
+    is_packaged,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.past_packages import read_dpkg
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.proc import MachineFiles
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, Transport
 
 __all__ = ["Change", "Machine", "NginxError", "NginxSite", "Site"]
@@ -48,7 +54,8 @@ class Site:
 
     `text` is the file in conf.d, with `@generation@` where it tells which configuration it is. `pem` is the
     certificate with its key, empty for none. `logs` are names of files. `replaces` names files in sites-enabled.
-    `generation_url` is where the running NGINX answers with the generation.
+    `generation_url` is where the running NGINX answers with the generation. `adopt` says whether what is replaced may be
+    somebody's work.
     """
 
     name: str
@@ -57,6 +64,12 @@ class Site:
     pem: str = ""
     logs: Sequence[str] = ()
     replaces: Sequence[str] = ()
+    adopt: bool = False
+
+
+def _default_is_packaged() -> bool:
+    files = MachineFiles(Path("/"))
+    return is_packaged(files, read_dpkg(files, CONFFILES_OF))
 
 
 @dataclass(frozen=True)
@@ -73,6 +86,8 @@ class Machine:
     # Ends with 0 where NGINX runs.
     ask_running: Sequence[str] = ("systemctl", "is-active", "--quiet", "nginx")
     reload: Sequence[str] = ("systemctl", "reload", "nginx")
+    # Whether the site that is called default is as the package brought it.
+    default_is_packaged: Callable[[], bool] = _default_is_packaged
 
 
 @dataclass(frozen=True)
@@ -255,10 +270,15 @@ class NginxSite:
 
     def _replaced(self, path: Path) -> Optional[Change]:
         """Take a site out of NGINX. A link is removed; a file may be the only copy, and goes where NGINX reads nothing."""
+        if not os.path.lexists(path):
+            return None
+        if not self._site.adopt and not (path.name == "default" and self._machine.default_is_packaged()):
+            raise NginxError(
+                f"{path} is a site that somebody made, or /var/www/html has pages: nothing was changed. Say that it may be "
+                "replaced (adopt; for a site, site_adopt_nginx: true), or give it another name, and names and ports of its own"
+            )
         if path.is_symlink():
             return Change(path, f"link to {path.readlink()}\n", "", path.unlink)
-        if not path.exists():
-            return None
         if not path.is_file():
             raise NginxError(
                 f"{path} is a folder or no ordinary file, and NGINX cannot read it: move it away"

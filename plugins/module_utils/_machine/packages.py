@@ -22,6 +22,11 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._machine.packa
     parse_policy,
     parse_states,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.removals import (
+    Ledger,
+    Planned,
+    parse_plan,
+)
 
 __all__ = ["HeldPackages", "Outcome", "PackagesError", "Run", "Wanted"]
 
@@ -35,7 +40,7 @@ _STATES = [
 ]
 # Configuration files that an admin changed stay as they are.
 _INSTALL = [
-    *("apt-get", "install", "--yes", "--quiet", "--no-install-recommends"),
+    *("install", "--yes", "--quiet", "--no-install-recommends"),
     *("-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"),
 ]
 # apt's words, and those of dpkg, which locks once more by itself; older ones of it say "is".
@@ -59,9 +64,10 @@ class Wanted:
     also: Sequence[str] = ()
     hold: bool = True
     allow_change: bool = False
-    allow_removal: bool = False
+    allow_removal: str = "none"
     update_cache: str = "when_unknown"
     refusal_hint: str = ""
+    removal_hint: str = ""
     proof_argv: Sequence[str] = ()
     proof_stdout: str = ""
     lock_seconds: float = 300
@@ -80,9 +86,10 @@ class Outcome:
 class HeldPackages:
     """Brings packages into the wanted state on one machine."""
 
-    def __init__(self, run: Run, clock: Clock, wanted: Wanted) -> None:
-        """Take the machine's commands, time, and what is wanted."""
+    def __init__(self, run: Run, clock: Clock, wanted: Wanted, ledger: Ledger) -> None:
+        """Take the machine's commands, time, what is wanted, and the list of packages that Ironbinder brought."""
         self.run = run
+        self.ledger = ledger
         self.clock = clock
         self.wanted = wanted
         self.everything = [*wanted.names, *wanted.also]
@@ -92,8 +99,8 @@ class HeldPackages:
         """Install and hold what is missing, or only say it.
 
         Raises:
-            PackagesError: another version is there and may not be moved; no repository has what is wanted; apt failed;
-                what was installed does not run.
+            PackagesError: another version is there and may not be moved; no repository has what is wanted; apt would
+                remove what is not to go; apt failed; what was installed does not run.
         """
         before = self._states()
         others = [name for name in self.wanted.names if before[name].version and not self._fits(before[name])]
@@ -106,7 +113,10 @@ class HeldPackages:
             targets = self._targets(missing, before, check_mode)
             present = not check_mode
             after = {**before, **{name: State(name, targets[name], before[name].held) for name in missing}}
-            if not check_mode:
+            if check_mode:
+                # Also by a check is refused what a run would refuse. Where apt knows no such packages yet it plans nothing.
+                self._planned(self._command(missing, targets, before))
+            else:
                 self._install(missing, targets, before)
                 # apt takes the hold from what it was told to move.
                 unheld = [name for name in self.everything if before[name].held or name in unheld]
@@ -215,28 +225,55 @@ class HeldPackages:
         self, missing: Sequence[str], targets: Mapping[str, str], before: Mapping[str, State]
     ) -> None:
         """Install; once more where an earlier apt was killed, and with lists of today where these lead nowhere."""
-        argv = [*_INSTALL]
-        if not self.wanted.allow_removal:
-            argv.append("--no-remove")
-        if self.wanted.allow_change:
-            argv.append("--allow-downgrades")
-        # What is held and has another version was refused above, or may be moved.
-        if any(before[name].held for name in missing):
-            argv.append("--allow-change-held-packages")
-        rc, out, err = self._when_free([*argv, *(f"{name}={version}" for name, version in targets.items())])
+        rc, out, err = self._carry_out(self._command(missing, targets, before))
         if rc and _INTERRUPTED in err:
             self._must(["dpkg", "--force-confdef", "--force-confold", "--configure", "--pending"])
-            rc, out, err = self._when_free(
-                [*argv, *(f"{name}={version}" for name, version in targets.items())]
-            )
+            rc, out, err = self._carry_out(self._command(missing, targets, before))
         if rc and self._may_update():
             self._update()
             fresh = self._targets(missing, before, check_mode=False)
-            rc, out, err = self._when_free([*argv, *(f"{name}={version}" for name, version in fresh.items())])
+            rc, out, err = self._carry_out(self._command(missing, fresh, before))
         if rc:
             raise PackagesError(
                 f"apt-get could not install {', '.join(missing)} and ended with {rc}: {error_lines(out, err)}"
             )
+
+    def _command(
+        self, missing: Sequence[str], targets: Mapping[str, str], before: Mapping[str, State]
+    ) -> list[str]:
+        """Give the words after `apt-get`."""
+        words = [*_INSTALL]
+        if self.wanted.allow_change:
+            words.append("--allow-downgrades")
+        # What is held and has another version was refused above, or may be moved.
+        if any(before[name].held for name in missing):
+            words.append("--allow-change-held-packages")
+        return [*words, *(f"{name}={version}" for name, version in targets.items())]
+
+    def _carry_out(self, words: Sequence[str]) -> tuple[int, str, str]:
+        """Install, once apt has said what else it would do."""
+        planned = self._planned(words)
+        self.ledger.add(planned.new)
+        kept = [] if planned.removed else ["--no-remove"]
+        return self._when_free(["apt-get", *words, *kept])
+
+    def _planned(self, words: Sequence[str]) -> Planned:
+        """Ask apt what it would do; refuse where a package would go that is not to. Where apt fails, it fails again."""
+        rc, out, _err = self.run(["apt-get", "--simulate", *words])
+        planned = parse_plan(out) if not rc else Planned()
+        ours = self.ledger.names() if self.wanted.allow_removal == "own" else frozenset()
+        lost = {} if self.wanted.allow_removal == "all" else planned.removed
+        told = [f"{name} {version}".strip() for name, version in lost.items() if name not in ours]
+        if told:
+            hint = (
+                self.wanted.removal_hint
+                or "Remove it yourself where it is not needed, or keep this machine out."
+            )
+            raise PackagesError(
+                f"apt would remove {', '.join(told)} to install {', '.join(self.everything)}, and nobody asked for that. "
+                f"Nothing was changed. {hint}"
+            )
+        return planned
 
     def _when_free(self, argv: Sequence[str]) -> tuple[int, str, str]:
         """Run a command; again while another program (unattended-upgrades, after a start) has the lock."""

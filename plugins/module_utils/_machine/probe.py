@@ -69,7 +69,20 @@ class MachineProbe:
         return self._proc.neighbours()
 
     def disk(self, path: str = "var/lib") -> dict[str, Any]:
-        """Free space and size where images will lie, in MB; None where it cannot be told."""
+        """Free space and size where images will lie, in MB; None where it cannot be told.
+
+        `mounts` tells the same of each file system on which a store is, with the `paths` of these stores.
+        """
+        mounts: dict[int, dict[str, Any]] = {}
+        for store in STORES:
+            try:
+                device = self._nearest(store).stat().st_dev
+            except OSError:
+                continue
+            mounts.setdefault(device, {**self._space(store), "paths": []})["paths"].append(f"/{store}")
+        return {**self._space(path), "mounts": list(mounts.values())}
+
+    def _space(self, path: str) -> dict[str, Any]:
         try:
             told = os.statvfs(self._nearest(path))
         except OSError:

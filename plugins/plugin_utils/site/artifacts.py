@@ -19,8 +19,8 @@ PACKAGES = {
 }
 # Those of a machine that builds.
 FOR_BUILDS = frozenset({"site_docker_version", "site_docker_buildx_version"})
-# Names of machines as Linux and as Debian and Go have them.
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+# Names of machines as Linux, or macOS, and as Debian and Go have them.
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
 def apt_architecture(machine: str) -> str:
@@ -28,12 +28,13 @@ def apt_architecture(machine: str) -> str:
     return _ARCHITECTURES.get(machine, "")
 
 
-def artifact_urls(text: Callable[[str], str], machine: str) -> dict[str, str]:
+def artifact_urls(text: Callable[[str], str], machine: str, system: str = "Linux") -> dict[str, str]:
     """Give the URL of each single file that a site's variables ask for.
 
     Args:
         text: gives a variable of the site contract, or an empty text.
         machine: architecture of the machine that fetches, such as x86_64.
+        system: of that machine, as Python's `platform.system` names it.
 
     Returns:
         {the variable that is wrong where the URL is not there: URL}. For helm the URL of its checksum, which is short.
@@ -49,7 +50,7 @@ def artifact_urls(text: Callable[[str], str], machine: str) -> dict[str, str]:
         )
     if (version := text("site_helm_version")) and architecture:
         found["site_helm_version"] = (
-            f"{base}get.helm.sh/helm-v{version}-linux-{architecture}.tar.gz.sha256sum"
+            f"{base}get.helm.sh/helm-v{version}-{system.lower()}-{architecture}.tar.gz.sha256sum"
         )
     if provider != "routed" and manifest:
         found["site_pod_network_manifest"] = manifest

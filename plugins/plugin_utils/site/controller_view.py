@@ -213,7 +213,7 @@ def _manifest(site: Site) -> dict[str, Any]:
 
 def _artifacts(site: Site, ca_files: Sequence[str], get: Fetch) -> dict[str, Any]:
     """Ask for helm, which comes to the host that talks to the cluster; the heads ask for the others."""
-    url = artifact_urls(site.text, platform.machine()).get("site_helm_version")
+    url = artifact_urls(site.text, platform.machine(), platform.system()).get("site_helm_version")
     if not url or site.text("site_kubernetes_client_host") not in ("", "localhost"):
         return {}
     told: dict[str, Any] = {"url": url}

@@ -24,6 +24,8 @@ PLAIN = (
     "memtotal_mb",
     "processor_vcpus",
     "hostname",
+    "nodename",
+    "fqdn",
     "python_version",
     "virtualization_type",
 )

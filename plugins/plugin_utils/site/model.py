@@ -8,6 +8,7 @@ Accessors give a harmless value of the right type instead; `wrong-type` reports 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,20 +28,9 @@ __all__ = ["Host", "Site", "as_int", "as_list", "as_mapping", "as_text", "parse_
 Address = Union[IPv4Address, IPv6Address]
 
 # Interfaces that a previous run of Ironbinder, Docker or a pod network made. Their addresses say
-# nothing about the machine's own networks.
-OWN_INTERFACES = (
-    "cni",
-    "cbr",
-    "cali",
-    "flannel",
-    "kube",
-    "nodelocaldns",
-    "tunl",
-    "veth",
-    "vxlan",
-    "docker",
-    "br-",
-    "lo",
+# nothing about the machine's own networks. Docker names a bridge after its network's id: any other br-* is the machine's.
+OWN_INTERFACES = re.compile(
+    r"(?:cni|cbr|cali|flannel|kube|nodelocaldns|tunl|veth|vxlan|docker).*|br-[0-9a-f]{12}|lo\d*"
 )
 
 
@@ -151,7 +141,7 @@ class Host:
                 interface = ip_interface(cidr)
             except ValueError:
                 continue
-            if isinstance(interface, IPv4Interface) and not name.startswith(OWN_INTERFACES):
+            if isinstance(interface, IPv4Interface) and not OWN_INTERFACES.fullmatch(name):
                 found.append(interface)
         return found
 

@@ -16,6 +16,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     Host,
     Site,
     as_int,
+    as_list,
     as_mapping,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import WORKER_MEMORY_MB
@@ -36,6 +37,7 @@ __all__ = [
     "builds_too_large",
     "cache_most_bytes",
     "disk_below_floor",
+    "disk_mb",
     "limit_exceeds",
     "memory_below_floor",
     "memory_needed_mb",
@@ -83,13 +85,16 @@ def memory_below_floor(site: Site, host: Host) -> bool:
     return 0 < as_int(host.facts.get("memtotal_mb")) < memory_needed_mb(site, host)
 
 
-def _disk_mb(host: Host) -> int:
-    return as_int(as_mapping(host.probe.get("disk")).get("size_mb"))
+def disk_mb(host: Host) -> int:
+    """Size of the file system that holds images, the smallest where they are several; 0 where it cannot be told."""
+    told = as_mapping(host.probe.get("disk"))
+    mounts = [as_int(as_mapping(entry).get("size_mb")) for entry in as_list(told.get("mounts"))]
+    return min(mounts, default=as_int(told.get("size_mb")))
 
 
 def disk_below_floor(host: Host) -> bool:
     """Whether the disk of a node, were it empty, would be too small for anything."""
-    return 0 < _disk_mb(host) < DISK_NEEDED_MB
+    return 0 < disk_mb(host) < DISK_NEEDED_MB
 
 
 def node_has(site: Site, host: Host, limit: str) -> float:
@@ -98,7 +103,7 @@ def node_has(site: Site, host: Host, limit: str) -> float:
         return as_int(host.facts.get("processor_vcpus"))
     if limit == MEMORY_LIMIT:
         return 0.0 if memory_below_floor(site, host) else as_int(host.facts.get("memtotal_mb")) * float(MIB)
-    return 0.0 if disk_below_floor(host) else _disk_mb(host) * 1e6
+    return 0.0 if disk_below_floor(host) else disk_mb(host) * 1e6
 
 
 def limit_exceeds(site: Site, host: Host, limit: str) -> bool:
@@ -116,7 +121,7 @@ def split_node(site: Site, host: Host) -> tuple[int, Reservations]:
     """Give a node's memory in bytes, 0 where it did not tell, and how it is divided."""
     memory = as_int(host.facts.get("memtotal_mb")) * MIB
     cpus = max(1, as_int(host.facts.get("processor_vcpus")))
-    return memory, reservations(memory, cpus, _disk_mb(host) * 1_000_000, wishes_at(site, host))
+    return memory, reservations(memory, cpus, disk_mb(host) * 1_000_000, wishes_at(site, host))
 
 
 def builds_too_large(site: Site, host: Host) -> bool:
@@ -131,7 +136,7 @@ def cache_most_bytes(site: Site, host: Host) -> int:
 
     It is half of what may be full before anything is removed early; the rest is images.
     """
-    wishes, disk = wishes_at(site, host), _disk_mb(host) * 1_000_000
+    wishes, disk = wishes_at(site, host), disk_mb(host) * 1_000_000
     most = disk * wishes.prune_above_percent // 200
     return most if disk and wishes.builds_here and wishes.build_cache_bytes > most else 0
 

@@ -30,6 +30,8 @@ def contract_specs() -> dict[str, Any]:
 
 
 SPECS = contract_specs()
+# Machines by the last number of their address; others are further workers.
+NAMES = {11: "head1", 12: "head2", 13: "head3", 31: "proxy1", 41: "mirror1"}
 
 
 def host(address: str, number: int, **probe: Any) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def host(address: str, number: int, **probe: Any) -> dict[str, Any]:
             "architecture": "x86_64",
             "memtotal_mb": 16000,
             "processor_vcpus": 4,
-            "hostname": f"machine{number}",
+            "hostname": NAMES.get(number, f"worker{number - 20}"),
             "python_version": "3.11.2",
             "virtualization_type": "kvm",
             "gateway": "192.0.2.1",

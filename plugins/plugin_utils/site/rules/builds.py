@@ -20,6 +20,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.node_faults import (
     builds_too_large,
     cache_most_bytes,
+    disk_mb,
     split_node,
     wishes_at,
 )
@@ -157,7 +158,7 @@ def builds_exceed_memory(site: Site) -> Iterator[Problem]:
 def build_cache_exceeds_disk(site: Site) -> Iterator[Problem]:
     hosts = [host for host in site.seen("head", "workers") if cache_most_bytes(site, host)]
     for host, named in _once(hosts, CACHE, lambda host: cache_most_bytes(site, host)):
-        disk = as_int(as_mapping(host.probe.get("disk")).get("size_mb")) * 1_000_000
+        disk = disk_mb(host) * 1_000_000
         yield Problem(
             f"is {wishes_at(site, host).build_cache_bytes // GIB} GiB, and the disk under /var/lib has {disk // GIB}",
             f"set it to at most {cache_most_bytes(site, host) // GIB}, half of what may be full ({PRUNE}); "

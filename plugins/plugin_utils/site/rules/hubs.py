@@ -17,6 +17,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     split_url,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import PURPOSES
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.past import past_of
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.urls import public_addresses
 
@@ -145,6 +146,8 @@ def host_builds_docker_gone(site: Site) -> Iterator[Problem]:
     for host in site.seen("head", "workers") if "host" in _builders(site) else ():
         if (
             host.joined
+            # A node of another cluster is another rule's.
+            and past_of(host, "cluster").get("ours") is not False
             and site.builds_on(host)
             and as_mapping(host.probe.get("docker")).get("socket") is False
         ):

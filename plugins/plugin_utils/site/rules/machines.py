@@ -93,37 +93,52 @@ def cpu_too_small(site: Site) -> Iterator[Problem]:
             )
 
 
-def _disk_free(host: Host) -> int | None:
-    free = as_mapping(host.probe.get("disk")).get("free_mb")
-    return free if isinstance(free, int) and not isinstance(free, bool) else None
+def _disks(site: Site, host: Host) -> Iterator[tuple[int, str]]:
+    """Free MB of each file system that holds images here, and which folders it holds. Where nothing builds, no Docker is."""
+    told = as_mapping(host.probe.get("disk"))
+    passed = () if site.builds_on(host) else ("/var/lib/docker",)
+    mounts = [as_mapping(entry) for entry in as_list(told.get("mounts"))]
+    for mount in mounts or [told]:
+        paths = [as_text(path) for path in as_list(mount.get("paths"))] or [
+            as_text(told.get("path")) or "/var/lib"
+        ]
+        used, free = [path for path in paths if path not in passed], mount.get("free_mb")
+        if used and isinstance(free, int) and not isinstance(free, bool):
+            yield free, " and ".join(used) if len(mounts) > 1 else as_text(told.get("path")) or "/var/lib"
 
 
 @rule("disk-too-small", ERROR, "A node has too little free disk for its images.")
 def disk_too_small(site: Site) -> Iterator[Problem]:
     for host in site.seen("head", "workers"):
-        free = _disk_free(host)
-        if free is not None and free < DISK_NEEDED_MB:
-            yield Problem(
-                f"has {free} MB free under {as_mapping(host.probe.get('disk')).get('path', '/var/lib')}",
-                f"free at least {DISK_NEEDED_MB} MB: docker system prune removes what builds left",
-                "",
-                host.name,
-            )
+        for free, where in _disks(site, host):
+            if free < DISK_NEEDED_MB:
+                yield Problem(
+                    f"has {free} MB free under {where}",
+                    f"free at least {DISK_NEEDED_MB} MB: docker system prune removes what builds left",
+                    "",
+                    host.name,
+                )
 
 
 @rule("disk-scarce", WARNING, "A node's free disk will not last for long.")
 def disk_scarce(site: Site) -> Iterator[Problem]:
     for host in site.seen("head", "workers"):
-        free = _disk_free(host)
-        if free is not None and DISK_NEEDED_MB <= free < DISK_ADVISED_MB:
-            yield Problem(f"has {free} MB free for images", f"plan for {DISK_ADVISED_MB} MB", "", host.name)
+        for free, where in _disks(site, host):
+            if DISK_NEEDED_MB <= free < DISK_ADVISED_MB:
+                yield Problem(
+                    f"has {free} MB free for images under {where}",
+                    f"plan for {DISK_ADVISED_MB} MB",
+                    "",
+                    host.name,
+                )
 
 
 @rule("swap-on", WARNING, "A node swaps; Ironbinder will turn that off for good.")
 def swap_on(site: Site) -> Iterator[Problem]:
     for host in site.seen("head", "workers"):
         swaps = [str(entry) for entry in as_list(host.probe.get("swaps"))]
-        if swaps:
+        # Swap of a unit of its own is swap-comes-back's.
+        if swaps and (host.contained or not as_list(as_mapping(host.probe.get("past")).get("swap_units"))):
             inside = " of the machine around this container" if host.contained else ""
             remedy = (
                 "turn it off there"

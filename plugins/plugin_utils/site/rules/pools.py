@@ -13,6 +13,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes imp
     REQUIRE,
     purpose_of,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.past import foreign_docker
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 
 AFFINITY = "site_node_purpose_affinity"
@@ -61,6 +62,8 @@ def user_nodes_tainted_without_others(site: Site) -> Iterator[Problem]:
 @rule("docker-without-builds", WARNING, "A node on which nothing builds has Docker.")
 def docker_without_builds(site: Site) -> Iterator[Problem]:
     for host in site.seen("head", "workers"):
+        if foreign_docker(host):  # docker-foreign's
+            continue
         if not site.builds_on(host) and as_mapping(host.probe.get("docker")).get("engine") == "docker":
             yield Problem(
                 "runs Docker, where no build runs: it is left as it is, and is no longer configured",

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Host, Site, as_mapping
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.past import past_of
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.ports import (
     HEAD_PORTS,
     NODE_PORTS,
@@ -110,7 +111,8 @@ def half_made_cluster(site: Site) -> Iterator[Problem]:
     port, heads = api_port(site), list(site.seen("head"))
     if heads and not any(port in head.listening for head in heads):
         for host in site.seen("workers"):
-            if host.joined:
+            # Somebody else's is node-of-another-cluster's, or cluster-leftovers'.
+            if host.joined and past_of(host, "cluster").get("ours") is not False:
                 yield Problem(
                     f"is joined to a cluster, but no API listens on port {port} of {heads[0].name}",
                     "start the head's kubelet; if the old cluster is gone: kubeadm reset on this node",

@@ -28,6 +28,7 @@ def test_a_file_of_an_admin_is_named(
         "configuration": "server {}",
         "generation_url": "http://127.0.0.1:9/g",
         "replaces": ["default"],
+        "adopt": True,
         "_ansible_check_mode": True,
         "_ansible_diff": True,
     }

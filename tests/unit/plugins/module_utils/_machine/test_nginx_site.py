@@ -58,7 +58,7 @@ class Place:
             f'    location = /g {{ return 200 "@generation@"; }}\n    {body}\n}}\n'
         )
         url = f"http://127.0.0.1:{self.port}/g"
-        return replace(Site("hello", text, url, replaces=("default",)), **more)  # type: ignore[arg-type]
+        return replace(Site("hello", text, url, replaces=("default",), adopt=True), **more)  # type: ignore[arg-type]
 
     def nginx(self, site: Site, clock: Clock | None = None, **more: Any) -> NginxSite:
         """Return the site on this machine."""
@@ -125,6 +125,37 @@ def test_a_site_is_put_in_place_once(place: Place) -> None:
     assert (place.folder / "log/hello.access.log").stat().st_mode & 0o777 == 0o640
     # What is only linked from sites-enabled stays.
     assert (place.config_dir / "sites-available/default").is_file()
+
+
+@pytest.mark.parametrize("packaged", [True, False])
+def test_somebodys_default_site_needs_consent(place: Place, packaged: bool) -> None:
+    """Without it nothing is changed, and NGINX goes on; the package's own makes way."""
+    before = place.files()
+    nginx = place.nginx(place.site(adopt=False), default_is_packaged=lambda: packaged)
+    if packaged:
+        assert [change.path.name for change in nginx.changes()] == ["default", "hello.conf"]
+    else:
+        with pytest.raises(
+            NginxError, match=r"sites-enabled/default is a site that somebody made.*site_adopt_nginx"
+        ):
+            nginx.changes()
+    assert place.files() == before
+
+
+def test_an_nginx_without_a_folder_of_sites(place: Place) -> None:
+    """nginx.org's package has conf.d alone: no folder is needed, to test a site or to put it in place."""
+    for folder in ("sites-enabled", "sites-available"):
+        for path in (place.config_dir / folder).iterdir():
+            path.unlink()
+        (place.config_dir / folder).rmdir()
+    main = place.config_dir / "nginx.conf"
+    main.write_text(
+        "".join(line for line in main.read_text().splitlines(True) if "sites-enabled" not in line)
+    )
+    assert place.bring_about(place.site(adopt=False)) == ["hello.conf"]
+    with pytest.raises(NginxError, match="no_such_directive"):
+        place.bring_about(place.site("no_such_directive on;", adopt=False))
+    assert sorted(path.name for path in place.config_dir.iterdir()) == ["conf.d", "mime.types", "nginx.conf"]
 
 
 def test_a_file_of_an_admin_is_kept(place: Place) -> None:

@@ -16,11 +16,12 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._machine.packa
     PackagesError,
     Wanted,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.removals import LEDGER_FILE, Ledger
 
 pytestmark = pytest.mark.skipif(not apt_root.USABLE, reason="needs root, apt and dpkg")
 
 KUBE = ["kubelet", "kubeadm"]
-UPDATE, INSTALL, HOLD = "apt-get update", "apt-get install", "apt-mark hold"
+UPDATE, PLAN, INSTALL, HOLD = "apt-get update", "apt-get --simulate", "apt-get install", "apt-mark hold"
 ASK, LOOK = "dpkg-query", "apt-cache policy"
 
 
@@ -47,7 +48,11 @@ def machine(tmp_path: Path) -> apt_root.AptRoot:
 
 def have(machine: apt_root.AptRoot, check_mode: bool = False, **wanted: Any) -> Outcome:
     given = {"names": KUBE, "version": "1.36.3", **wanted}
-    return HeldPackages(machine.run, Clock(), Wanted(**given)).bring_about(check_mode)
+    return HeldPackages(machine.run, Clock(), Wanted(**given), ledger(machine)).bring_about(check_mode)
+
+
+def ledger(machine: apt_root.AptRoot) -> Ledger:
+    return Ledger(machine.root / LEDGER_FILE)
 
 
 def versions(states: Any) -> dict[str, tuple[str, bool]]:
@@ -57,7 +62,7 @@ def versions(states: Any) -> dict[str, tuple[str, bool]]:
 def test_a_bare_machine_and_the_run_after_it(machine: apt_root.AptRoot) -> None:
     """The lists are fetched because they know nothing; the second run costs one process; nothing else is held."""
     made = have(machine, also=["conntrack"])
-    assert machine.tools() == [ASK, LOOK, UPDATE, LOOK, INSTALL, HOLD, ASK]
+    assert machine.tools() == [ASK, LOOK, UPDATE, LOOK, PLAN, INSTALL, HOLD, ASK]
     assert (made.changed, made.present) == (True, True)
     assert versions(made.before) == dict.fromkeys([*KUBE, "conntrack"], ("", False))
     wanted = {**dict.fromkeys(KUBE, ("1.36.3-1.2", True)), "conntrack": ("1:1.4.7-1", False)}
@@ -75,7 +80,7 @@ def test_a_check_changes_nothing_and_foretells(machine: apt_root.AptRoot) -> Non
     told = have(machine, check_mode=True, also=["conntrack"])
     assert (told.changed, told.present) == (True, False)
     assert versions(told.after) == {**dict.fromkeys(KUBE, ("1.36.3", True)), "conntrack": ("latest", False)}
-    assert machine.tools() == [ASK, LOOK]
+    assert machine.tools() == [ASK, LOOK, PLAN]
     machine.run(["apt-get", "update"])
     told = have(machine, check_mode=True)
     assert versions(told.after) == dict.fromkeys(KUBE, ("1.36.3-1.2", True))
@@ -146,7 +151,7 @@ def test_lists_are_fetched_as_asked(machine: apt_root.AptRoot) -> None:
     machine.run(["apt-get", "update"])
     machine.tools()
     have(machine, update_cache="always")
-    assert machine.tools() == [ASK, UPDATE, LOOK, INSTALL, HOLD, ASK]
+    assert machine.tools() == [ASK, UPDATE, LOOK, PLAN, INSTALL, HOLD, ASK]
 
 
 def test_lists_that_lead_to_nothing_are_fetched_again(machine: apt_root.AptRoot) -> None:
@@ -157,7 +162,7 @@ def test_lists_that_lead_to_nothing_are_fetched_again(machine: apt_root.AptRoot)
     machine.index()
     machine.tools()
     assert versions(have(machine).after) == dict.fromkeys(KUBE, ("1.36.3-1.1", True))
-    assert machine.tools() == [ASK, LOOK, INSTALL, UPDATE, LOOK, INSTALL, HOLD, ASK]
+    assert machine.tools() == [ASK, LOOK, PLAN, INSTALL, UPDATE, LOOK, PLAN, INSTALL, HOLD, ASK]
 
 
 def test_any_version_will_do(machine: apt_root.AptRoot) -> None:
@@ -167,14 +172,62 @@ def test_any_version_will_do(machine: apt_root.AptRoot) -> None:
     assert versions(done.after) == {"kubelet": ("1.36.2-1.1", False), "kubeadm": ("1.36.30-1.1", False)}
 
 
-def test_nothing_is_removed_by_the_way(machine: apt_root.AptRoot) -> None:
-    """A conflict is an error, unless removal is allowed."""
-    machine.offer("containerd.io", "2.1.4-1", Conflicts="conntrack")
-    have(machine, names=["conntrack"], version="", hold=False)
-    with pytest.raises(PackagesError, match=r"could not install containerd\.io .*remove"):
-        have(machine, names=["containerd.io"], version="2.1.4")
-    done = have(machine, names=["containerd.io"], version="2.1.4", allow_removal=True)
-    assert versions(done.after) == {"containerd.io": ("2.1.4-1", True)}
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_nothing_is_removed_by_the_way(machine: apt_root.AptRoot, check_mode: bool) -> None:
+    """As Docker's containerd.io does to docker.io: apt is asked first, so that the refusal comes before any change."""
+    machine.offer("runc", "1.1.5-1")
+    machine.offer("containerd", "1.6.20-1", Depends="runc")
+    machine.offer("docker.io", "20.10.24-1", Depends="containerd (>= 1.4)")
+    machine.offer(
+        *("containerd.io", "2.4.2-1"),
+        **{"Provides": "containerd", "Conflicts": "containerd, runc", "Replaces": "containerd, runc"},
+    )
+    machine.run(["apt-get", "update"])
+    machine.run(["apt-get", "install", "--yes", "docker.io"])
+    before = (machine.root / "var/lib/dpkg/status").read_text()
+    asked: dict[str, Any] = {"names": ["containerd.io"], "version": "2.4.2", "removal_hint": "Say so."}
+    for allowed in ("none", "own"):
+        with pytest.raises(
+            PackagesError, match=r"would remove .*docker\.io 20.*Nothing was changed\. Say so\.$"
+        ):
+            have(machine, check_mode, allow_removal=allowed, **asked)
+    assert (machine.root / "var/lib/dpkg/status").read_text() == before
+    assert not ledger(machine).file.exists()
+    told = have(machine, check_mode, allow_removal="all", **asked)
+    assert versions(told.after) == {"containerd.io": ("2.4.2-1", True)}
+    there = (machine.root / "var/lib/dpkg/status").read_text()
+    assert ("Package: docker.io\nStatus: install ok installed" in there) is check_mode
+
+
+def test_what_ironbinder_brought_may_go(machine: apt_root.AptRoot) -> None:
+    """With everything that came along; but only where that is asked for. A package that was there is never ours."""
+    machine.offer("old-runtime", "1-1", Depends="conntrack")
+    machine.offer("new-runtime", "2-1", Conflicts="old-runtime, conntrack")
+    have(machine, names=["old-runtime"], version="", hold=False)
+    assert ledger(machine).names() == {"old-runtime", "conntrack"}
+    asked: dict[str, Any] = {"names": ["new-runtime"], "version": "2"}
+    with pytest.raises(PackagesError, match="would remove"):
+        have(machine, **asked)
+    done = have(machine, allow_removal="own", **asked)
+    assert versions(done.after) == {"new-runtime": ("2-1", True)}
+    machine.offer("kubelet", "1.36.4-1")
+    machine.run(["apt-get", "update"])
+    machine.run(["apt-get", "install", "--yes", "kubelet=1.36.2-1.1"])
+    have(machine, names=["kubelet"], version="1.36.3", allow_change=True)
+    assert ledger(machine).names() == {"old-runtime", "conntrack", "new-runtime"}
+
+
+def test_the_ledger_is_written_before_apt_begins(machine: apt_root.AptRoot) -> None:
+    """A run that is killed in the middle of apt finds its packages again as its own."""
+
+    def killed(argv: Sequence[str]) -> tuple[int, str, str]:
+        if list(argv[:2]) == ["apt-get", "install"]:
+            raise KeyboardInterrupt
+        return machine.run(argv)
+
+    with pytest.raises(KeyboardInterrupt):
+        HeldPackages(killed, Clock(), Wanted(names=["kubelet"]), ledger(machine)).bring_about()
+    assert ledger(machine).names() == {"kubelet"}
 
 
 def test_an_apt_that_was_killed_is_finished(machine: apt_root.AptRoot) -> None:
@@ -205,7 +258,7 @@ def test_another_apt_is_waited_for(machine: apt_root.AptRoot) -> None:
         return run
 
     clock = Clock()
-    HeldPackages(busy(3), clock, Wanted(names=KUBE, version="1.36.3")).bring_about()
+    HeldPackages(busy(3), clock, Wanted(names=KUBE, version="1.36.3"), ledger(machine)).bring_about()
     assert clock.seconds == 15
     (machine.root / "var/lib/dpkg/status").write_text("")
     with pytest.raises(PackagesError, match=r"`apt-get update` ended with 100: .*held by process 123"):
@@ -213,6 +266,7 @@ def test_another_apt_is_waited_for(machine: apt_root.AptRoot) -> None:
             busy(float("inf")),
             clock,
             Wanted(names=KUBE, version="1.36.3", update_cache="always", lock_seconds=60),
+            ledger(machine),
         ).bring_about()
     assert clock.seconds == 75
 
@@ -252,7 +306,7 @@ def test_a_dpkg_at_work_is_waited_for_like_an_apt(machine: apt_root.AptRoot, pla
 
     clock = Clock()
     wanted = Wanted(names=KUBE, version="1.36.3", update_cache="always")
-    assert versions(HeldPackages(run, clock, wanted).bring_about().after) == dict.fromkeys(
+    assert versions(HeldPackages(run, clock, wanted, ledger(machine)).bring_about().after) == dict.fromkeys(
         KUBE, ("1.36.3-1.2", True)
     )
     assert clock.seconds == 15

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -122,7 +123,28 @@ def test_a_disk_that_cannot_be_told(tmp_path: Path) -> None:
         "path": "/var/lib",
         "free_mb": None,
         "size_mb": None,
+        "mounts": [],
     }
+
+
+def test_each_file_system_of_images_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """/var/lib may have room where the disk of /var/lib/docker has none."""
+    probe = write(tmp_path, {"var/lib/docker/x": "", "var/lib/containerd/x": ""})
+    [told] = probe.disk()["mounts"]
+    assert told["paths"] == ["/var/lib/docker", "/var/lib/containerd", "/var/lib/kubelet"]
+    assert told["size_mb"] == probe.disk()["size_mb"]
+    real = Path.stat
+
+    def stat(path: Path, **more: bool) -> os.stat_result:
+        """Docker's data on a device of their own."""
+        seen = real(path, **more)
+        return os.stat_result([*seen[:2], 4711, *seen[3:]]) if path.name == "docker" else seen
+
+    monkeypatch.setattr(Path, "stat", stat)
+    assert [mount["paths"] for mount in probe.disk()["mounts"]] == [
+        ["/var/lib/docker"],
+        ["/var/lib/containerd", "/var/lib/kubelet"],
+    ]
 
 
 def test_what_capacity_counts_with(tmp_path: Path) -> None:

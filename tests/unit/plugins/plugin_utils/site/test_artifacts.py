@@ -28,12 +28,34 @@ SITE = {
 def of_role(role: str, variable: str, **values: object) -> str:
     """Compute a variable of a role as Ansible would, as far as it is made of these values."""
     texts = yaml.safe_load((ROLES / role / "vars" / "main.yml").read_text())
-    given = {"helm_client_host": "here", "hostvars": {"here": {"ansible_facts": {"architecture": "x86_64"}}}}
+    facts = {"architecture": "x86_64", "system": "Linux"}
+    given = {
+        "helm_client_host": "here",
+        "hostvars": {"here": {"ansible_facts": facts}},
+        "__helm_client": facts,
+    }
     known: dict[str, object] = {**texts, **given, **values}
     text = f"{{{{ {variable} }}}}"
     while "{{" in text:
         text = jinja2.Template(text).render(known)
     return text.strip()
+
+
+@pytest.mark.parametrize(
+    ("machine", "system", "named"),
+    [
+        ("x86_64", "Linux", "linux-amd64"),
+        ("aarch64", "Linux", "linux-arm64"),
+        ("arm64", "Darwin", "darwin-arm64"),
+    ],
+)
+def test_helm_is_for_the_host_that_runs_it(machine: str, system: str, named: str) -> None:
+    """The controller may be another kind of machine than the nodes."""
+    values = {"helm_artifact_base": SITE["site_artifact_base"], "helm_version": SITE["site_helm_version"]}
+    client = {"architecture": machine, "system": system}
+    told = artifact_urls(lambda name: SITE.get(name, ""), machine, system)["site_helm_version"]
+    assert told == of_role("helm", "__helm_url", __helm_client=client, **values) + ".sha256sum"
+    assert f"-{named}.tar.gz" in told
 
 
 @pytest.mark.parametrize(

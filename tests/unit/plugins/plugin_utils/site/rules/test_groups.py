@@ -44,7 +44,7 @@ CASES = [
         {"hosts/worker2/variables/ansible_host": "192.0.2.21"},
         ("duplicate-address", "ansible_host", "worker2"),
     ),
-    fact("one hostname twice", "worker2", "hostname", "machine21", ("duplicate-hostname", "", "worker2")),
+    fact("one hostname twice", "worker2", "hostname", "worker1", ("duplicate-hostname", "", "worker2")),
     probe("cloned machine", "worker2", "machine_id", f"{21:032x}", ("duplicate-machine-id", "", "worker2")),
     case(
         "no address yet",

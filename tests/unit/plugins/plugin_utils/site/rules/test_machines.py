@@ -16,6 +16,21 @@ CASES = [
     fact("worker with 1 GB", "worker1", "memtotal_mb", 1000, ("memory-too-small", "", "worker1")),
     fact("head with one processor", "head1", "processor_vcpus", 1, ("cpu-too-small", "", "head1")),
     probe("full disk", "worker1", "disk/free_mb", 900, ("disk-too-small", "", "worker1")),
+    probe(
+        "a full disk of Docker's own",
+        "worker1",
+        "disk/mounts",
+        [
+            {"path": "/var/lib/docker", "paths": ["/var/lib/docker"], "free_mb": 900, "size_mb": 30_000},
+            {
+                "path": "/var/lib/containerd",
+                "paths": ["/var/lib/containerd", "/var/lib/kubelet"],
+                "free_mb": 90_000,
+                "size_mb": 100_000,
+            },
+        ],
+        ("disk-too-small", "", "worker1"),
+    ),
     probe("scarce disk", "worker1", "disk/free_mb", 9_000, ("disk-scarce", "", "worker1")),
     probe("swap", "worker1", "swaps", ["/dev/sda2"], ("swap-on", "", "worker1")),
     probe("cgroup v1", "worker1", "cgroup/version", 1, ("cgroup-v1", "", "worker1")),

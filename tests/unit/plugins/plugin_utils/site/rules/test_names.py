@@ -18,6 +18,7 @@ def renamed(name: str) -> dict[str, Any]:
     """The bare site with another name for worker2."""
     site = bare_site()
     site["hosts"][name] = site["hosts"].pop("worker2")
+    site["hosts"][name]["facts"]["hostname"] = name
     for members in site["groups"].values():
         members[:] = [name if member == "worker2" else member for member in members]
     return site

@@ -32,6 +32,18 @@ CASES = [
         "192.0.0.0/12",
         ("subnet-overlaps-node", "site_service_subnet", "head1"),
     ),
+    # Docker's own bridges are named after ids; this one is the machine's way to its neighbours.
+    case(
+        "pods on a bridge of the machine's own",
+        {
+            "hosts/worker1/facts/interfaces": [
+                {"name": "eth0", "mac": "02:00:00:00:00:15", "cidr": "192.0.2.21/24"},
+                {"name": "br-mgmt", "mac": "", "cidr": "10.244.8.2/24"},
+                {"name": "br-0123456789ab", "mac": "", "cidr": "10.244.9.1/24"},
+            ],
+        },
+        ("subnet-overlaps-node", "site_pod_subnet", "worker1"),
+    ),
     case(
         "nodes on Docker's network",
         {
