@@ -1,0 +1,215 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Rules about firewalls: those of the machines' admins, what is between them, and role firewall."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.firewall_words import (
+    KEPT_IN,
+    commands,
+    openings,
+)
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.flows import (
+    POD_NETWORK_PORTS,
+    flows_to,
+    parse_pod_network_port,
+)
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.hubs import site_hubs
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
+    Host,
+    Site,
+    as_int,
+    as_list,
+    as_mapping,
+    as_text,
+)
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
+
+ENABLED = "site_firewall_enabled"
+# A listener that was not reached within these may have ended.
+REACHED = ("answered", "connected")
+MOST_NAMES = 5
+
+
+def _firewall(host: Host) -> Mapping[str, Any]:
+    return as_mapping(host.probe.get("firewall"))
+
+
+def _chains(host: Host) -> list[Mapping[str, Any]]:
+    return [as_mapping(entry) for entry in as_list(_firewall(host).get("chains"))]
+
+
+def _blocked(host: Host, attempt: Mapping[str, Any]) -> bool:
+    """Whether an attempt says that something keeps packets from this machine, and not only that nobody listens."""
+    state = as_text(attempt.get("state"))
+    if state.startswith(("timeout", "unreachable")):
+        return True
+    # Our own listeners were there: something else refused, or answered in their place.
+    return attempt.get("proved") is True and state in ("refused", "connected")
+
+
+def _tried(site: Site, host: Host) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Give every attempt at a machine, with who made it."""
+    for other in site.hosts.values():
+        for entry in as_list(other.probe.get("tried")):
+            attempt = as_mapping(entry)
+            if attempt.get("target") == host.name:
+                yield as_text(attempt.get("by")) or other.name, attempt
+
+
+def _names(names: list[str]) -> str:
+    told = list(dict.fromkeys(names))
+    more = len(told) - MOST_NAMES
+    return ", ".join(told[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _why(site: Site, host: Host, protocol: str, port: int) -> str:
+    return next(
+        (flow.why for flow in flows_to(site, host.name) if flow.protocol == protocol and port in flow.ports),
+        "",
+    )
+
+
+def _pairs(site: Site, host: Host) -> dict[tuple[str, int], list[str]]:
+    """Give the ports of a machine that do not let in whom they should: {(protocol, port): who}."""
+    found: dict[tuple[str, int], list[str]] = {}
+    for name, attempt in _tried(site, host):
+        if _blocked(host, attempt):
+            port = (as_text(attempt.get("protocol")), as_int(attempt.get("port")))
+            found.setdefault(port, []).append(name)
+    return found
+
+
+def _reached(site: Site, host: Host) -> set[str]:
+    """Name the packets that came through, whatever their rules seem to say."""
+    return {
+        f"{attempt.get('protocol')} {attempt.get('port')}"
+        for _, attempt in _tried(site, host)
+        if attempt.get("state") in REACHED
+    } - {f"{protocol} {port}" for protocol, port in _pairs(site, host)}
+
+
+def _known(site: Site, host: Host) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, attempt in _tried(site, host):
+        source = as_text(attempt.get("source"))
+        if source and source not in found.setdefault(name, []):
+            found[name].append(source)
+    return found
+
+
+def _where(chain: Mapping[str, Any]) -> str:
+    policy = ", whose policy is drop" if chain.get("policy") == "drop" else ""
+    if chain.get("tool") in ("ufw", "firewalld"):
+        return str(chain["tool"])
+    if chain.get("tool") == "iptables":
+        return f"iptables, chain {chain.get('chain')}{policy}"
+    return f"nftables, table {chain.get('family')} {chain.get('table')}, chain {chain.get('chain')}{policy}"
+
+
+def _speakers(host: Host, site: Site, pairs: Mapping[tuple[str, int], Any]) -> tuple[list[Any], list[str]]:
+    """Give the chains that drop what the site needs, and what they drop of that which nobody can try."""
+    names = {f"{protocol} {port}" for protocol, port in pairs}
+    reached, chains, untried = _reached(site, host), [], []
+    ports = {f"tcp {hub.get('node_port')}" for hub in site_hubs(site).values()} if host.joined else set()
+    for chain in _chains(host):
+        dropped = [name for name in as_list(chain.get("dropped")) if name not in reached]
+        # Of what was tried and is not judged, every chain that could drop it is suspected. What asks a node port of a cluster
+        # that runs is forwarded to a pod.
+        unknown = as_list(chain.get("unknown"))
+        if dropped or names & set(unknown) or (chain.get("hook") == "forward" and unknown and names & ports):
+            chains.append(chain)
+            untried += [name for name in dropped if name not in names]
+    return chains, list(dict.fromkeys(untried))
+
+
+def _commands(site: Site, host: Host, chains: list[Any]) -> tuple[str, ...]:
+    let_in = openings(site, host, _known(site, host))
+    node = host in site.nodes
+    forwards = [site.text("site_pod_subnet")] if node and site.text("site_pod_subnet") else []
+    zone = as_text(_firewall(host).get("zone")) or "public"
+    found: dict[str, None] = {}
+    for chain in chains:
+        found.update(dict.fromkeys(commands(chain, zone, let_in, forwards, node and site.builds_on(host))))
+    return tuple(found)
+
+
+@rule("port-blocked", ERROR, "A firewall drops what the machines of the site have to say to each other.")
+def port_blocked(site: Site) -> Iterator[Problem]:
+    for host in site.seen("head", "workers", "proxy", "registry"):
+        pairs = _pairs(site, host)
+        chains, untried = _speakers(host, site, pairs)
+        # Its own table follows the site when the stage nodes runs.
+        if not chains and (not pairs or (_firewall(host).get("own") is True and site.flag(ENABLED))):
+            continue
+        told = [
+            f"{protocol} {port} ({_why(site, host, protocol, port)}) from {_names(names)}"
+            for (protocol, port), names in sorted(pairs.items())
+        ]
+        what = "; ".join([*told, *untried])
+        lines = _commands(site, host, chains)
+        tools = list(dict.fromkeys(as_text(chain.get("tool")) for chain in chains))
+        if lines:
+            kept = [f"; write them to {KEPT_IN[tool]}, too" for tool in tools if tool in KEPT_IN]
+            yield Problem(
+                f"does not let in or through: {what}. It is kept out by {'; '.join(map(_where, chains))}",
+                f"run this on {host.name}{''.join(kept)}",
+                "",
+                host.name,
+                lines,
+            )
+        else:
+            yield Problem(
+                f"does not let in: {what}. No rule of its own that was understood drops this",
+                "open these in what is between the machines, a firewall or a cloud's security group, and in rules for what "
+                "leaves the machines that asked",
+                "",
+                host.name,
+            )
+
+
+@rule("pod-network-port-malformed", ERROR, "An entry of site_pod_network_ports cannot be read.")
+def pod_network_port_malformed(site: Site) -> Iterator[Problem]:
+    for entry in as_list(site.values.get(POD_NETWORK_PORTS)):
+        try:
+            parse_pod_network_port(entry)
+        except ValueError as error:
+            yield Problem(str(error), 'write it as "4789/udp", or "ipip"', POD_NETWORK_PORTS)
+
+
+@rule(
+    "firewall-twice",
+    ERROR,
+    "Role firewall is wanted on a machine that another firewall keeps.",
+    acceptable=False,
+)
+def firewall_twice(site: Site) -> Iterator[Problem]:
+    for host in site.seen("head", "workers", "proxy", "registry"):
+        told = _firewall(host)
+        active = [name for name, on in (("ufw", told.get("ufw")), ("firewalld", told.get("zone"))) if on]
+        if site.flag(ENABLED) and active:
+            yield Problem(
+                f"{' and '.join(active)} is active there, and would drop what this firewall lets in",
+                f"set {ENABLED} to false and keep {active[0]}, whose rules preflight prints; or disable it there",
+                ENABLED,
+                host.name,
+            )
+
+
+@rule(
+    "firewall-left", WARNING, "The table of role firewall is loaded, and the site does not want it any more."
+)
+def firewall_left(site: Site) -> Iterator[Problem]:
+    for host in site.seen("head", "workers", "proxy", "registry"):
+        if _firewall(host).get("own") is True and not site.flag(ENABLED):
+            yield Problem(
+                "inet ironbinder_firewall still drops what it does not know, and no run brings it up to date",
+                f"run this on {host.name}, or set {ENABLED}",
+                ENABLED,
+                host.name,
+                ("systemctl disable --now ironbinder-firewall.service",),
+            )
