@@ -169,7 +169,7 @@ probe:
         - Asked by root only.
       type: dict
     listeners:
-      description: C(opened), C(held) by others, C(failed), lists of ports as C(tcp 6443); the C(token), and the C(seconds) they last.
+      description: C(opened), C(held) by others, C(failed), lists of ports as C(tcp 6443); C(token), and C(seconds) they last.
       type: dict
     peers: {description: What came of each connection., type: dict}
     arp: {description: Hardware addresses of those that answered., type: dict}

@@ -91,9 +91,14 @@ def open_listeners(
             waiting[name] = set(map(str, entry["expected"]))
     if not opened:
         return told
+    # Before there is another process: the next probe, however soon it comes, finds it.
+    handles = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    with suppress(OSError):  # somebody has the name: then nobody ends it early
+        handles.bind(handle)
+        handles.listen(4)
     if os.fork() == 0:
-        _Listeners(opened, waiting, token).hold(seconds, handle)
-    for listener in opened.values():
+        _Listeners(opened, waiting, token).hold(seconds, handles)
+    for listener in (*opened.values(), handles):
         listener.close()
     return {**told, "opened": list(opened), "token": token}
 
@@ -110,7 +115,7 @@ class _Listeners:
         # Held until the process is gone, as its ports then are: the kernel closes those first.
         self._ending: Optional[socket.socket] = None
 
-    def hold(self, seconds: float, handle: str) -> None:
+    def hold(self, seconds: float, handles: socket.socket) -> None:
         """Answer callers, and end this process. Never returns: what called it is not this process's."""
         try:
             # The kernel ends it even where this program hangs.
@@ -119,10 +124,6 @@ class _Listeners:
             os.setsid()
             with suppress(OSError):
                 Path("/proc/self/comm").write_text(PROCESS_NAME)
-            handles = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-            with suppress(OSError):  # somebody has the name: then nobody ends it early
-                handles.bind(handle)
-                handles.listen(4)
             sockets = [*self._opened.values(), handles]
             # Who called the probe waits for the end of its output.
             _close_all_but({entry.fileno() for entry in sockets} | {self._selector.fileno()})  # type: ignore[attr-defined]
