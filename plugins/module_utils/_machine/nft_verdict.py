@@ -2,8 +2,7 @@
 # BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
 """What a chain of nftables does to a packet, read from the rules as `nft -j` tells them. Pure, Python 3.9.
 
-Not every rule can be judged from its text. What cannot be told is `unknown`, and never a guess. The packet is the first of a
-connection: conntrack calls it new.
+Not every rule can be judged from its text. What cannot be told is `unknown`, and never a guess.
 
 Source: libnftables-json(5).
 """
@@ -39,7 +38,8 @@ def _field(left: Any, packet: Mapping[str, Any]) -> Any:
         interface = {"iif": "iifname", "oif": "oifname"}.get(name, name)
         return known.get(name, packet.get(interface) if interface in ("iifname", "oifname") else None)
     # Nobody has translated its addresses either.
-    return {"state": "new", "status": "none"}.get(name) if looked.get("ct") else None
+    known = {"state": packet.get("state", "new"), "status": "none"}
+    return known.get(name) if looked.get("ct") else None
 
 
 def _header(payload: Mapping[str, Any], packet: Mapping[str, Any]) -> Any:
@@ -181,13 +181,14 @@ def _chain(name: str, rules: Rules, packet: Mapping[str, Any], jumps: int = 0) -
 
 
 def verdict(chain: str, policy: str, rules: Rules, packet: Mapping[str, Any]) -> str:
-    """Judge the first packet of a connection.
+    """Judge a packet.
 
     Args:
         chain: a base chain of the table.
         policy: its policy.
         rules: every chain of the table, {name: [the `expr` of each rule]}.
-        packet: `saddr` and `daddr`, addresses of IPv4; `protocol`, `dport`, `iifname`, `oifname`. What is left out is not known.
+        packet: `saddr` and `daddr`, addresses of IPv4; `protocol`, `dport`, `iifname`, `oifname`; `state`, what conntrack calls
+            it, the first of a connection unless given. What else is left out is not known.
 
     Returns:
         `accept`, `drop` (rejects included), or `unknown`.

@@ -26,7 +26,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.values import SiteValues
 
-__all__ = ["LISTEN_SECONDS", "flow_site", "listen_seconds", "packets", "tried", "wanted_listeners"]
+__all__ = ["ANSWERS", "LISTEN_SECONDS", "flow_site", "listen_seconds", "packets", "tried", "wanted_listeners"]
 
 # From a machine's answer to the end of the slowest one's attempts; each further batch of machines takes its time.
 LISTEN_SECONDS, BATCH_SECONDS, MOST_SECONDS = 20.0, 6.0, 120.0
@@ -34,6 +34,10 @@ LISTEN_SECONDS, BATCH_SECONDS, MOST_SECONDS = 20.0, 6.0, 120.0
 MARGIN_SECONDS = 6.0
 # What a session listens on, and the bridge that role pod_network makes.
 SESSION_PORT, PODS_BRIDGE = 8888, "cni0"
+# Like those that a machine asks others from.
+SOME_PORT = 50000
+# Name of the packet without which a machine's own attempts prove nothing.
+ANSWERS = "answers to what it asks itself"
 
 
 def flow_site(values: SiteValues) -> Site:
@@ -76,7 +80,8 @@ def packets(site: Site, host: str, address: Callable[[str], str]) -> dict[str, d
         host: the machine.
         address: gives the address of another one, `` where it has none.
     """
-    found: dict[str, dict[str, Any]] = {}
+    answer = {"hook": "input", "protocol": "tcp", "dport": SOME_PORT, "state": "established"}
+    found: dict[str, dict[str, Any]] = {ANSWERS: answer}
     pods = _pods(site)
     bridge = {"iifname": PODS_BRIDGE} if site.text("site_pod_network_provider") == "routed" else {}
     for flow in flows_to(site, host):

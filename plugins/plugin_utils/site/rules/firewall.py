@@ -27,6 +27,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     as_mapping,
     as_text,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.port_plan import ANSWERS
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 
 ENABLED = "site_firewall_enabled"
@@ -43,8 +44,8 @@ def _chains(host: Host) -> list[Mapping[str, Any]]:
     return [as_mapping(entry) for entry in as_list(_firewall(host).get("chains"))]
 
 
-def _blocked(host: Host, attempt: Mapping[str, Any]) -> bool:
-    """Whether an attempt says that something keeps packets from this machine, and not only that nobody listens."""
+def _blocked(attempt: Mapping[str, Any]) -> bool:
+    """Whether an attempt says that something keeps packets from a machine, and not only that nobody listens."""
     state = as_text(attempt.get("state"))
     if state.startswith(("timeout", "unreachable")):
         return True
@@ -52,13 +53,27 @@ def _blocked(host: Host, attempt: Mapping[str, Any]) -> bool:
     return attempt.get("proved") is True and state in ("refused", "connected")
 
 
+def _deaf(host: Host) -> bool:
+    """Whether a machine's own rules drop what it is answered, so that its attempts say nothing of others."""
+    return any(ANSWERS in as_list(chain.get("dropped")) for chain in _chains(host))
+
+
 def _tried(site: Site, host: Host) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Give every attempt at a machine, with who made it."""
+    """Give every attempt at a machine that tells something of it, with who made it."""
+    suspected = {
+        name
+        for chain in _chains(host)
+        for name in (*as_list(chain.get("dropped")), *as_list(chain.get("unknown")))
+    }
     for other in site.hosts.values():
+        deaf = _deaf(other)
         for entry in as_list(other.probe.get("tried")):
             attempt = as_mapping(entry)
-            if attempt.get("target") == host.name:
-                yield as_text(attempt.get("by")) or other.name, attempt
+            by = as_text(attempt.get("by")) or other.name
+            port = f"{attempt.get('protocol')} {attempt.get('port')}"
+            proves_nothing = deaf and by == other.name and _blocked(attempt) and port not in suspected
+            if attempt.get("target") == host.name and not proves_nothing:
+                yield by, attempt
 
 
 def _names(names: list[str]) -> str:
@@ -78,7 +93,7 @@ def _pairs(site: Site, host: Host) -> dict[tuple[str, int], list[str]]:
     """Give the ports of a machine that do not let in whom they should: {(protocol, port): who}."""
     found: dict[tuple[str, int], list[str]] = {}
     for name, attempt in _tried(site, host):
-        if _blocked(host, attempt):
+        if _blocked(attempt):
             port = (as_text(attempt.get("protocol")), as_int(attempt.get("port")))
             found.setdefault(port, []).append(name)
     return found
