@@ -8,17 +8,19 @@ proves who it is, and ends when everybody who was expected has called, when anot
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import selectors
 import signal
 import socket
 import struct
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Optional
+
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import SystemClock
 
 __all__ = ["GREETING", "MOST_BYTES", "end_listeners", "open_listeners"]
 
@@ -27,6 +29,7 @@ GREETING = "ironbinder-ports"
 MOST_BYTES = 200
 # Of the process, as `ss -p` shows it; the kernel keeps 15 characters.
 PROCESS_NAME = "ironbinder-port"
+PR_SET_NAME = 15
 # Where the next probe reaches it: an abstract name, which vanishes with the process.
 HANDLE = "\0ironbinder-ports"
 NOBODY = 65534
@@ -109,7 +112,7 @@ class _Listeners:
     def __init__(
         self, opened: Mapping[str, socket.socket], waiting: Mapping[str, set[str]], token: str
     ) -> None:
-        self._opened, self._waiting = opened, waiting
+        self._opened, self._waiting, self._clock = opened, waiting, SystemClock()
         self._answer = f"{GREETING} {token}\n".encode()
         self._selector = selectors.DefaultSelector()
         # Held until the process is gone, as its ports then are: the kernel closes those first.
@@ -122,8 +125,7 @@ class _Listeners:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.alarm(int(seconds) + 1)
             os.setsid()
-            with suppress(OSError):
-                Path("/proc/self/comm").write_text(PROCESS_NAME)
+            ctypes.CDLL(None).prctl(PR_SET_NAME, PROCESS_NAME.encode())
             sockets = [*self._opened.values(), handles]
             # Who called the probe waits for the end of its output.
             _close_all_but({entry.fileno() for entry in sockets} | {self._selector.fileno()})  # type: ignore[attr-defined]
@@ -131,7 +133,7 @@ class _Listeners:
                 os.setgroups([])
                 os.setgid(NOBODY)
                 os.setuid(NOBODY)
-            self._talk(handles, time.monotonic() + seconds)
+            self._talk(handles, self._clock.now() + seconds)
         finally:
             os._exit(0)
 
@@ -139,15 +141,15 @@ class _Listeners:
         for name, listener in self._opened.items():
             self._selector.register(listener, selectors.EVENT_READ, name)
         self._selector.register(handles, selectors.EVENT_READ, "")
-        while time.monotonic() < deadline and self._ending is None:
-            for key, _ in self._selector.select(max(0.0, min(deadline - time.monotonic(), 1.0))):
+        while self._clock.now() < deadline and self._ending is None:
+            for key, _ in self._selector.select(max(0.0, min(deadline - self._clock.now(), 1.0))):
                 entry: Any = key.fileobj
                 if entry is handles:
                     self._ending = self._ending or _who_ends(handles)
                 else:
                     self._serve(entry, str(key.data))
             if not any(self._waiting.values()):
-                deadline = min(deadline, time.monotonic() + LINGER_SECONDS)
+                deadline = min(deadline, self._clock.now() + LINGER_SECONDS)
 
     def _serve(self, entry: socket.socket, name: str) -> None:
         """Answer one packet, or take one connection. What is no greeting gets no answer."""
@@ -173,7 +175,7 @@ class _Listeners:
 
 def _close_all_but(kept: set[int]) -> None:
     null = os.open(os.devnull, os.O_RDWR)
-    for number in [int(path.name) for path in Path("/proc/self/fd").iterdir()]:
+    for number in [int(path.name) for path in Path("/dev/fd").iterdir()]:
         if number < 3 and number not in kept:
             os.dup2(null, number)
         elif number not in kept and number != null:

@@ -28,6 +28,8 @@ __all__ = ["KEPT_IN", "Opening", "commands", "openings"]
 COMMENT = "ironbinder"
 DOCKER_BRIDGE = "docker0"
 FIREWALLD_POLICY = "ironbinder-pods"
+# What is permanent does nothing until then.
+RELOAD = "firewall-cmd --reload"
 PROTOCOL_NUMBERS = {"icmp": "1", "ipip": "4", "gre": "47", "esp": "50"}
 # Where each tool's rules have to be written as well, to be there after a restart.
 KEPT_IN = {
@@ -143,8 +145,7 @@ def _ufw(let_in: Sequence[Opening]) -> list[str]:
     return found
 
 
-def _firewalld(zone: str, let_in: Sequence[Opening], forwards: Sequence[str]) -> list[str]:
-    """Rich rules by source. Pods are a source that is trusted, as the guard fences them, and a policy forwards to them."""
+def _firewalld_input(zone: str, let_in: Sequence[Opening]) -> list[str]:
     permanent = "firewall-cmd --permanent"
     found = []
     for entry in let_in:
@@ -156,36 +157,57 @@ def _firewalld(zone: str, let_in: Sequence[Opening], forwards: Sequence[str]) ->
             for what in whats:
                 rule = f'rule family="ipv4"{of} {what} accept'
                 found.append(f"{permanent} --zone={zone} --add-rich-rule={shlex.quote(rule)}")
-    for network in forwards:
-        found.append(f"{permanent} --zone=trusted --add-source={network}")
-    if forwards:
-        found += [
-            f"{permanent} --new-policy={FIREWALLD_POLICY}",
-            f"{permanent} --policy={FIREWALLD_POLICY} --add-ingress-zone=ANY",
-            f"{permanent} --policy={FIREWALLD_POLICY} --add-egress-zone=trusted",
-            f"{permanent} --policy={FIREWALLD_POLICY} --set-target=ACCEPT",
-        ]
-    return [*found, "firewall-cmd --reload"]
+    return [*found, RELOAD]
+
+
+def _firewalld_forward(forwards: Sequence[str]) -> list[str]:
+    """Pods are a source that is trusted, as the guard fences them, and a policy forwards to them from everywhere."""
+    if not forwards:
+        return []
+    permanent = "firewall-cmd --permanent"
+    return [
+        *(f"{permanent} --zone=trusted --add-source={network}" for network in forwards),
+        f"{permanent} --new-policy={FIREWALLD_POLICY}",
+        f"{permanent} --policy={FIREWALLD_POLICY} --add-ingress-zone=ANY",
+        f"{permanent} --policy={FIREWALLD_POLICY} --add-egress-zone=trusted",
+        f"{permanent} --policy={FIREWALLD_POLICY} --set-target=ACCEPT",
+        RELOAD,
+    ]
 
 
 def commands(
-    chain: Mapping[str, Any], zone: str, let_in: Sequence[Opening], forwards: Sequence[str], builds: bool
+    chains: Iterable[Mapping[str, Any]],
+    zone: str,
+    let_in: Sequence[Opening],
+    forwards: Sequence[str],
+    builds: bool,
 ) -> list[str]:
-    """Write the commands that open a chain, in the words of the tool that keeps it.
+    """Write the commands that open chains of one machine, in the words of the tool that keeps each.
 
     Args:
-        chain: as `firewall_facts` tells it: tool, family, table, chain, hook.
+        chains: as `firewall_facts` tells them: tool, family, table, chain, hook.
         zone: firewalld's default zone.
         let_in: what the machine has to let in.
         forwards: networks of pods that it has to forward for, none on a machine that is no node.
         builds: whether builds run here, whose RUN steps are on Docker's bridge.
 
     Returns:
-        Lines that root's shell takes as they are. None where the tool needs none for this chain.
+        Lines that root's shell takes as they are, each once. None where the tool needs none for these chains.
     """
+    found: dict[str, None] = {}
+    for chain in chains:
+        found.update(dict.fromkeys(_of_chain(chain, zone, let_in, forwards, builds)))
+    if RELOAD in found:
+        found[RELOAD] = found.pop(RELOAD)
+    return list(found)
+
+
+def _of_chain(
+    chain: Mapping[str, Any], zone: str, let_in: Sequence[Opening], forwards: Sequence[str], builds: bool
+) -> list[str]:
     tool = chain["tool"]
     if tool == "firewalld":
-        return _firewalld(zone, let_in, forwards)
+        return _firewalld_input(zone, let_in) if chain["hook"] == "input" else _firewalld_forward(forwards)
     if tool == "ufw":
         # Pods are let through ahead of its chain, by what role pod_network adds.
         return _ufw(let_in) if chain["hook"] == "input" else []

@@ -147,10 +147,7 @@ def _commands(site: Site, host: Host, chains: list[Any]) -> tuple[str, ...]:
     node = host in site.nodes
     forwards = [site.text("site_pod_subnet")] if node and site.text("site_pod_subnet") else []
     zone = as_text(_firewall(host).get("zone")) or "public"
-    found: dict[str, None] = {}
-    for chain in chains:
-        found.update(dict.fromkeys(commands(chain, zone, let_in, forwards, node and site.builds_on(host))))
-    return tuple(found)
+    return tuple(commands(chains, zone, let_in, forwards, node and site.builds_on(host)))
 
 
 @rule("port-blocked", ERROR, "A firewall drops what the machines of the site have to say to each other.")
@@ -171,7 +168,7 @@ def port_blocked(site: Site) -> Iterator[Problem]:
         if lines:
             kept = [f"; write them to {KEPT_IN[tool]}, too" for tool in tools if tool in KEPT_IN]
             yield Problem(
-                f"does not let in or through: {what}. It is kept out by {'; '.join(map(_where, chains))}",
+                f"does not let in or through: {what}. It is kept out by {'; '.join(dict.fromkeys(map(_where, chains)))}",
                 f"run this on {host.name}{''.join(kept)}",
                 "",
                 host.name,
