@@ -106,7 +106,9 @@ class Report:
     def as_data(self) -> dict[str, Any]:
         """The report as JSON carries it."""
         return {
-            "findings": [asdict(finding) for finding in self.findings],
+            "findings": [
+                {**asdict(finding), "commands": list(finding.commands)} for finding in self.findings
+            ],
             "error_count": self.errors,
             "warning_count": self.warnings,
             "table": render_table(self.findings),

@@ -129,7 +129,7 @@ def flows(site: Site) -> list[Flow]:
         Flow(NODE_GROUPS, NODE_GROUPS, "tcp", (SPEAKERS,), "who holds the floating addresses"),
         Flow(NODE_GROUPS, NODE_GROUPS, "udp", (SPEAKERS,), "who holds the floating addresses"),
         *(
-            Flow(NODE_GROUPS, NODE_GROUPS, protocol, ports, "pods of one node to pods of another")
+            Flow(NODE_GROUPS, NODE_GROUPS, protocol, ports, "pods to pods, where a provider wraps them")
             for protocol, ports in _pod_network(site)
         ),
         Flow(("proxy",), NODE_GROUPS, "tcp", tuple(node_ports), "BinderHub, at its node port"),
@@ -152,14 +152,28 @@ def _members(site: Site, groups: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(name for group in groups for name in site.groups.get(group, ())))
 
 
+def _beside(site: Site, host: str, steps: range) -> list[str]:
+    nodes = _members(site, NODE_GROUPS)
+    place = nodes.index(host)
+    return [nodes[(place + step) % len(nodes)] for step in steps]
+
+
 def _targets(site: Site, flow: Flow, host: str) -> list[str]:
-    """Name the machines that one machine tries for a flow: all, but of the nodes' own flows a few."""
-    targets = _members(site, flow.targets)
+    """Name the machines that one machine tries for a flow: all, but of a flow among all nodes the heads and a few."""
     if flow.sources == flow.targets == NODE_GROUPS:
-        place = targets.index(host)
-        after = [targets[(place + step) % len(targets)] for step in range(1, PEERS_AFTER + 1)]
-        targets = list(dict.fromkeys([*site.groups.get("head", ()), *after]))
-    return [name for name in targets if name != host]
+        targets = [*site.groups.get("head", ()), *_beside(site, host, range(1, PEERS_AFTER + 1))]
+    else:
+        targets = _members(site, flow.targets)
+    return [name for name in dict.fromkeys(targets) if name != host]
+
+
+def _callers(site: Site, flow: Flow, host: str) -> list[str]:
+    """Name those who try one machine for a flow: the same the other way round."""
+    if flow.sources == flow.targets == NODE_GROUPS and host not in site.groups.get("head", ()):
+        callers = _beside(site, host, range(-PEERS_AFTER, 0))
+    else:
+        callers = [*_members(site, flow.sources), *([CONTROLLER] if CONTROLLER in flow.sources else [])]
+    return [name for name in dict.fromkeys(callers) if name != host]
 
 
 def attempts(site: Site, host: str) -> list[Attempt]:
@@ -179,13 +193,13 @@ def attempts(site: Site, host: str) -> list[Attempt]:
 
 def expected(site: Site, host: str) -> dict[tuple[str, int], list[str]]:
     """Give the ports of a machine that others try, as {(protocol, port): who does}."""
-    found: dict[tuple[str, int], list[str]] = {}
-    everybody = [*dict.fromkeys(name for names in site.groups.values() for name in names), CONTROLLER]
-    for name in everybody:
-        for attempt in attempts(site, name):
-            if attempt.target == host:
-                found.setdefault((attempt.protocol, attempt.port), []).append(name)
-    return found
+    found: dict[tuple[str, int], dict[str, None]] = {}
+    for flow in flows(site):
+        if host in _members(site, flow.targets):
+            callers = dict.fromkeys(_callers(site, flow, host))
+            for port in flow.ports if callers else ():
+                found.setdefault((flow.protocol, port), {}).update(callers)
+    return {port: list(callers) for port, callers in found.items()}
 
 
 def flow_table(site: Site) -> str:

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.firewall_words import (
@@ -58,22 +58,41 @@ def _deaf(host: Host) -> bool:
     return any(ANSWERS in as_list(chain.get("dropped")) for chain in _chains(host))
 
 
-def _tried(site: Site, host: Host) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Give every attempt at a machine that tells something of it, with who made it."""
+class _Tried(NamedTuple):
+    """An attempt, with who made it, and whether that machine hears answers at all."""
+
+    by: str
+    deaf: bool
+    attempt: Mapping[str, Any]
+
+    @property
+    def port(self) -> str:
+        """As packets are called."""
+        return f"{self.attempt.get('protocol')} {self.attempt.get('port')}"
+
+
+def _all_tried(site: Site) -> dict[str, list[_Tried]]:
+    """Give every attempt by the machine that it was made at."""
+    found: dict[str, list[_Tried]] = {}
+    for host in site.hosts.values():
+        deaf = _deaf(host)
+        for attempt in map(as_mapping, as_list(host.probe.get("tried"))):
+            by = as_text(attempt.get("by")) or host.name
+            entry = _Tried(by, deaf and by == host.name, attempt)
+            found.setdefault(as_text(attempt.get("target")), []).append(entry)
+    return found
+
+
+def _telling(host: Host, tried: Iterable[_Tried]) -> list[_Tried]:
+    """Leave out the attempts that say nothing of a machine: a deaf one's, at what its own rules are not suspected of."""
     suspected = {
         name
         for chain in _chains(host)
         for name in (*as_list(chain.get("dropped")), *as_list(chain.get("unknown")))
     }
-    for other in site.hosts.values():
-        deaf = _deaf(other)
-        for entry in as_list(other.probe.get("tried")):
-            attempt = as_mapping(entry)
-            by = as_text(attempt.get("by")) or other.name
-            port = f"{attempt.get('protocol')} {attempt.get('port')}"
-            proves_nothing = deaf and by == other.name and _blocked(attempt) and port not in suspected
-            if attempt.get("target") == host.name and not proves_nothing:
-                yield by, attempt
+    return [
+        entry for entry in tried if not entry.deaf or entry.port in suspected or not _blocked(entry.attempt)
+    ]
 
 
 def _names(names: list[str]) -> str:
@@ -89,31 +108,23 @@ def _why(site: Site, host: Host, protocol: str, port: int) -> str:
     )
 
 
-def _pairs(site: Site, host: Host) -> dict[tuple[str, int], list[str]]:
-    """Give the ports of a machine that do not let in whom they should: {(protocol, port): who}."""
+def _pairs(tried: Iterable[_Tried]) -> dict[tuple[str, int], list[str]]:
+    """Give the ports that do not let in whom they should: {(protocol, port): who}."""
     found: dict[tuple[str, int], list[str]] = {}
-    for name, attempt in _tried(site, host):
-        if _blocked(attempt):
-            port = (as_text(attempt.get("protocol")), as_int(attempt.get("port")))
-            found.setdefault(port, []).append(name)
+    for entry in tried:
+        if _blocked(entry.attempt):
+            port = (as_text(entry.attempt.get("protocol")), as_int(entry.attempt.get("port")))
+            found.setdefault(port, []).append(entry.by)
     return found
 
 
-def _reached(site: Site, host: Host) -> set[str]:
-    """Name the packets that came through, whatever their rules seem to say."""
-    return {
-        f"{attempt.get('protocol')} {attempt.get('port')}"
-        for _, attempt in _tried(site, host)
-        if attempt.get("state") in REACHED
-    } - {f"{protocol} {port}" for protocol, port in _pairs(site, host)}
-
-
-def _known(site: Site, host: Host) -> dict[str, list[str]]:
+def _known(tried: Iterable[_Tried]) -> dict[str, list[str]]:
+    """Give the addresses from which others talk to a machine."""
     found: dict[str, list[str]] = {}
-    for name, attempt in _tried(site, host):
-        source = as_text(attempt.get("source"))
-        if source and source not in found.setdefault(name, []):
-            found[name].append(source)
+    for entry in tried:
+        source = as_text(entry.attempt.get("source"))
+        if source and source not in found.setdefault(entry.by, []):
+            found[entry.by].append(source)
     return found
 
 
@@ -126,24 +137,36 @@ def _where(chain: Mapping[str, Any]) -> str:
     return f"nftables, table {chain.get('family')} {chain.get('table')}, chain {chain.get('chain')}{policy}"
 
 
-def _speakers(host: Host, site: Site, pairs: Mapping[tuple[str, int], Any]) -> tuple[list[Any], list[str]]:
-    """Give the chains that drop what the site needs, and what they drop of that which nobody can try."""
-    names = {f"{protocol} {port}" for protocol, port in pairs}
-    reached, chains, untried = _reached(site, host), [], []
-    ports = {f"tcp {hub.get('node_port')}" for hub in site_hubs(site).values()} if host.joined else set()
+def _at_fault(
+    host: Host, tried: Iterable[_Tried], names: set[str], node_ports: set[str]
+) -> tuple[list[Any], list[str]]:
+    """Give the chains that drop what the site needs, and what they drop of that which nobody can try.
+
+    Args:
+        host: the machine.
+        tried: attempts at it.
+        names: ports that did not let somebody in.
+        node_ports: those at which pods answer, by now.
+    """
+    reached = {entry.port for entry in tried if entry.attempt.get("state") in REACHED} - names
+    chains, untried = [], []
     for chain in _chains(host):
         dropped = [name for name in as_list(chain.get("dropped")) if name not in reached]
         # Of what was tried and is not judged, every chain that could drop it is suspected. What asks a node port of a cluster
         # that runs is forwarded to a pod.
         unknown = as_list(chain.get("unknown"))
-        if dropped or names & set(unknown) or (chain.get("hook") == "forward" and unknown and names & ports):
+        if (
+            dropped
+            or names & set(unknown)
+            or (chain.get("hook") == "forward" and unknown and names & node_ports)
+        ):
             chains.append(chain)
             untried += [name for name in dropped if name not in names]
     return chains, list(dict.fromkeys(untried))
 
 
-def _commands(site: Site, host: Host, chains: list[Any]) -> tuple[str, ...]:
-    let_in = openings(site, host, _known(site, host))
+def _commands(site: Site, host: Host, tried: Iterable[_Tried], chains: list[Any]) -> tuple[str, ...]:
+    let_in = openings(site, host, _known(tried))
     node = host in site.nodes
     forwards = [site.text("site_pod_subnet")] if node and site.text("site_pod_subnet") else []
     zone = as_text(_firewall(host).get("zone")) or "public"
@@ -152,9 +175,13 @@ def _commands(site: Site, host: Host, chains: list[Any]) -> tuple[str, ...]:
 
 @rule("port-blocked", ERROR, "A firewall drops what the machines of the site have to say to each other.")
 def port_blocked(site: Site) -> Iterator[Problem]:
+    all_tried = _all_tried(site)
+    hub_ports = {f"tcp {hub.get('node_port')}" for hub in site_hubs(site).values()}
     for host in site.seen("head", "workers", "proxy", "registry"):
-        pairs = _pairs(site, host)
-        chains, untried = _speakers(host, site, pairs)
+        tried = _telling(host, all_tried.get(host.name, ()))
+        pairs = _pairs(tried)
+        names = {f"{protocol} {port}" for protocol, port in pairs}
+        chains, untried = _at_fault(host, tried, names, hub_ports if host.joined else set())
         # Its own table follows the site when the stage nodes runs.
         if not chains and (not pairs or (_firewall(host).get("own") is True and site.flag(ENABLED))):
             continue
@@ -163,7 +190,7 @@ def port_blocked(site: Site) -> Iterator[Problem]:
             for (protocol, port), names in sorted(pairs.items())
         ]
         what = "; ".join([*told, *untried])
-        lines = _commands(site, host, chains)
+        lines = _commands(site, host, tried, chains)
         tools = list(dict.fromkeys(as_text(chain.get("tool")) for chain in chains))
         if lines:
             kept = [f"; write them to {KEPT_IN[tool]}, too" for tool in tools if tool in KEPT_IN]
