@@ -129,8 +129,8 @@ def test_words_of_nftables() -> None:
     finding = told(chain(), chain(hook="forward", dropped=[PODS]))
     assert finding.observed == (
         "does not let in or through: tcp 6443 (join; kubelets and this run ask the API) from worker1; what pods send to others. "
-        "It is kept out by nftables, table inet admin, chain input, whose policy is drop; nftables, table inet admin, chain forward, "
-        "whose policy is drop"
+        "It is kept out by nftables, table inet admin, chain input, whose policy is drop; "
+        "nftables, table inet admin, chain forward, whose policy is drop"
     )
     assert finding.remedy == (
         "run this on head1; write them to what loads the table when the machine starts, such as /etc/nftables.conf, too"
