@@ -25,7 +25,7 @@ table inet admin {
     chain incoming {
         type filter hook input priority filter; policy drop;
         ct state established,related accept
-        iif lo accept
+        iifname "lo" accept
         tcp dport 22 accept
     }
     chain through {

@@ -149,12 +149,12 @@ def _firewalld_input(zone: str, let_in: Sequence[Opening]) -> list[str]:
     permanent = "firewall-cmd --permanent"
     found = []
     for entry in let_in:
-        whats = [f'port port="{port}" protocol="{entry.protocol}"' for port in entry.ports] or [
+        opened = [f'port port="{port}" protocol="{entry.protocol}"' for port in entry.ports] or [
             f'protocol value="{PROTOCOL_NUMBERS.get(entry.protocol, entry.protocol)}"'
         ]
         for source in entry.sources or ("",):
             of = f' source address="{source}"' if source else ""
-            for what in whats:
+            for what in opened:
                 rule = f'rule family="ipv4"{of} {what} accept'
                 found.append(f"{permanent} --zone={zone} --add-rich-rule={shlex.quote(rule)}")
     return [*found, RELOAD]

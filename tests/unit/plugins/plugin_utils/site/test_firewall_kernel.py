@@ -22,7 +22,7 @@ table inet admin {
     chain in {
         type filter hook input priority 0; policy drop;
         ct state established,related accept
-        iif lo accept
+        iifname "lo" accept
         tcp dport 22 accept
     }
     chain through {
