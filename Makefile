@@ -88,7 +88,7 @@ lint: setup ## ansible-lint, yamllint, ruff, mypy, vermin, codespell
 	@vermin --quiet --target=3.9- --no-tips --violations plugins/module_utils plugins/modules roles/*/files
 	@yamllint --strict .
 	@ansible-lint --offline
-	@tests/tools/role_readme.py --check && tests/tools/site_rules.py --check
+	@tests/tools/role_readme.py --check && tests/tools/site_rules.py --check && tests/tools/site_ports.py --check
 	@codespell
 
 .PHONY: unit

@@ -20,6 +20,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._base.files im
 LIBRARIES = ("netaddr", "jsonschema", "cryptography", "packaging", "yaml")
 OPTIONS = {
     "probe_variable": {"type": "str", "default": "preflight_probe"},
+    "ports_variable": {"type": "str", "default": "preflight_ports"},
     "facts_variable": {"type": "str", "default": "preflight_facts"},
     "report_file": {"type": "path"},
     "refuse": {"type": "bool", "default": True},
@@ -82,7 +83,7 @@ def check(loader: Any, templar: Any, task_vars: dict[str, Any], options: dict[st
     )
 
     values = SiteValues(loader, templar, task_vars)
-    names = {"facts": options["facts_variable"], "probe": options["probe_variable"]}
+    names = {part: options[f"{part}_variable"] for part in ("facts", "probe", "ports")}
     data = {"clock": time.time(), **collect(values, names)}
     site = Site.from_data(data)
     data["controller"] = seen = look(site)

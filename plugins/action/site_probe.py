@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from ansible import constants
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.artifacts import (
     PACKAGES,
@@ -20,6 +23,12 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.pool impo
     PoolError,
     parse_pool,
     pool_addresses,
+)
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.port_plan import (
+    flow_site,
+    listen_seconds,
+    packets,
+    wanted_listeners,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.registry import (
     prefix_fault,
@@ -46,7 +55,13 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         site = SiteValues(self._loader, self._templar, variables)
-        arguments = {**self._arguments(site, str(variables["inventory_hostname"])), **self._task.args}
+        host = str(variables["inventory_hostname"])
+        given = dict(self._task.args)
+        arguments = self._arguments(site, host)
+        # A look that is not followed by attempts opens nothing.
+        if boolean(given.pop("tries_ports", False), strict=False):
+            arguments |= _ports(site, host)
+        arguments |= given
         result.update(self._execute_module("ironbinder.platform.site_probe", arguments, task_vars=task_vars))
         result.pop("invocation", None)
         return result
@@ -82,6 +97,17 @@ class ActionModule(ActionBase):
         if host == groups.get("head", [host])[0]:
             found |= _pulling(site)
         return found
+
+
+def _ports(site: SiteValues, host: str) -> dict[str, Any]:
+    """Ports that others are to try, and what the machine's firewall is asked about."""
+    flows = flow_site(site)
+    return {
+        "listen": wanted_listeners(flows, host),
+        "listen_token": secrets.token_hex(8),
+        "listen_seconds": listen_seconds(len(site.groups.get("all", [])), int(constants.DEFAULT_FORKS)),
+        "packets": packets(flows, host, site.node_address),
+    }
 
 
 def _pulling(site: SiteValues) -> dict[str, str]:

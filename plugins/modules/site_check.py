@@ -26,6 +26,10 @@ options:
     description: Name under which the results of M(ironbinder.platform.site_probe) were registered.
     type: str
     default: preflight_probe
+  ports_variable:
+    description: Name under which the results of M(ironbinder.platform.port_probe) were registered.
+    type: str
+    default: preflight_ports
   facts_variable:
     description: Name under which the results of M(ansible.builtin.gather_facts) were registered.
     type: str
@@ -76,6 +80,7 @@ findings:
     host: {description: The host at fault., type: str, sample: head1}
     observed: {description: What was seen., type: str, sample: "'192.0.2.9-192.0.2.1' is reversed"}
     accepted: {description: "Why the site accepts the finding, empty where it does not.", type: str, sample: ""}
+    commands: {description: "What to run for that, each as it is.", type: list, elements: str, sample: []}
     remedy: {description: What to do., type: str, sample: write it as 192.0.2.1-192.0.2.9}
 error_count:
   description: How many findings are errors.

@@ -82,6 +82,31 @@ options:
     description: Certificates to trust beside the machine's own, in PEM.
     type: str
     default: ""
+  listen:
+    description:
+      - Ports that are to answer for a while where nothing listens, for M(ironbinder.platform.port_probe) on other machines.
+      - Each has C(protocol), C(port) and C(expected), the names of those who will call.
+      - A process with nobody's rights holds them, until all have called, another probe comes, or O(listen_seconds) are over.
+      - On a machine that is a node of a cluster nothing is opened, as its own daemons may be about to start.
+    type: list
+    elements: dict
+    default: []
+  listen_token:
+    description: What these ports answer.
+    type: str
+    default: ""
+  listen_seconds:
+    description: When they are closed at the latest.
+    type: float
+    default: 20
+  tries_ports:
+    description: Whether M(ironbinder.platform.port_probe) follows. The action plugin then fills in O(listen) and O(packets).
+    type: bool
+    default: false
+  packets:
+    description: Packets that the rules of this machine's firewall are to be judged by, each with C(hook) and what is known of it.
+    type: dict
+    default: {}
   asked_epoch:
     description: The controller's time when it asked, in seconds. Handed back, to compare clocks by.
     type: float
@@ -144,6 +169,16 @@ probe:
     guard:
       description: Whether the guard is C(present), and its C(faults), how the kernel's table differs. Asked by root only.
       type: dict
+    firewall:
+      description:
+        - C(ufw), whether it is active; C(zone), firewalld's default zone; C(own), whether role firewall's table is loaded.
+        - C(chains) that drop anything and are neither ours nor the cluster's, each with C(tool), C(family), C(table), C(chain),
+          C(hook), C(policy), and the names of O(packets) that are C(dropped) and that are C(unknown).
+        - Asked by root only.
+      type: dict
+    listeners:
+      description: C(opened), C(held) by others, C(failed), lists of ports as C(tcp 6443); C(token), and C(seconds) they last.
+      type: dict
     peers: {description: What came of each connection., type: dict}
     arp: {description: Hardware addresses of those that answered., type: dict}
     resolver: {description: "C(loopback) and C(usable): the name servers, and whether pods can reach one.", type: dict}
@@ -179,11 +214,16 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.cluster_facts import cluster_facts
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.firewall import firewall_facts
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.guard import guard_faults
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.pair import installed_packages
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.past import past_facts
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.probe import MachineProbe
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, HttpTransport
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.listeners import (
+    end_listeners,
+    open_listeners,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.probe import (
     NetworkProbe,
     ask_neighbours,
@@ -241,19 +281,31 @@ def ask_servers(params: dict[str, Any]) -> dict[str, Any]:
         }
 
 
+def listen(params: dict[str, Any], joined: bool) -> dict[str, Any]:
+    """Have ports answer that nothing listens on. Before there is any thread, as it makes another process."""
+    wanted = [] if joined else params["listen"]
+    told = open_listeners(wanted, params["listen_token"], params["listen_seconds"])
+    return {**told, "seconds": params["listen_seconds"]}
+
+
 def look(params: dict[str, Any]) -> dict[str, Any]:
     """Look at this machine. The slow questions, to others, are asked at once."""
     epoch = time.time()
     machine = MachineProbe(Path("/"), os.uname().release)
     is_root = os.geteuid() == 0
-    with ThreadPoolExecutor(max_workers=5) as pool:
+    end_listeners()
+    listening, kubernetes = machine.listening(), machine.kubernetes()
+    listeners = listen(params, kubernetes["joined"])
+    with ThreadPoolExecutor(max_workers=6) as pool:
         peers = pool.submit(ask_peers, params["peers"], params["peer_port"])
         arp = pool.submit(ask_neighbours, params["neighbours"], machine.neighbours)
         servers = pool.submit(ask_servers, params)
         cluster = pool.submit(cluster_facts, Path("/"))
         guard = pool.submit(guard_faults) if is_root else None
+        firewall = pool.submit(firewall_facts, params["packets"]) if is_root else None
         return {
-            "listening": machine.listening(),
+            "listening": listening,
+            "listeners": listeners,
             "swaps": machine.swaps(),
             "modules": machine.modules(params["modules"]),
             "machine_id": machine.machine_id(),
@@ -261,12 +313,13 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
             "disk": machine.disk(),
             "builds": machine.builds(),
             "capacity": machine.capacity(),
-            "kubernetes": machine.kubernetes(),
+            "kubernetes": kubernetes,
             "cluster": cluster.result(),
             "docker": machine.docker(),
             "installed": installed_packages(Path("/")),
             "past": past_facts(Path("/"), [index.get("release", "") for index in params["package_indexes"]]),
             "guard": guard.result() if guard else {},
+            "firewall": firewall.result() if firewall else {},
             "resolver": machine.resolver(),
             "peers": peers.result(),
             "arp": arp.result(),
@@ -295,6 +348,11 @@ def main() -> None:
             "registry_pull_password": {"type": "str", "default": "", "no_log": True},
             "registry_push_repository": {"type": "str", "default": ""},
             "ca_pem": {"type": "str", "default": ""},
+            "listen": {"type": "list", "elements": "dict", "default": []},
+            "listen_token": {"type": "str", "default": "", "no_log": False},
+            "listen_seconds": {"type": "float", "default": 20},
+            "tries_ports": {"type": "bool", "default": False},
+            "packets": {"type": "dict", "default": {}},
             "asked_epoch": {"type": "float"},
         },
         supports_check_mode=True,

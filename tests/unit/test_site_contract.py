@@ -39,9 +39,9 @@ def test_every_variable_has_a_type() -> None:
     assert set(SPECS) == set(contract())
 
 
-@pytest.mark.parametrize("tool", [["site_rules.py"], ["role_readme.py", "site"]])
+@pytest.mark.parametrize("tool", [["site_rules.py"], ["site_ports.py"], ["role_readme.py", "site"]])
 def test_documents_are_in_step(tool: list[str]) -> None:
-    """The list of rules and the table of variables are those of the code."""
+    """The list of rules, the table of ports and that of variables are those of the code."""
     command = [sys.executable, str(ROOT / "tests/tools" / tool[0]), "--check", *tool[1:]]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -32,11 +32,12 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules imp
     capacity,
     chart,
     contract,
+    firewall,
     groups,
     guard,
     hubs,
-    limits,
     leftovers,
+    limits,
     machines,
     names,
     network,
@@ -71,6 +72,7 @@ RULE_FILES = (
     running,
     network,
     limits,
+    firewall,
     pool,
     urls,
     registry,
@@ -112,7 +114,9 @@ class Report:
     def as_data(self) -> dict[str, Any]:
         """The report as JSON carries it."""
         return {
-            "findings": [asdict(finding) for finding in self.findings],
+            "findings": [
+                {**asdict(finding), "commands": list(finding.commands)} for finding in self.findings
+            ],
             "error_count": self.errors,
             "warning_count": self.warnings,
             "table": render_table(self.findings),

@@ -22,13 +22,15 @@ INDENT = 9
 class Problem:
     """What one rule saw in one place.
 
-    `variable` and `host` are empty where the fault lies in no single variable or host.
+    `variable` and `host` are empty where the fault lies in no single variable or host. `commands` are lines of the remedy to be
+    run as they are, so they are never broken.
     """
 
     observed: str
     remedy: str
     variable: str = ""
     host: str = ""
+    commands: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Finding:
     observed: str
     remedy: str
     accepted: str = ""
+    commands: tuple[str, ...] = ()
 
 
 def sort_findings(findings: Iterable[Finding]) -> list[Finding]:
@@ -82,5 +85,7 @@ def render_table(findings: Sequence[Finding]) -> str:
                 break_long_words=False,
                 break_on_hyphens=False,
             )
+        if not finding.accepted:
+            lines += [" " * (INDENT + 3) + command for command in finding.commands]
     count = f"{errors} error{'' if errors == 1 else 's'}, {warnings} warning{'' if warnings == 1 else 's'}"
     return "\n".join([*lines, f"{count}: {'nothing was changed' if errors else 'the run goes on'}."])

@@ -115,6 +115,8 @@ def _host(
     probe: dict[str, Any] = {}
     if probed is not None and state == "seen":
         probe = plain(probed.get("probe")) or {"failed": failure_of(probed) or "no answer"}
+        ports = raw.get(names.get("ports", ""))
+        probe["tried"] = plain(ports.get("tried") or []) if isinstance(ports, Mapping) else []
     return {
         "variables": variables,
         "facts": plain(reduce_facts(facts)) if state == "seen" else {},

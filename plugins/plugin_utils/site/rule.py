@@ -71,7 +71,13 @@ def _run(entry: Rule, site: Site) -> list[Finding]:
     try:
         return [
             Finding(
-                entry.id, entry.severity, problem.variable, problem.host, problem.observed, problem.remedy
+                entry.id,
+                entry.severity,
+                problem.variable,
+                problem.host,
+                problem.observed,
+                problem.remedy,
+                commands=problem.commands,
             )
             for problem in entry.check(site)
         ]

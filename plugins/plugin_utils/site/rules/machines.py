@@ -237,24 +237,17 @@ def clock_skew(site: Site) -> Iterator[Problem]:
 @rule("no-route-between-nodes", ERROR, "A node cannot reach another node.")
 def no_route_between_nodes(site: Site) -> Iterator[Problem]:
     for host in site.seen("head", "workers"):
+        # Who refuses SSH in the words of a router is there all the same.
+        there = {
+            told.get("address")
+            for told in map(as_mapping, as_list(host.probe.get("tried")))
+            if not as_text(told.get("state")).startswith(("timeout", "unreachable"))
+        }
         for address, state in as_mapping(host.probe.get("peers")).items():
-            if as_text(state).startswith("unreachable"):
+            if as_text(state).startswith("unreachable") and address not in there:
                 yield Problem(
                     f"has no route to {address} ({as_text(state).partition(': ')[2] or 'unreachable'})",
                     "put the nodes on one network, or set site_node_address to addresses that reach each other",
-                    "site_node_address",
-                    host.name,
-                )
-
-
-@rule("node-silent-to-node", WARNING, "A node gets no answer from another node.")
-def node_silent_to_node(site: Site) -> Iterator[Problem]:
-    for host in site.seen("head", "workers"):
-        for address, state in as_mapping(host.probe.get("peers")).items():
-            if as_text(state).startswith("timeout"):
-                yield Problem(
-                    f"gets no answer from {address}: a firewall drops what it sends",
-                    "open all traffic between the nodes; pods and the kubelet need it",
                     "site_node_address",
                     host.name,
                 )

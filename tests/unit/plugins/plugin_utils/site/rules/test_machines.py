@@ -65,13 +65,6 @@ CASES = [
         {"192.0.2.11": "unreachable: No route to host"},
         ("no-route-between-nodes", "site_node_address", "worker1"),
     ),
-    probe(
-        "firewall",
-        "worker1",
-        "peers",
-        {"192.0.2.11": "timeout"},
-        ("node-silent-to-node", "site_node_address", "worker1"),
-    ),
 ]
 
 

@@ -1,0 +1,187 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Ports that answer for a while, and those who try them: real processes and real sockets on this machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.ironbinder.platform.plugins.module_utils._net import knock as _knock
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.knock import knock
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.listeners import (
+    GREETING,
+    end_listeners,
+    open_listeners,
+)
+
+ROOT = Path(__file__).parents[5]
+HANDLE = f"\0ironbinder-ports-test-{os.getpid()}"
+TOKEN = "4b1d"
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Leave no listener behind, and no process that nobody has waited for."""
+    yield
+    end_listeners(HANDLE)
+    with suppress(ChildProcessError):
+        os.waitpid(-1, 0)
+
+
+def free(kind: int = socket.SOCK_STREAM) -> int:
+    """A port that nobody holds."""
+    with socket.socket(socket.AF_INET, kind) as sock:
+        sock.bind(("", 0))
+        return int(sock.getsockname()[1])
+
+
+def wanted(protocol: str, port: int, *expected: str) -> dict[str, Any]:
+    return {"protocol": protocol, "port": port, "expected": list(expected)}
+
+
+def attempt(protocol: str, port: int, token: str = TOKEN) -> dict[str, Any]:
+    return {"target": "b", "address": "127.0.0.1", "protocol": protocol, "port": port, "token": token}
+
+
+def states(name: str, *tried: dict[str, Any]) -> list[str]:
+    return [told["state"] for told in knock(name, tried)]
+
+
+def ended(port: int, seconds: float) -> bool:
+    """Whether a port is free again within some seconds."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if states("nobody", attempt("tcp", port, "")) == ["refused"]:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_they_prove_themselves_and_end_when_all_have_called() -> None:
+    tcp, udp = free(), free(socket.SOCK_DGRAM)
+    told = open_listeners([wanted("tcp", tcp, "a", "c"), wanted("udp", udp, "a")], TOKEN, 30, HANDLE)
+    assert told == {"opened": [f"tcp {tcp}", f"udp {udp}"], "held": [], "failed": [], "token": TOKEN}
+    [first, second] = knock("a", [attempt("tcp", tcp), attempt("udp", udp)])
+    assert first == {
+        "target": "b",
+        "address": "127.0.0.1",
+        "protocol": "tcp",
+        "port": tcp,
+        "proved": True,
+        "source": "127.0.0.1",
+        "state": "answered",
+    }
+    assert second["state"] == "answered"
+    assert not ended(tcp, 1.2), "it waits for c"
+    assert states("c", attempt("tcp", tcp)) == ["answered"]
+    assert ended(tcp, 3)
+
+
+def test_they_end_at_their_deadline() -> None:
+    port = free()
+    open_listeners([wanted("tcp", port, "a")], TOKEN, 1, HANDLE)
+    assert states("b", attempt("tcp", port)) == ["answered"]
+    assert ended(port, 4)
+
+
+def test_a_caller_that_says_nothing_keeps_nobody() -> None:
+    port = free()
+    open_listeners([wanted("tcp", port, "a")], TOKEN, 2, HANDLE)
+    with socket.create_connection(("127.0.0.1", port)):
+        assert states("a", attempt("tcp", port)) == ["answered"]
+        assert ended(port, 3)
+
+
+def test_the_next_probe_ends_them_and_has_the_port_at_once() -> None:
+    port = free()
+    open_listeners([wanted("tcp", port, "a")], TOKEN, 30, HANDLE)
+    assert open_listeners([wanted("tcp", port, "a")], "next", 30, HANDLE + "-2")["held"] == [f"tcp {port}"]
+    for token in ("second", "third"):
+        assert end_listeners(HANDLE)
+        told = open_listeners([wanted("tcp", port, "a")], token, 30, HANDLE)
+        assert told["opened"] == [f"tcp {port}"]
+    assert states("z", attempt("tcp", port, "third")) == ["answered"]
+    assert end_listeners(HANDLE)
+    assert not end_listeners(HANDLE)
+
+
+def test_who_called_the_probe_does_not_wait_for_them() -> None:
+    """SSH ends a session when nobody holds its pipes any more."""
+    port = free()
+    program = (
+        "from ansible_collections.ironbinder.platform.plugins.module_utils._net.listeners import open_listeners\n"
+        f"print(open_listeners([{wanted('tcp', port, 'a')!r}], 't', 20, {HANDLE!r})['opened'])"
+    )
+    begun = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "collections")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert time.monotonic() - begun < 10
+    assert done.stdout == f"['tcp {port}']\n"
+    assert states("z", attempt("tcp", port, "t")) == ["answered"]
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it ended meanwhile
+            if (path / "comm").read_text() == "ironbinder-port\n":
+                found.append((path / "status").read_text())
+    nobody = "65534" if os.geteuid() == 0 else str(os.geteuid())
+    assert found
+    assert all(f"Uid:\t{nobody}\t{nobody}" in status for status in found)
+
+
+def test_what_cannot_be_opened() -> None:
+    with socket.socket() as own:
+        own.bind(("127.0.0.1", 0))
+        own.listen()
+        held = own.getsockname()[1]
+        told = open_listeners([wanted("tcp", held, "a"), wanted("tcp", 70000, "a")], TOKEN, 5, HANDLE)
+    assert told == {"opened": [], "held": [f"tcp {held}"], "failed": ["tcp 70000"], "token": ""}
+
+
+def test_who_answers_in_its_place_proves_nothing() -> None:
+    """As a gateway that takes connections to whatever address; and whoever replays the greeting."""
+    with socket.socket() as own:
+        own.bind(("127.0.0.1", 0))
+        own.listen()
+        port = own.getsockname()[1]
+        pid = os.fork()
+        if pid == 0:
+            for _ in range(2):
+                connection, _ = own.accept()
+                connection.sendall(connection.recv(200) or b"")
+                connection.close()
+            os._exit(0)
+        assert states("a", attempt("tcp", port)) == ["connected"]
+        assert states("a", attempt("tcp", port, "")) == ["connected"]
+        os.waitpid(pid, 0)
+
+
+def test_odd_attempts_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_knock, "UDP_SECONDS", 0.1)
+    odd = [{**attempt("tcp", 80), "address": address} for address in ("no address", "a\0b")]
+    assert all(state.startswith("other") for state in states("a", *odd))
+    assert states("a", {**attempt("tcp", 1), "port": 70000})[0].startswith("other")
+    assert states("a", attempt("udp", free(socket.SOCK_DGRAM))) == ["refused"]
+    assert knock("a", []) == []
+
+
+def test_a_stranger_gets_no_answer() -> None:
+    port = free()
+    open_listeners([wanted("tcp", port, "a")], TOKEN, 10, HANDLE)
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+        sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert sock.recv(100) == b""
+    assert states("a", attempt("tcp", port)) == ["answered"], GREETING

@@ -1,0 +1,149 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""What role firewall loads: by the filter's answer for a site, and by a real kernel, which lets in that and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.ironbinder.platform.plugins.filter.firewall_openings import firewall_openings
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.check import check_site
+from site_cases import good_site
+from walled_site import MACHINES, WalledSite, look, why_not
+
+ROOT = Path(__file__).parents[3]
+ROLE = ROOT / "roles/firewall"
+REASON = why_not()
+GROUPS = {"head": ["head1"], "workers": ["worker1", "worker2"], "proxy": ["proxy1"], "registry": ["mirror1"]}
+HOSTVARS: dict[str, dict[str, Any]] = {name: {"ansible_host": address} for name, address in MACHINES.items()}
+
+
+def opened(host: str, *admins: str) -> list[dict[str, Any]]:
+    """What a machine of the good site has to let in."""
+    return firewall_openings(host, HOSTVARS, GROUPS, good_site()["values"], admins)
+
+
+def rendered(folder: Path, host: str, *, rules: tuple[str, ...] = (), admins: tuple[str, ...] = ()) -> str:
+    """The table of a machine, as Ansible writes it."""
+    play = {
+        "hosts": "localhost",
+        "connection": "local",
+        "gather_facts": False,
+        "vars_files": [str(ROLE / "defaults/main.yml"), str(ROLE / "vars/main.yml")],
+        "tasks": [
+            {
+                "ansible.builtin.template": {
+                    "src": str(ROLE / "templates/firewall.nft.j2"),
+                    "dest": f"{folder}/{host}.nft",
+                    "mode": "0600",
+                }
+            }
+        ],
+    }
+    (folder / "play.yml").write_text(json.dumps([play]))
+    told = {
+        "firewall_openings": opened(host, *admins),
+        "firewall_admin_networks": list(admins),
+        "firewall_extra_rules": list(rules),
+        "ansible_python_interpreter": sys.executable,
+        "__firewall_sshd": {"stdout": "port 2222\naddressfamily any\n"},
+    }
+    done = subprocess.run(
+        [
+            str(Path(sys.executable).with_name("ansible-playbook")),
+            *("-i", "localhost,", "play.yml", "-e", json.dumps(told)),
+        ],
+        cwd=folder,
+        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return (folder / f"{host}.nft").read_text()
+
+
+def test_openings_of_a_head() -> None:
+    """Of the controller nothing is known unless the site says who it is."""
+    told = {(entry["protocol"], tuple(entry["ports"])): entry["sources"] for entry in opened("head1")}
+    assert told["tcp", (7946,)] == told["udp", (7946,)] == ["192.0.2.21", "192.0.2.22"]
+    assert told["tcp", (30585,)] == ["192.0.2.31"]
+    assert [] in [entry["sources"] for entry in opened("head1") if 6443 in entry["ports"]]
+    known = [entry["sources"] for entry in opened("head1", "198.51.100.0/24") if 6443 in entry["ports"]]
+    assert ["192.0.2.21", "192.0.2.22", "198.51.100.0/24"] in known
+    assert ["10.244.0.0/16"] in known
+
+
+def test_openings_know_every_address_of_a_machine() -> None:
+    facts = {"all_ipv4_addresses": ["192.0.2.21", "10.9.0.21"], "interfaces": []}
+    told = firewall_openings(
+        "head1",
+        {**HOSTVARS, "worker1": {"ansible_facts": facts}},
+        GROUPS,
+        good_site()["values"],
+        ["192.0.2.9"],
+    )
+    assert ["10.9.0.21", "192.0.2.21", "192.0.2.22"] in [entry["sources"] for entry in told]
+
+
+@pytest.fixture(scope="module")
+def machines() -> Iterator[WalledSite]:
+    site = WalledSite()
+    try:
+        site.open()
+        yield site
+    finally:
+        site.close()
+
+
+@pytest.mark.skipif(bool(REASON), reason=REASON or "can be run")
+def test_a_site_that_is_closed_works(machines: WalledSite, tmp_path: Path) -> None:
+    """Every machine has it, preflight finds nothing, and what the site does not need is dropped."""
+    rules = ("ip saddr 192.0.2.31 tcp dport 9100 accept",)
+    for name in MACHINES:
+        text = rendered(tmp_path, name, rules=rules, admins=("198.51.100.9",))
+        for _ in range(2):  # loaded again, it is in place of itself
+            machines.execute(name, "/usr/sbin/nft", "-f", "-", text=text)
+    table = machines.execute("head1", "/usr/sbin/nft", "list", "table", "inet", "ironbinder_firewall")
+    assert table.count("tcp dport 9100") == 1
+    assert "ip saddr 198.51.100.9 tcp dport { 22, 2222 } accept" in table
+    data = good_site()
+    data["values"]["site_firewall_enabled"] = True
+    assert check_site(look(machines, data)).findings == ()
+    assert all(entry["probe"]["firewall"]["own"] for entry in data["hosts"].values())
+    # A listener is reached by whom it is for, and by nobody else.
+    for port, who in ((9100, "proxy1"), (10255, "")):
+        command = [
+            "ip",
+            "netns",
+            "exec",
+            machines.name("worker1"),
+            sys.executable,
+            "-m",
+            "http.server",
+            str(port),
+        ]
+        server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
+        try:
+            deadline = 50
+            while not machines.reaches("worker1", "127.0.0.1", port) and deadline:
+                deadline -= 1
+            reached = [
+                name for name in ("head1", "proxy1") if machines.reaches(name, MACHINES["worker1"], port)
+            ]
+            assert reached == [who] * bool(who)
+        finally:
+            server.terminate()
+            server.wait(10)
+
+
+def test_without_admins_ssh_is_everybodys(tmp_path: Path) -> None:
+    lines = [line.strip() for line in rendered(tmp_path, "worker1").splitlines()]
+    assert "tcp dport { 22, 2222 } accept" in lines
