@@ -45,7 +45,6 @@ def apt_proxy(environment: Mapping[str, str], mark: str) -> str:
     return apt_configuration(environment, mark)
 
 
-
 class FilterModule:
     """Names the filter."""
 

@@ -11,7 +11,8 @@ version_added: 0.1.0
 author: Ironbinder maintainers (@ironbinder)
 description:
   - Gives the site's own machines, addresses and ranges, and what the site adds.
-  - Small networks are listed address by address as well, since apt, older versions of curl and git, and Python compare names only.
+  - Small networks are listed address by address as well, since apt, older versions of curl and git, and Python compare names
+    only.
 options:
   _input:
     description: C(site_no_proxy). An entry behind C(!) is taken out of the list instead.
@@ -84,7 +85,6 @@ def no_proxy(extra: Any, *, mirror_url: str = "", **site: Any) -> list[str]:
         return http_proxy.no_proxy(extra or [], mirror_url=mirror_url, **site)
     except (TypeError, AttributeError) as error:
         raise AnsibleFilterError(f"no_proxy: {error}") from error
-
 
 
 class FilterModule:

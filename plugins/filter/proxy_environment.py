@@ -50,7 +50,6 @@ def proxy_environment(direct: Sequence[str], http: str = "", https: str = "") ->
     return environment(http or "", https or "", direct)
 
 
-
 class FilterModule:
     """Names the filter."""
 

@@ -43,7 +43,6 @@ def proxy_openings(proxies: Sequence[Any]) -> list[dict[str, Any]]:
     return openings(*proxies)
 
 
-
 class FilterModule:
     """Names the filter."""
 

@@ -10,8 +10,8 @@ module: download
 short_description: Fetch a file, through a proxy whose account nobody sees, and trusting the site's CAs
 version_added: 0.1.0
 description:
-  - Does what M(ansible.builtin.get_url) does for HTTP and HTTPS, with two differences. The proxy is an argument that is in no log and
-    no list of processes, where C(environment) would put its password into both. And further CAs are an argument, too.
+  - Does what M(ansible.builtin.get_url) does for HTTP and HTTPS, with two differences. The proxy is an argument that is in no log
+    and no list of processes, where C(environment) would put its password into both. And further CAs are an argument, too.
   - A file is written whole or not at all, and only if it is what its checksum says.
 author: Ironbinder maintainers (@ironbinder)
 options:

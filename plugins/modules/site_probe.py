@@ -83,7 +83,8 @@ options:
     type: str
     default: ""
   proxy_environment:
-    description: The site's HTTP proxy as C(http_proxy), C(https_proxy) and C(no_proxy). Empty for what the machine's environment says.
+    description:
+      - The site's HTTP proxy as C(http_proxy), C(https_proxy) and C(no_proxy). Empty for what the machine's environment says.
     type: dict
     default: {}
   asked_epoch:

@@ -88,10 +88,13 @@ def test_the_example_explains_every_variable_and_no_other() -> None:
     silent = {
         "site_artifact_base",
         "site_cluster_hosts",
+        "site_http_proxy_environment",
+        "site_http_proxy_openings",
         "site_image_mirrors",
         "site_node_addresses",
         "site_node_builds",
         "site_resolved_hubs",
+        "site_resolved_no_proxy",
         "site_supported_systems",
         "site_hub_api_tokens",
         "site_hub_build_token_secrets",

@@ -67,7 +67,9 @@ class Download:
                 "site_no_proxy and site_ca_files"
             ) from error
         if reply.status != 200:
-            raise DownloadError(f"{shown(url)} answers {reply.status}: is it the right server, and has it the file?")
+            raise DownloadError(
+                f"{shown(url)} answers {reply.status}: is it the right server, and has it the file?"
+            )
         if reply.truncated:
             raise DownloadError(f"{shown(url)} has more than {limit} bytes, which is not what was asked for")
         return reply.body
@@ -80,7 +82,9 @@ class Download:
         if kind == "sha256" and _SHA256.fullmatch(told.lower()):
             return told.lower()
         if kind != "sha256" or "://" not in told:
-            raise DownloadError(f"the checksum of {shown(wish.url)} is neither sha256:<digest> nor sha256:<URL>")
+            raise DownloadError(
+                f"the checksum of {shown(wish.url)} is neither sha256:<digest> nor sha256:<URL>"
+            )
         found = _SHA256.search(self.fetch(told, DIGEST_BYTES).decode("ascii", "replace").lower())
         if not found:
             raise DownloadError(f"{shown(told)} holds no SHA-256")

@@ -28,5 +28,7 @@ def apt_configuration(environment: Mapping[str, str], mark: str) -> str:
     lines = [f"// {mark}. Changes are overwritten."]
     # Without a proxy of its own, https would take the one for http.
     lines += [f'Acquire::{kind}::Proxy "{url or "DIRECT"}";' for kind, url in proxies.items()]
-    lines += [f'Acquire::{kind}::Proxy::{host} "DIRECT";' for kind, url in proxies.items() if url for host in direct]
+    lines += [
+        f'Acquire::{kind}::Proxy::{host} "DIRECT";' for kind, url in proxies.items() if url for host in direct
+    ]
     return "\n".join(lines) + "\n"

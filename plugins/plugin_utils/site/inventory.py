@@ -14,7 +14,8 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.facts imp
     state_of,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.failures import failure_of
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.http_proxy import PROXIES, describe_proxy
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.http_proxy import PROXIES
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.proxy_forms import describe_proxy
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.renamed import RENAMED
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.resolve import add_resolved
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_facts import (
