@@ -21,7 +21,7 @@ __all__ = ["Download", "DownloadError", "Wish"]
 MOST_REDIRECTS = 5
 # A file of digests is a line a file.
 DIGEST_BYTES = 1 << 20
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHA256 = re.compile(r"(?:[0-9a-f]{2}){32}")
 
 
 class DownloadError(RuntimeError):
