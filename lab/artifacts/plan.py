@@ -46,7 +46,8 @@ class Plan:
 
     def _machine(self) -> Step:
         """The machines' root file system, and the distribution's packages that it does not hold yet."""
-        wanted = self.packages["distribution"] + self.packages["mirror"]
+        special = ("mirror", "outside")
+        wanted = self.packages["distribution"] + [name for kind in special for name in self.packages[kind]]
         release = self.packages["release"]
 
         def build(out: Path) -> None:
@@ -54,12 +55,14 @@ class Plan:
             make_rootfs(
                 out, self.log("machine"), release=release, include=include, download=sorted(set(wanted))
             )
-            # mirror1 has only what it runs: the closure of its own list.
-            (out / "mirror-debs").mkdir()
-            for deb in _closure(out / "debs", self.packages["mirror"]):
-                os.link(deb, out / "mirror-debs" / deb.name)
+            # mirror1 and outside1 have only what they run: the closure of their own lists.
+            for kind in special:
+                (out / f"{kind}-debs").mkdir()
+                for deb in _closure(out / "debs", self.packages[kind]):
+                    os.link(deb, out / f"{kind}-debs" / deb.name)
 
-        key = hash_of(release, json.dumps([self.packages["machine"], wanted]), HERE / "rootfs.py")
+        lists = [self.packages["machine"], wanted, *(self.packages[kind] for kind in special)]
+        key = hash_of(release, json.dumps(lists), HERE / "rootfs.py")
         return Step("rootfs", "machine", key, 24, build)
 
     def _debs(self) -> Step:
@@ -188,6 +191,7 @@ def machine_images(plan: Plan) -> dict[str, Step]:
     def build_outside(out: Path) -> None:
         context = out / "context"
         shutil.copytree(LAB / "outside", context)
+        shutil.copytree(machine.path(plan.cache) / "outside-debs", context / "debs", copy_function=os.link)
         _docker_build(context, "ironbinder-lab/outside", out, plan.log("outside"), from_node)
 
     node = Step("image", "node", node_key, 5, build_node)

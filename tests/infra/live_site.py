@@ -26,6 +26,8 @@ SECRETS = (
     "site_registry_password",
     "site_registry_pull_password",
 )
+# URLs that may hold an account.
+PROXIES = ("site_http_proxy", "site_https_proxy")
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,9 @@ class Site:
                 if isinstance(value, Mapping)
                 else {name: value}
             )
+        for name in PROXIES:
+            # As it is written there; programs are told it so.
+            found[name] = str(self.contract[name]).rpartition("@")[0].rpartition("://")[2].partition(":")[2]
         return {name: value for name, value in found.items() if value}
 
 
