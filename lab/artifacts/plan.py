@@ -37,12 +37,13 @@ class Plan:
         self.recipes = yaml.safe_load((HERE / "images.yml").read_text())
         self.versions = {name: release_version(HERE, self.components, name) for name in self.components}
         self.go = go_steps(go, HERE, self.components, cache)
+        special = {kind: self.packages[kind] for kind in ("mirror", "outside")}
         self.machine = self._machine(
-            "machine", self.packages["release"], self.packages["distribution"], self.packages["mirror"]
+            "machine", self.packages["release"], self.packages["distribution"], special
         )
         # Machines of other systems, by the release's code name.
         self.systems = {
-            release: self._machine(release, release, wanted, [])
+            release: self._machine(release, release, wanted, {})
             for release, wanted in self.packages["systems"].items()
         }
         self.debs = self._debs()
@@ -51,19 +52,25 @@ class Plan:
         """Return the log file of a step."""
         return self.cache / "logs" / f"{name}.log"
 
-    def _machine(self, name: str, release: str, distribution: list[str], on_mirror: list[str]) -> Step:
-        """The machines' root file system, and the distribution's packages that it does not hold yet."""
-        wanted = distribution + on_mirror
+    def _machine(
+        self, name: str, release: str, distribution: list[str], special: dict[str, list[str]]
+    ) -> Step:
+        """The machines' root file system, and the distribution's packages that it does not hold yet.
+
+        `special` names packages that one kind of machine alone has, by that kind.
+        """
+        wanted = [*distribution, *(package for packages in special.values() for package in packages)]
 
         def build(out: Path) -> None:
             include = self.packages["machine"]
             make_rootfs(out, self.log(name), release=release, include=include, download=sorted(set(wanted)))
-            # mirror1 has only what it runs: the closure of its own list.
-            (out / "mirror-debs").mkdir()
-            for deb in _closure(out / "debs", on_mirror) if on_mirror else []:
-                os.link(deb, out / "mirror-debs" / deb.name)
+            # mirror1 and outside1 have only what they run: the closure of their own lists.
+            for kind, packages in special.items():
+                (out / f"{kind}-debs").mkdir()
+                for deb in _closure(out / "debs", packages):
+                    os.link(deb, out / f"{kind}-debs" / deb.name)
 
-        key = hash_of(release, json.dumps([self.packages["machine"], wanted]), HERE / "rootfs.py")
+        key = hash_of(release, json.dumps([self.packages["machine"], wanted, special]), HERE / "rootfs.py")
         return Step("rootfs", name, key, 24, build)
 
     def _debs(self) -> Step:
@@ -203,6 +210,7 @@ def machine_images(plan: Plan) -> dict[str, Step]:
     def build_outside(out: Path) -> None:
         context = out / "context"
         shutil.copytree(LAB / "outside", context)
+        shutil.copytree(machine.path(plan.cache) / "outside-debs", context / "debs", copy_function=os.link)
         _docker_build(context, "ironbinder-lab/outside", out, plan.log("outside"), from_node)
 
     def node(name: str, system: Step, arguments: Sequence[str] = ()) -> dict[str, Step]:

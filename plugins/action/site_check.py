@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,7 @@ def check(loader: Any, templar: Any, task_vars: dict[str, Any], options: dict[st
     )
     from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.downloads import (  # noqa: PLC0415
         download,
+        fetch,
     )
     from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.inventory import (  # noqa: PLC0415
         collect,
@@ -86,11 +88,13 @@ def check(loader: Any, templar: Any, task_vars: dict[str, Any], options: dict[st
     names = {part: options[f"{part}_variable"] for part in ("facts", "probe", "ports")}
     data = {"clock": time.time(), **collect(values, names)}
     site = Site.from_data(data)
-    data["controller"] = seen = look(site)
+    # Apart from the data for the rules: it may hold an account.
+    proxies = values.find("site_http_proxy_environment", default={})
+    data["controller"] = seen = look(site, get=partial(fetch, environment=proxies))
     trusted = [path for path, told in seen["ca_files"].items() if "error" not in told]
     # The data for the rules have no values of hubs; these are looked at here, and not kept.
     seen["hub_values"] = look_at_hub_values(
-        site, values.find("site_hubs"), seen, lambda url: download(url, trusted)
+        site, values.find("site_hubs"), seen, lambda url: download(url, trusted, proxies)
     )
     return check_site(data).as_data()
 

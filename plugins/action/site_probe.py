@@ -75,6 +75,8 @@ class ActionModule(ActionBase):
         found["ca_pem"] = _read_cas(site.find("site_ca_files", default=[]))
         facts = site.raw(host).get("ansible_facts") or {}
         machine = str(facts.get("architecture") or "")
+        # What the site says of its proxy, before what this machine's environment happens to say.
+        found["proxy_environment"] = site.find("site_http_proxy_environment", host, default={})
         found["urls"] = _urls(site, host)
         repositories = site.find("site_apt_repositories", host, default=[])
         found["package_indexes"] = package_indexes(

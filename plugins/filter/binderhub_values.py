@@ -61,6 +61,10 @@ options:
     description: Anything that changes with the site's CAs. Empty where BinderHub needs no more than its image's own.
     type: str
     default: ""
+  proxy_environment:
+    description: The site's HTTP proxy, as the filter P(ironbinder.platform.proxy_environment#filter) gives it.
+    type: dict
+    default: {}
   build_image:
     description: Image that builds people's repositories. Empty for the chart's own.
     type: str

@@ -76,6 +76,10 @@ options:
     description: Certificates, PEM, to trust besides this host's when the chart is downloaded.
     type: str
     default: ""
+  proxy_environment:
+    description: The proxy that helm goes through, as C(http_proxy), C(https_proxy) and C(no_proxy). Empty for this host's own.
+    type: dict
+    default: {}
   timeout_seconds:
     description: How long helm, and after it the workloads, may take.
     type: int
@@ -223,6 +227,7 @@ ARGUMENTS: dict[str, Any] = {
     "kubeconfig": {"type": "path", "required": True},
     "helm_binary": {"type": "path", "default": "helm"},
     "ca_certificates": {"type": "str", "default": ""},
+    "proxy_environment": {"type": "dict", "default": {}, "no_log": True},
     "timeout_seconds": {"type": "int", "default": 900},
     "stuck_seconds": {"type": "int", "default": 90},
     "wait": {"type": "bool", "default": True},
@@ -247,7 +252,7 @@ class ReleaseModule:
         self._api: Optional[KubeApi] = None
         self.reporter = Reporter(self.clock)
         binary = self.params["helm_binary"]
-        runner = make_runner(work_dir)
+        runner = make_runner(work_dir, self.params["proxy_environment"])
         self.helm = Helm(binary, runner, self.params["kubeconfig"], self.params["namespace"])
         self.result: dict[str, Any] = {
             "changed": False,

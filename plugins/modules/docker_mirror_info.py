@@ -11,6 +11,7 @@ short_description: Prove that the Docker daemon pulls through its mirrors of Doc
 version_added: 0.1.0
 description:
   - Asks the daemon, not V(daemon.json), which mirrors of Docker Hub are in effect. One not restarted reports old ones.
+  - Asks it likewise which proxy it uses.
   - With O(image), lets the daemon pull it and compares the digest it got with the one the mirror serves, asked without Docker.
   - Docker falls back to Docker Hub silently when a mirror fails. So every C(https://) mirror is also pulled from by its own name.
   - Speaks to the Docker Engine API on its socket. Neither the C(docker) command nor a Python package is needed.
@@ -37,6 +38,12 @@ options:
       - Image on Docker Hub to prove the mirrors with. A small one will do.
       - Without it nothing is pulled.
     type: str
+  expected_proxies:
+    description:
+      - The proxy that the daemon has to use, as C(http_proxy), C(https_proxy) and C(no_proxy). Empty not to ask for it.
+      - The daemon does not tell a proxy's account, so that is not compared.
+    type: dict
+    default: {}
   ca_file:
     description: PEM file with CAs of the mirrors, for what is asked without Docker. The system's are trusted anyway.
     type: path
@@ -76,6 +83,10 @@ missing_mirrors:
   type: list
   elements: str
   sample: []
+proxies:
+  description: The proxy that the daemon uses, without its account.
+  returned: when the daemon answers
+  type: dict
 pulls:
   description: The pulls that proved the mirrors. Empty in check mode and without O(image).
   returned: success
@@ -109,6 +120,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._docker.mirror
     Image,
     manifest_digest,
     missing_mirrors,
+    other_proxies,
     parse_image,
     prove_pulls,
 )
@@ -120,6 +132,7 @@ def main() -> None:
         argument_spec={
             "expected_mirrors": {"type": "list", "elements": "str", "default": []},
             "image": {"type": "str"},
+            "expected_proxies": {"type": "dict", "default": {}, "no_log": True},
             "ca_file": {"type": "path"},
             "socket_path": {"type": "path", "default": "/var/run/docker.sock"},
             "timeout_seconds": {"type": "int", "default": 60},
@@ -142,6 +155,11 @@ def main() -> None:
                 f"the Docker daemon reports the mirrors {list(info.mirrors)}, which lacks "
                 f"{', '.join(result['missing_mirrors'])}: where daemon.json names it under registry-mirrors, "
                 "the daemon was not restarted since (`systemctl restart docker`); elsewhere, add it there"
+            )
+        if others := other_proxies(info, module.params["expected_proxies"]):
+            raise DockerMirrorError(
+                f"the Docker daemon uses another {' and '.join(others)} than the site's (`docker info`): where daemon.json names "
+                "`proxies`, these win, so take them out there; else it was not restarted since (`systemctl restart docker`)"
             )
         if module.params["image"]:
             image = parse_image(module.params["image"])

@@ -51,7 +51,8 @@ options:
     default: true
   config_files:
     description:
-      - Files that the service reads when it starts. It is restarted where one of them is newer than its process.
+      - Files that the service reads when it starts. It is restarted where one of them is newer than its process, or is a drop-in
+        that is gone and that systemd has not forgotten yet.
       - Not with O(on_change=reload), as a reload leaves no time behind.
     type: list
     elements: path

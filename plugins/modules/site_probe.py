@@ -107,6 +107,11 @@ options:
     description: Packets that the rules of this machine's firewall are to be judged by, each with C(hook) and what is known of it.
     type: dict
     default: {}
+  proxy_environment:
+    description:
+      - The site's HTTP proxy as C(http_proxy), C(https_proxy) and C(no_proxy). Empty for what the machine's environment says.
+    type: dict
+    default: {}
   asked_epoch:
     description: The controller's time when it asked, in seconds. Handed back, to compare clocks by.
     type: float
@@ -232,17 +237,17 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._net.probe imp
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.registry_push import PushProbe
 
 
-def transport(ca_pem: str) -> HttpTransport:
+def transport(ca_pem: str, environment: dict[str, str]) -> HttpTransport:
     """Trust these CAs, unless they are none; the controller's look reports that."""
     try:
-        return HttpTransport(ca_pem=ca_pem, uses_proxies=True)
+        return HttpTransport(ca_pem=ca_pem, uses_proxies=True, environment=environment)
     except HttpFailure:
-        return HttpTransport(uses_proxies=True)
+        return HttpTransport(uses_proxies=True, environment=environment)
 
 
 def ask_servers(params: dict[str, Any]) -> dict[str, Any]:
     """Read all URLs and lists of packages at once, and log in to the registry."""
-    connection = transport(params["ca_pem"])
+    connection = transport(params["ca_pem"], params["proxy_environment"])
     network = NetworkProbe(connection)
     registry, names = params["registry_url"], params["package_names"]
     with ThreadPoolExecutor(max_workers=12) as pool:
@@ -353,6 +358,7 @@ def main() -> None:
             "listen_seconds": {"type": "float", "default": 20},
             "tries_ports": {"type": "bool", "default": False},
             "packets": {"type": "dict", "default": {}},
+            "proxy_environment": {"type": "dict", "default": {}, "no_log": True},
             "asked_epoch": {"type": "float"},
         },
         supports_check_mode=True,

@@ -26,6 +26,8 @@ SECRETS = (
     "site_registry_password",
     "site_registry_pull_password",
 )
+# URLs that may hold an account.
+PROXIES = ("site_http_proxy", "site_https_proxy")
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,9 @@ class Site:
                 else {name: value}
             )
         found["ansible_become_password"] = next(filter(None, self.sudo_passwords().values()), "")
+        for name in PROXIES:
+            # As it is written there; programs are told it so.
+            found[name] = str(self.contract[name]).rpartition("@")[0].rpartition("://")[2].partition(":")[2]
         return {name: value for name, value in found.items() if value}
 
     def sudo_passwords(self) -> dict[str, str]:

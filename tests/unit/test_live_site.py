@@ -5,12 +5,17 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests/infra"))
+
+from live_site import SECRETS, Site
+
 LOOK_UP = re.compile(r"""(?:\[|\.get\()\s*["'](site_[a-z_0-9]+)["']""")
 FILES = [*sorted((ROOT / "tests/infra").glob("*.py")), *sorted((ROOT / "molecule").glob("*/tests/*.py"))]
 
@@ -36,3 +41,19 @@ def test_look_ups_are_found() -> None:
 def test_what_is_written_down_is_in_the_contract(known: set[str]) -> None:
     specs = yaml.safe_load((ROOT / "roles/site/meta/argument_specs.yml").read_text())
     assert known <= set(specs["argument_specs"]["contract"]["options"])
+
+
+@pytest.mark.parametrize(
+    ("url", "password"),
+    [
+        ("http://site:s3c%40ret@proxy:3128", "s3c%40ret"),
+        ("http://proxy:3128", ""),
+        ("http://site@proxy:3128", ""),
+        ("", ""),
+    ],
+)
+def test_a_proxys_password_is_a_canary(url: str, password: str) -> None:
+    """As it is written in the URL, since that is what programs are told."""
+    values = {**dict.fromkeys(SECRETS, ""), "site_http_proxy": url, "site_https_proxy": ""}
+    site = Site("", {"head1": {"groups": ["head"], "variables": values}})
+    assert site.secrets() == ({"site_http_proxy": password} if password else {})

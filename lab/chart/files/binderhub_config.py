@@ -54,7 +54,8 @@ EXECUTOR_HERE = {
     "repo2docker_extra_args",
     "resources",
 }
-BINDER_HERE = {"cors_allow_origin", "hub_url_local", "image_prefix"}
+# The chart itself puts the last one into the secret that builds push with, as upstream's does.
+BINDER_HERE = {"cors_allow_origin", "hub_url_local", "image_prefix", "buildDockerConfig"}
 
 
 def ignored(name: str) -> None:

@@ -91,12 +91,12 @@ affinity:
 {{ .Release.Name }}-user-scheduler
 {{- end }}
 
-{{- /* Content of a docker config.json. Call with (dict "url" "username" "password"). */ -}}
+{{- /* Content of a docker config.json. Call with (dict "url" "username" "password"), and "more" to be merged into it. */ -}}
 {{- define "binderhub.dockerConfig" -}}
 {{- $auths := dict -}}
 {{- if .username -}}
 {{- $auth := printf "%s:%s" .username (.password | default "") | b64enc -}}
 {{- $auths = dict (.url | default "https://index.docker.io/v1/") (dict "auth" $auth) -}}
 {{- end -}}
-{{- dict "auths" $auths | toJson -}}
+{{- merge (dict "auths" $auths) (.more | default dict) | toJson -}}
 {{- end }}

@@ -9,7 +9,7 @@ import json
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Optional
 from urllib.parse import quote, urlencode
 
@@ -22,10 +22,14 @@ class DockerEngineError(RuntimeError):
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """The daemon's version, and its mirrors of Docker Hub without trailing slashes, in their order."""
+    """The daemon's version, its mirrors of Docker Hub without trailing slashes, in their order, and its proxies.
+
+    Proxies by http_proxy, https_proxy and no_proxy; the daemon tells them without their accounts.
+    """
 
     server_version: str
     mirrors: Sequence[str]
+    proxies: Mapping[str, str] = field(default_factory=dict)
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -78,6 +82,14 @@ class DockerEngine:
         return EngineInfo(
             str(answer.get("ServerVersion") or ""),
             tuple(str(mirror).rstrip("/") for mirror in (mirrors if isinstance(mirrors, list) else ())),
+            {
+                name: str(answer.get(key) or "")
+                for name, key in (
+                    ("http_proxy", "HttpProxy"),
+                    ("https_proxy", "HttpsProxy"),
+                    ("no_proxy", "NoProxy"),
+                )
+            },
         )
 
     def image_id(self, name: str) -> str:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Optional
@@ -28,6 +28,7 @@ __all__ = [
     "Pull",
     "manifest_digest",
     "missing_mirrors",
+    "other_proxies",
     "parse_image",
     "prove_pulls",
 ]
@@ -95,6 +96,22 @@ def parse_image(text: str) -> Image:
     if "/" not in repository:
         repository = f"library/{repository}"
     return Image(repository, digest or tag or "latest")
+
+
+def other_proxies(info: EngineInfo, expected: Mapping[str, str]) -> list[str]:
+    """Name the variables, such as http_proxy, of which the daemon uses another value than `expected`.
+
+    It tells a proxy without its account, so places are compared; what is not expected may be an admin's.
+    """
+
+    def place(url: str) -> str:
+        return url.rpartition("@")[2].rpartition("://")[2].rstrip("/")
+
+    return [
+        name
+        for name in ("http_proxy", "https_proxy", "no_proxy")
+        if expected.get(name) and place(info.proxies.get(name, "")) != place(expected[name])
+    ]
 
 
 def missing_mirrors(info: EngineInfo, expected: Sequence[str]) -> list[str]:

@@ -147,6 +147,9 @@ class Units:
         if self._was_replaced(seen.main_pid):
             return True
         times = [self._changed_at(path) for path in wish.config_files]
+        # A drop-in that is gone and that systemd still has: what runs was started with it.
+        if any(time is None and path in seen.drop_ins for path, time in zip(wish.config_files, times)):
+            return True
         return any(time is not None and seen.started_at < time <= self._now() for time in times)
 
     def drop_in(self, name: str) -> Path:

@@ -20,6 +20,8 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock im
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.failure import HttpFailure, failure_of
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.proxies import (
     Proxy,
+    is_named,
+    proxies_of,
     proxy_for,
     tunnel,
 )
@@ -147,6 +149,7 @@ class HttpTransport:
         validate_certs: False trusts anybody.
         ca_pem: certificates to trust, as text.
         uses_proxies: whether to go through the proxies that the environment names.
+        environment: variables in place of the environment's, where they name a proxy: http_proxy, https_proxy, no_proxy.
         clock: time.
 
     Raises:
@@ -160,6 +163,7 @@ class HttpTransport:
         *,
         ca_pem: str = "",
         uses_proxies: bool = False,
+        environment: Optional[Mapping[str, str]] = None,
         clock: Optional[Clock] = None,
     ) -> None:
         try:
@@ -167,6 +171,7 @@ class HttpTransport:
         except TlsError as error:
             raise HttpFailure("request", str(error)) from error
         self._uses_proxies = uses_proxies
+        self._environment = environment or {}
         self._clock = clock or SystemClock()
 
     def open(self, url: str, headers: Mapping[str, str], timeout_seconds: float) -> HttpStream:
@@ -236,8 +241,7 @@ class HttpTransport:
             raise HttpFailure("request", f"{url!r} is not a URL: {error}") from error
         if parts.scheme not in PORTS or not host:
             raise HttpFailure("request", f"{url!r} is not an http:// or https:// URL")
-        proxies = urllib.request.getproxies() if self._uses_proxies else {}
-        proxy = proxy_for(parts, proxies, urllib.request.proxy_bypass)
+        proxy = self._proxy(parts)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         if proxy and parts.scheme == "http":
             target = f"http://{parts.netloc.rpartition('@')[2]}{target}"
@@ -252,6 +256,14 @@ class HttpTransport:
             if isinstance(error, HttpFailure):
                 raise
             raise failure_of(error, patience.silence_seconds) from error
+
+    def _proxy(self, parts: SplitResult) -> Optional[Proxy]:
+        """Choose the proxy for a URL. What a site says wins over what this machine's environment happens to say."""
+        told = proxies_of(self._environment)
+        if told:
+            return proxy_for(parts, told, lambda host: is_named(host, self._environment.get("no_proxy", "")))
+        proxies = urllib.request.getproxies() if self._uses_proxies else {}
+        return proxy_for(parts, proxies, urllib.request.proxy_bypass)
 
     def _connect(self, parts: SplitResult, proxy: Optional[Proxy], patience: Patience) -> socket.socket:
         """Connect, through the proxy's tunnel where there is one, and speak TLS."""

@@ -1,11 +1,12 @@
 # Copyright: Ironbinder maintainers
 # BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
-"""The proxies that the environment names (http_proxy, https_proxy, no_proxy), and tunnels through them."""
+"""The proxies that the environment or a site names (http_proxy, https_proxy, no_proxy), and tunnels through them."""
 
 from __future__ import annotations
 
 import base64
 import http.client
+import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
@@ -13,7 +14,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.failure import HttpFailure
 
-__all__ = ["Proxy", "proxy_for", "tunnel"]
+__all__ = ["Proxy", "is_named", "proxies_of", "proxy_for", "tunnel"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,36 @@ class Proxy:
     def __str__(self) -> str:
         """Name it as people know it."""
         return f"the proxy {self.host}:{self.port} of the environment"
+
+
+def proxies_of(environment: Mapping[str, str]) -> dict[str, str]:
+    """Give proxies by scheme out of variables of an environment, for `proxy_for`. Empty ones count as none."""
+    return {scheme: url for scheme in ("http", "https") if (url := environment.get(f"{scheme}_proxy", ""))}
+
+
+def is_named(host: str, no_proxy: str) -> bool:
+    """Whether no_proxy names a host: by its name, the end of its name, its address, or a network that has it.
+
+    Args:
+        host: a name or an address, with or without a port.
+        no_proxy: entries with commas between them.
+    """
+    bare = host.strip("[]").lower() if host.count(":") > 1 else host.partition(":")[0].lower()
+    try:
+        address = ipaddress.ip_address(bare)
+    except ValueError:
+        address = None
+    for entry in (part.strip().lower() for part in no_proxy.split(",")):
+        if not entry:
+            continue
+        if entry in ("*", bare, host.lower()) or bare.endswith(f".{entry.lstrip('*').lstrip('.')}"):
+            return True
+        try:
+            if address is not None and address in ipaddress.ip_network(entry, strict=False):
+                return True
+        except ValueError:  # a name, or what nobody can read
+            continue
+    return False
 
 
 def proxy_for(

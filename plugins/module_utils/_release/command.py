@@ -7,9 +7,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 __all__ = ["HelmError", "InterruptedHelmError", "Outcome", "Runner", "UnreachableError", "make_runner"]
 
@@ -38,13 +38,19 @@ class Outcome(NamedTuple):
 Runner = Callable[[Sequence[str], float], Outcome]
 
 
-def make_runner(work_dir: Path) -> Runner:
-    """Return a runner whose helm sees nothing of its user's own settings.
+def make_runner(work_dir: Path, proxies: Optional[Mapping[str, str]] = None) -> Runner:
+    """Return a runner whose helm sees nothing of its user's own settings, and the site's proxy where it has one (`proxies`).
 
     It runs in `work_dir`, because helm takes a folder of the chart's name in the current one for the
     chart, whatever `--repo` says.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HELM_")}
+    if proxies:
+        # All of them, so that no_proxy is of the same hand: helm asks the cluster, too.
+        environment = {
+            name: value for name, value in environment.items() if not name.lower().endswith("_proxy")
+        }
+        environment.update(proxies)
     for kind in ("CACHE", "CONFIG", "DATA"):
         environment[f"HELM_{kind}_HOME"] = str(work_dir / kind.lower())
 

@@ -24,6 +24,8 @@ HIDDEN = "(secret)"
 _YAML_UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 # Names of keys whose values are never shown, wherever they came from.
 _SECRET_NAME = re.compile(r"token|password|passwd|secret|credential|private_?key|api_?key", re.IGNORECASE)
+# The same wherever a value is a URL with an account in it, such as a proxy's.
+_ACCOUNT = re.compile(r"://[^/\s]*@")
 
 
 def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,6 +95,10 @@ def _at(values: Any, path: Path) -> tuple[bool, Any]:
     return True, values
 
 
+def _is_secret(path: Path, value: Any) -> bool:
+    return any(_SECRET_NAME.search(key) for key in path) or bool(_ACCOUNT.search(str(value)))
+
+
 def _put(target: dict[str, Any], path: Path, value: Any) -> None:
     for key in path[:-1]:
         target = target.setdefault(key, {})
@@ -120,10 +126,10 @@ def masked_diff(
     shown_after: dict[str, Any] = {}
     for path, value in _leaves(before or {}):
         known, _wanted = _at(public, path)
-        hidden = path in secret_paths or not known or any(_SECRET_NAME.search(key) for key in path)
+        hidden = path in secret_paths or not known or _is_secret(path, value)
         _put(shown_before, path, HIDDEN if hidden else value)
     for path, value in _leaves(merge(public, secrets)):
-        hidden = path in secret_paths or any(_SECRET_NAME.search(key) for key in path)
+        hidden = path in secret_paths or _is_secret(path, value)
         there, deployed = _at(before or {}, path)
         changed = f"{HIDDEN[:-1]}, changed)" if there and not same(deployed, value) else HIDDEN
         _put(shown_after, path, changed if hidden else value)

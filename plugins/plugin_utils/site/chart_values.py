@@ -18,6 +18,10 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._base.versions
     is_exact_chart,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm_values import merge
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.proxy_values import (
+    ProxySettings,
+    proxy_values,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.quota_values import (
     QuotaSettings,
     quota_values,
@@ -49,7 +53,7 @@ class ValuesError(ValueError):
 
 
 @dataclass(frozen=True)
-class Settings(SessionSettings, QuotaSettings):
+class Settings(SessionSettings, QuotaSettings, ProxySettings):
     """What all hubs of a site have in common."""
 
     registry_host: str
@@ -263,6 +267,7 @@ def hub_values(
         told = f"{fault.observed}: {fault.remedy}" if fault else "is empty"
         raise ValuesError(f"binderhub_registry_prefix {told}")
     registry, registry_secrets = _registry(settings)
+    proxied, proxied_secrets = proxy_values(settings, hub.get("values") or {})
     config = merge(
         {
             "service": {"type": "NodePort", "nodePort": hub["node_port"]},
@@ -282,6 +287,7 @@ def hub_values(
         quota_values(settings),
         registry,
         _trust(settings),
+        proxied,
         hub.get("values") or {},
     )
     secrets = merge(
@@ -292,6 +298,7 @@ def hub_values(
             }
         },
         registry_secrets,
+        proxied_secrets,
         _build_token_secret(hub.get("values") or {}, api_token, build_token_secret),
         hub.get("secret_values") or {},
     )

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpTransport, Reply
 
@@ -21,9 +21,17 @@ INDEX_BYTES = 1_000_000
 CHART_BYTES = 20_000_000
 
 
-def fetch(url: str, ca_files: Sequence[str], limit_bytes: int = INDEX_BYTES) -> Reply:
-    """Read a URL's first bytes, trusting the site's CAs too. Raises HttpFailure."""
-    return HttpTransport(ca_files, uses_proxies=True).request(
+def fetch(
+    url: str,
+    ca_files: Sequence[str],
+    limit_bytes: int = INDEX_BYTES,
+    environment: Mapping[str, str] | None = None,
+) -> Reply:
+    """Read a URL's first bytes, trusting the site's CAs too, and by the site's proxy (`environment`) if it has one.
+
+    Raises HttpFailure.
+    """
+    return HttpTransport(ca_files, uses_proxies=True, environment=environment).request(
         "GET",
         url,
         {"User-Agent": "ironbinder-site-check"},
@@ -34,9 +42,9 @@ def fetch(url: str, ca_files: Sequence[str], limit_bytes: int = INDEX_BYTES) -> 
     )
 
 
-def download(url: str, ca_files: Sequence[str]) -> bytes:
+def download(url: str, ca_files: Sequence[str], environment: Mapping[str, str] | None = None) -> bytes:
     """Read a chart's archive, trusting the site's CAs too. Raises HttpFailure, or OSError for another answer than 200."""
-    reply = fetch(url, ca_files, CHART_BYTES)
+    reply = fetch(url, ca_files, CHART_BYTES, environment)
     if reply.status != 200:
         raise OSError(f"it answers {reply.status}")
     return reply.body

@@ -14,6 +14,8 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.facts imp
     state_of,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.failures import failure_of
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.http_proxy import PROXIES
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.proxy_forms import describe_proxy
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.renamed import RENAMED
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.resolve import add_resolved
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_facts import (
@@ -43,12 +45,15 @@ COMPUTED = (
     "site_apt_repositories",
     "site_client_python",
     "site_cluster_hosts",
+    "site_http_proxy_environment",
+    "site_http_proxy_openings",
     "site_image_mirrors",
     "site_node_address",
     "site_node_addresses",
     "site_node_builds",
     "site_node_purposes",
     "site_resolved_hubs",
+    "site_resolved_no_proxy",
 )
 
 
@@ -156,6 +161,7 @@ def secrets(site: SiteValues, values: Mapping[str, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {
         "values": {variable: describe(value) for variable, value in flatten(values)},
         "equal": equal_secrets(values),
+        "proxies": {variable: describe_proxy(values.get(variable)) for variable in PROXIES},
         "shared": [],
         "files": [],
     }

@@ -21,6 +21,7 @@ __all__ = [
     "describe",
     "equal_secrets",
     "flatten",
+    "holds_secret",
     "shared_secrets",
     "token_fault",
 ]
@@ -31,7 +32,9 @@ OPTIONAL_TOKENS = ("site_hub_build_token_secrets",)
 # By hub, like the tokens, but in no form of ours.
 BUILD_TOKENS = ("site_verify_build_tokens",)
 PASSWORDS = ("site_registry_password", "site_registry_pull_password")
-SECRETS = (*TOKENS, *BUILD_TOKENS, *PASSWORDS)
+# A URL that may hold an account. Two of them are most often one, and most hold none, so no rule about passwords judges them.
+URLS = ("site_http_proxy", "site_https_proxy")
+SECRETS = (*TOKENS, *BUILD_TOKENS, *PASSWORDS, *URLS)
 # 32 bytes, as `openssl rand -hex 32` writes them; JupyterHub refuses other lengths for its proxy's.
 TOKEN_LENGTH = 64
 MISSING = "is missing"
@@ -78,6 +81,11 @@ def token_fault(told: Mapping[str, Any] | None) -> str:
         return ""
     kind = "hexadecimal digits" if told.get("hex") is True else "characters, not all of them hexadecimal"
     return f"is {length} {kind}; it has to be {TOKEN_LENGTH} hexadecimal digits"
+
+
+def holds_secret(variable: str, value: Any) -> bool:
+    """Whether a value of one of SECRETS is one. The URL of a proxy is where it holds an account."""
+    return bool(value) and (variable not in URLS or "@" in str(value))
 
 
 def flatten(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_facts import (
     SECRETS,
     VAULT_HEADER,
+    holds_secret,
 )
 
 __all__ = ["Load", "Run", "describe_files", "other_sites", "run_git", "secret_files"]
@@ -64,7 +65,7 @@ def secret_files(folder: Path, load: Load) -> dict[Path, Mapping[str, Any]]:
         except Exception:  # a file that only another password opens, or no YAML: Ansible reports these itself
             content = None
         values = content if isinstance(content, Mapping) else {}
-        if any(values.get(name) for name in SECRETS) or (encrypted and content is None):
+        if any(holds_secret(name, values.get(name)) for name in SECRETS) or (encrypted and content is None):
             found[path] = {name: values[name] for name in SECRETS if name in values}
     return found
 

@@ -246,6 +246,23 @@ def test_credentials_arrive_unchanged(objects: Objects) -> None:
 
 
 @needs_helm
+def test_a_proxy_reaches_run_steps_beside_the_registrys_account(tmp_path: Path) -> None:
+    """repo2docker writes no Docker configuration where one is mounted."""
+    told = {"http_proxy": "http://p:1", "https_proxy": "http://p:2", "no_proxy": "localhost"}
+    objects = render(tmp_path, site_values(proxy_environment=told))
+    push = json.loads(objects["Secret", "binder-build-docker-config"]["stringData"]["config.json"])
+    assert push["proxies"] == {
+        "default": {"httpProxy": "http://p:1", "httpsProxy": "http://p:2", "noProxy": "localhost"}
+    }
+    assert set(push["auths"]) == {"https://172.30.77.41:5000"}
+    pull = json.loads(objects["Secret", "image-pull-secret"]["stringData"][".dockerconfigjson"])
+    assert set(pull) == {"auths"}
+    assert {"name": "http_proxy", "value": "http://p:1"} in pod(objects, "binder")["containers"][0]["env"]
+    binder = yaml.safe_load(objects["Secret", "binder-secret"]["stringData"]["values.yaml"])
+    assert binder["config"]["KubernetesBuildExecutor"]["extra_envs"] == told
+
+
+@needs_helm
 def test_secrets_are_in_secrets_only(objects: Objects) -> None:
     for (kind, name), entry in objects.items():
         if kind != "Secret":

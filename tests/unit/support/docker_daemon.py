@@ -29,6 +29,8 @@ class DockerDaemon:
         self.images: dict[str, str] = {}
         self.remote: dict[str, tuple[str, str]] = {}
         self.calls: list[str] = []
+        # As Docker tells them, with what it writes in place of an account.
+        self.proxies: dict[str, str] = {}
         daemon = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -69,6 +71,7 @@ class DockerDaemon:
             return 200, {
                 "ServerVersion": "20.10.24+dfsg1",
                 "RegistryConfig": {"IndexConfigs": {"docker.io": index}},
+                **self.proxies,
             }
         if path == "/images/create":
             return self._pull(query["fromImage"])

@@ -29,7 +29,10 @@ COMPUTED = (
     "site_artifact_base",
     "site_node_addresses",
     "site_cluster_hosts",
+    "site_http_proxy_environment",
+    "site_http_proxy_openings",
     "site_resolved_hubs",
+    "site_resolved_no_proxy",
     "site_supported_systems",
 )
 

@@ -127,3 +127,30 @@ def test_daemon_down(run: Run, daemon: DockerDaemon) -> None:
     assert answer["failed"]
     assert "does not answer" in answer["msg"]
     assert "mirrors" not in answer
+
+
+PROXIES = {"http_proxy": "http://site:s3cret@proxy:3128", "no_proxy": "localhost,.svc"}
+
+
+@pytest.mark.parametrize(
+    ("told", "others"),
+    [
+        ({"HttpProxy": "http://xxxxx:xxxxx@proxy:3128", "NoProxy": "localhost,.svc"}, ""),
+        (
+            {"HttpProxy": "http://proxy:3128/", "HttpsProxy": "http://admins:1", "NoProxy": "localhost,.svc"},
+            "",
+        ),
+        (
+            {"HttpProxy": "http://xxxxx:xxxxx@old:3128", "NoProxy": "localhost,.svc"},
+            "another http_proxy than",
+        ),
+        ({}, "another http_proxy and no_proxy than"),
+    ],
+)
+def test_proxies_in_effect(run: Run, daemon: DockerDaemon, told: dict[str, str], others: str) -> None:
+    daemon.proxies = told
+    assert not run().get("failed")
+    answer = run(expected_proxies=PROXIES)
+    assert answer.get("failed", False) is bool(others)
+    assert others in answer.get("msg", "")
+    assert "s3cret" not in json.dumps(answer)

@@ -121,6 +121,17 @@ def test_a_process_older_than_its_files_is_restarted(
     assert systemd.given == (["restart d1good.service"] if is_restarted and not check_mode else [])
 
 
+def test_a_drop_in_that_is_gone_and_not_forgotten(make: Make) -> None:
+    """A run that ended between the two is made good; other drop-ins are nobody's business."""
+    loaded = "/etc/systemd/system/d1good.service.d/50-ironbinder-restart.conf"
+    assert loaded in RUNNING
+    for known, actions in ((loaded, ["restart"]), ("/etc/else", [])):
+        systemd = Systemd(RUNNING)
+        assert make(systemd).bring_about(UnitWish("d1good", config_files=[known])).actions == actions
+    there = make(Systemd(RUNNING), files={loaded: STARTED - 1})
+    assert there.bring_about(UnitWish("d1good", config_files=[loaded])).actions == []
+
+
 def test_a_process_whose_program_was_replaced_is_restarted(make: Make) -> None:
     assert make(Systemd(RUNNING), replaced=True).bring_about(UnitWish("d1good")).actions == ["restart"]
 

@@ -14,7 +14,11 @@ from urllib.parse import urlsplit
 import pytest
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.failure import HttpFailure
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpTransport
-from ansible_collections.ironbinder.platform.plugins.module_utils._net.proxies import proxy_for
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.proxies import (
+    is_named,
+    proxies_of,
+    proxy_for,
+)
 from certificate_files import make_certificate
 from web_server import Answer, WebServer, raw_server
 
@@ -64,6 +68,36 @@ def test_choice(
         monkeypatch.setenv(name, value)
     proxy = proxy_for(urlsplit(url), urllib.request.getproxies(), urllib.request.proxy_bypass)
     assert (proxy and (proxy.host, proxy.port)) == expected
+
+
+# As Go understands it, and what others do besides.
+@pytest.mark.parametrize(
+    ("host", "no_proxy", "expected"),
+    [
+        ("a.example.org", "example.org", True),
+        ("a.example.org:443", ".example.org", True),
+        ("A.Example.org", "*.example.org", True),
+        ("example.org", "x, EXAMPLE.org", True),
+        ("notexample.org", "example.org", False),
+        ("10.96.0.1", "10.96.0.0/12", True),
+        ("10.96.0.1:443", "10.96.0.1", True),
+        ("10.112.0.1", "10.96.0.0/12", False),
+        ("::1", "::1", True),
+        ("h:8080", "h:8080", True),
+        ("h:8081", "h:8080", False),
+        ("h", "*", True),
+        ("h", "", False),
+        ("h", "h/24,,", False),
+    ],
+)
+def test_what_no_proxy_names(host: str, no_proxy: str, expected: bool) -> None:
+    assert is_named(host, no_proxy) is expected
+
+
+def test_a_sites_proxies() -> None:
+    assert proxies_of({"http_proxy": "http://p:1", "https_proxy": "", "no_proxy": "x"}) == {
+        "http": "http://p:1"
+    }
 
 
 @pytest.mark.parametrize(

@@ -63,3 +63,13 @@ def test_no_helm_is_said_plainly(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("not a program")
     with pytest.raises(HelmError, match="helm_binary"):
         make_runner(tmp_path)([str(tmp_path / "text")], 5)
+
+
+def test_helm_sees_the_sites_proxy_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://own:1")
+    monkeypatch.setenv("no_proxy", "own")
+    code = "import os; print(sorted((k, v) for k, v in os.environ.items() if k.lower().endswith('_proxy')))"
+    for proxies in ({}, {"https_proxy": "http://site:2", "NO_PROXY": "10.96.0.1"}):
+        told = make_runner(tmp_path, proxies)([sys.executable, "-c", code], 30).out.strip()
+        expected = proxies or {"HTTPS_PROXY": "http://own:1", "no_proxy": "own"}
+        assert told == str(sorted(expected.items()))

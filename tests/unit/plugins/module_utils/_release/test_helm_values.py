@@ -123,3 +123,14 @@ def test_diff_survives_a_mapping_in_the_place_of_a_scalar() -> None:
     before, after = masked_diff({"a": 1}, {"a": {"b": 2}}, {"a": {"c": "x"}})
     assert "x" not in after.replace("secret", "")
     assert before
+
+
+def test_an_account_in_a_url_is_not_shown() -> None:
+    """Also of one that was deployed, and is a proxy without an account now."""
+    before = {"extraEnv": {"http_proxy": "http://site:s3cret@proxy:3128"}}
+    shown = masked_diff(before, {"extraEnv": {"http_proxy": "http://proxy:3128"}}, {})
+    assert (
+        "s3cret" not in "".join(shown) and "http://proxy:3128" not in shown[0] and "changed" not in shown[0]
+    )
+    assert "http://proxy:3128" in shown[1]
+    assert "s3cret" not in "".join(masked_diff({}, before, {}))

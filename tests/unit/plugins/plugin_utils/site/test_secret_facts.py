@@ -15,6 +15,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_fa
     describe,
     equal_secrets,
     flatten,
+    holds_secret,
     shared_secrets,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_files import (
@@ -115,3 +116,30 @@ def test_git_knows_or_ignores(tmp_path: Path) -> None:
     assert describe_files([path])[0]["ignored"] is True
     subprocess.run(["git", "-C", str(tmp_path), "add", "-f", str(path)], check=True)
     assert describe_files([path])[0]["tracked"] is True
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        ("site_registry_password", "x", True),
+        ("site_registry_password", "", False),
+        ("site_http_proxy", "http://proxy:3128", False),
+        ("site_http_proxy", "http://site:pass@proxy:3128", True),
+        ("site_https_proxy", None, False),
+    ],
+)
+def test_a_proxy_is_a_secret_where_it_holds_an_account(
+    tmp_path: Path, variable: str, value: str | None, expected: bool
+) -> None:
+    assert holds_secret(variable, value) is expected
+    folder = tmp_path / "site/group_vars/all"
+    folder.mkdir(parents=True)
+    (folder / "site.yml").write_text(f"{variable}: x\n")
+    found = secret_files(tmp_path / "site", lambda _path: {variable: value})
+    assert found == ({folder / "site.yml": {variable: value}} if expected else {})
+
+
+def test_no_rule_about_passwords_judges_a_proxy() -> None:
+    """Two of them are most often one."""
+    one = "http://site:pass@proxy:3128"
+    assert list(flatten({"site_http_proxy": one, "site_https_proxy": one})) == []
