@@ -26,7 +26,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._machine.file_
     look,
     user_id,
 )
-from ansible_collections.ironbinder.platform.plugins.module_utils._machine.text_blocks import with_block
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.text_blocks import with_block
 
 __all__ = ["outdated", "plan"]
 
