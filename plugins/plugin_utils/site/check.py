@@ -47,6 +47,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules imp
     secrets,
     sessions,
     tls,
+    trust,
     urls,
     versions,
 )
@@ -70,6 +71,7 @@ RULE_FILES = (
     accounts,
     builds,
     artifacts,
+    trust,
     versions,
     hubs,
     guard,

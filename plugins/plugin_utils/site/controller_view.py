@@ -248,7 +248,7 @@ def look(site: Site, ask: Resolve = addresses_of, get: Fetch = fetch) -> dict[st
         get: gives the answer of a URL, or raises HttpFailure.
 
     Returns:
-        `names` {name: {addresses | error}}, `ca_files` {path: {not_after | error}},
+        `names` {name: {addresses | error}}, `ca_files` {path: see describe_ca},
         `tls` {proxy|registry: see describe_pair}, `chart`, `manifest`,
         `artifacts` {variable: {url, status | error}}.
     """
