@@ -61,6 +61,14 @@ options:
     description: Anything that changes with the site's CAs. Empty where BinderHub needs no more than its image's own.
     type: str
     default: ""
+  base_image:
+    description: Image that repo2docker builds people's repositories on. Empty for its own.
+    type: str
+    default: ""
+  extra_hosts:
+    description: Names that RUN steps of builds know besides those of name servers, {address [name, ...]}.
+    type: dict
+    default: {}
   build_image:
     description: Image that builds people's repositories. Empty for the chart's own.
     type: str
