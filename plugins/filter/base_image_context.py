@@ -51,29 +51,33 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: C(tag), and C(files), {name text}. Both are empty without an image to start from.
+  description: C(tag), and C(files), {name text}. Both are empty without an image to start from, and where a value may not go into
+    one; C(fault), {variable observed}, says which, for preflight to find.
   type: dict
 """
 
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.base_image import (
     BaseImage,
+    BaseImageError,
     context_of,
     tag_of,
 )
 
 
 def base_image_context(base: str, **settings: Any) -> dict[str, Any]:
-    """Map the errors of `context_of` to Ansible's."""
+    """Give the files, or what is wrong: preflight reports it as one finding, and nothing is built of no files."""
+    nothing: dict[str, Any] = {"tag": "", "files": {}, "fault": {}}
     if not base:
-        return {"tag": "", "files": {}}
+        return nothing
     try:
         files = context_of(BaseImage(base=str(base), **settings))
-    except (ValueError, TypeError, AttributeError) as error:
-        raise AnsibleFilterError(f"base_image_context: {error}") from error
-    return {"tag": tag_of(files), "files": files}
+    except BaseImageError as error:
+        return {**nothing, "fault": {"variable": error.variable, "observed": error.observed}}
+    except (TypeError, AttributeError, ValueError):  # a value of another type, which the rule wrong-type finds
+        return nothing
+    return {"tag": tag_of(files), "files": files, "fault": {}}
 
 
 class FilterModule:

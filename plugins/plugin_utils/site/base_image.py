@@ -29,7 +29,11 @@ _CA_DIR = "/usr/local/share/ca-certificates"
 
 
 class BaseImageError(ValueError):
-    """An image that cannot be made. The text names the variable and the remedy."""
+    """A value that may not go into the image: which variable's, and what is wrong with it."""
+
+    def __init__(self, variable: str, observed: str) -> None:
+        super().__init__(f"{variable}: {observed}")
+        self.variable, self.observed = variable, observed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +77,7 @@ def url_fault(url: str) -> str:
 
 def _checked(image: BaseImage) -> None:
     if image_fault(image.base):
-        raise BaseImageError(f"site_base_image_from: {image.base[:80]!r} {image_fault(image.base)}")
+        raise BaseImageError("site_base_image_from", f"{image.base[:80]!r} {image_fault(image.base)}")
     named = {
         "site_base_image_pip_index_url": [image.pip_index_url],
         "site_base_image_conda_channel_alias": [image.conda_channel_alias],
@@ -82,10 +86,12 @@ def _checked(image: BaseImage) -> None:
     for variable, urls in named.items():
         for url in filter(None, urls):
             if url_fault(url):
-                raise BaseImageError(f"{variable}: {url_fault(url)}")
+                raise BaseImageError(variable, url_fault(url))
     for name, value in image.environment.items():
         if not _VARIABLE.fullmatch(name) or "\n" in str(value):
-            raise BaseImageError(f"site_base_image_environment: {name} is no variable, or its value has several lines")
+            raise BaseImageError(
+                "site_base_image_environment", f"{str(name)[:60]!r} is no variable, or its value has several lines"
+            )
 
 
 def context_of(image: BaseImage) -> dict[str, str]:

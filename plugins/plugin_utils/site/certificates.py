@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ try:
 except ImportError:  # the rule tls-library-missing reports it
     HAS_CRYPTOGRAPHY = False
 
-__all__ = ["HAS_CRYPTOGRAPHY", "describe_ca", "describe_pair", "pair_problem"]
+__all__ = ["HAS_CRYPTOGRAPHY", "describe_ca", "describe_pair", "is_usable", "pair_problem"]
 
 # A bundle of all roots there are has a quarter of this.
 MOST_BYTES = 1_000_000
@@ -216,6 +216,11 @@ def describe_ca(path: str) -> dict[str, Any]:
         return told or {"error": str(error).removeprefix(f"{path}: ")}
     except (ValueError, OverflowError):
         return {**told, "error": "holds a certificate that cannot be understood"}
+
+
+def is_usable(told: Mapping[str, Any]) -> bool:
+    """Whether a file that `describe_ca` described can be used to trust somebody."""
+    return "error" not in told and dict(told) != {"holds_key": True}
 
 
 def _is_leaf(certificate: x509.Certificate) -> bool:

@@ -110,3 +110,14 @@ def extra_hosts_conflict(site: Site) -> Iterator[Problem]:
                     f"use another name: all of {CLUSTER_DOMAIN} is the cluster's",
                     EXTRA_HOSTS,
                 )
+
+
+@rule("base-image-malformed", ERROR, "The base of people's images cannot be made as it is written.", acceptable=False)
+def base_image_malformed(site: Site) -> Iterator[Problem]:
+    fault = as_mapping(as_mapping(site.values.get("site_base_image_context")).get("fault"))
+    if fault:
+        yield Problem(
+            as_text(fault.get("observed")),
+            "write images as registry/name:tag, and URLs with https:// and without an account; what is in the base is no secret",
+            as_text(fault.get("variable")),
+        )

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.ironbinder.platform.plugins.filter.base_image_context import base_image_context
 from site_cases import DAY, NOW, Case, case, found, rules_in, texts, value
 
 CA = "controller/ca_files/ca.crt"
@@ -30,6 +31,18 @@ CASES = [
         HOSTS,
         {"192.0.2.50": ["kubernetes.default.svc.cluster.local"]},
         ("extra-hosts-conflict", HOSTS, ""),
+    ),
+    value(
+        "a base without a tag",
+        "site_base_image_context",
+        base_image_context("debian"),
+        ("base-image-malformed", "site_base_image_from", ""),
+    ),
+    value(
+        "a password in the base",
+        "site_base_image_context",
+        base_image_context("debian:12", pip_index_url="https://me:x@pypi.example.org/simple"),
+        ("base-image-malformed", "site_base_image_pip_index_url", ""),
     ),
 ]
 
