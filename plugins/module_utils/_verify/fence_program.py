@@ -211,8 +211,10 @@ def tried(target: dict[str, Any], seconds: float) -> tuple[str, str]:
     return found
 
 
-def try_all(targets: list[dict[str, Any]], seconds: float) -> dict[str, tuple[str, str]]:
-    """Try every target, WORKERS at the same time."""
+def try_all(
+    targets: list[dict[str, Any]], seconds: float, attempt: Any = tried
+) -> dict[str, tuple[str, str]]:
+    """Try every target by `attempt`, WORKERS at the same time."""
     left = list(reversed(targets))
     results = {target["name"]: ("silent", "it did not come to an end") for target in targets}
 
@@ -222,7 +224,7 @@ def try_all(targets: list[dict[str, Any]], seconds: float) -> dict[str, tuple[st
                 target = left.pop()
             except IndexError:
                 return
-            results[target["name"]] = tried(target, seconds)
+            results[target["name"]] = attempt(target, seconds)
 
     workers = [threading.Thread(target=work, daemon=True) for _ in range(min(WORKERS, len(targets)))]
     for worker in workers:
