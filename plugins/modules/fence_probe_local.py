@@ -141,7 +141,7 @@ def fences(params: dict[str, Any]) -> list[Report]:
 
     asked = [target for target in targets if asked_here(target)]
     argument = order(asked, here, networks, resolved)
-    if params["image"] and "run" in run["roles"]:
+    if params["image"] and "run" in run.get("roles", ["run"]):
         return probe_from_both(here, argument, params["image"], order(targets, step, networks, resolved))
     return [probe_from_here(here, argument)]
 
@@ -201,7 +201,7 @@ def main() -> None:
     else:
         # At the same time: most of it is waiting.
         with ThreadPoolExecutor(2) as pool:
-            work = [pool.submit(fences, params)] if params["run"]["roles"] else []
+            work = [pool.submit(fences, params)] if params["run"].get("roles", True) else []
             work += [pool.submit(trust, params)] if about_trust and params["role"] == "node" else []
             found = [report for one in work for report in one.result()]
     module.exit_json(changed=False, reports=[asdict(report) for report in found])

@@ -18,6 +18,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_targets import TargetError
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.trust_rules import (
     DAEMONS,
+    PLACES,
     Peer,
     git_url,
     peers,
@@ -82,6 +83,7 @@ def trust_part(
     promised = ["node", *DAEMONS, "binder", "hub", "build"]
     return {
         "peers": [asdict(peer) for peer in _known(facts, wish)],
+        "places": list(PLACES),
         "enforced": list(enforced),
         # What people start from without a base of the site's is theirs to choose.
         "promised": [*promised, "run", "session"] if wish.base_image else promised,

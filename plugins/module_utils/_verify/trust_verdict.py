@@ -74,6 +74,13 @@ def judge_trust(run: Mapping[str, Any], reports: Sequence[Report]) -> Verdict:
                 promised = report.origin.role in run["promised"]
                 cells.append(_cell(peer, report, need, promised))
     problems = list(_problems(cells, told, {peer.name: peer for peer in known}))
+    silent = [place for place in run["places"] if place not in {report.origin.role for report in told}]
+    if silent:
+        names = ", ".join(_TITLES.get(place, place) for place in silent)
+        problems.append(
+            f"nobody asked from {names}. Next: let Ansible reach the head (fence_check_head_host) and a node that builds "
+            "(fence_check_build_host)"
+        )
     bad = sum(cell.verdict not in _FINE for cell in cells)
     summary = (
         f"trust {'verified' if not problems else 'is broken'}: {len(known)} peers, {len(cells)} ways judged, "

@@ -21,7 +21,7 @@ __all__ = ["BaseImage", "BaseImageError", "context_of", "image_fault", "tag_of",
 
 _URL = re.compile(r"https?://[A-Za-z0-9._~:/@%+\[\]-]+")
 # https://github.com/distribution/reference/blob/main/regexp.go , with a tag or a digest: a base without one drifts.
-_IMAGE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]|:(?=[0-9]+/))*(:[A-Za-z0-9_][A-Za-z0-9._-]*)?(@sha256:[0-9a-f]{64})?")
+_IMAGE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]|:(?=[0-9]+/))*(:[A-Za-z0-9_][A-Za-z0-9._-]*)?(@sha256:[a-f0-9]{32,})?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # curl, pip and Node.js have names of their own for it.
 _MORE_VARIABLES = ("CURL_CA_BUNDLE", "PIP_CERT", "NODE_EXTRA_CA_CERTS")
