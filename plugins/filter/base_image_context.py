@@ -10,7 +10,8 @@ short_description: Compute what the base of people's images is built from
 version_added: 0.1.0
 author: Ironbinder maintainers (@ironbinder)
 description:
-  - Gives the files of a C(docker build) that adds the site's CAs and package mirrors to an image, and a tag that names their content.
+  - Gives the files of a C(docker build) that adds the site's CAs and package mirrors to an image.
+  - Gives a tag too, which names their content.
 options:
   _input:
     description: Image to start from, with a tag or a digest. Empty for none.
@@ -75,7 +76,11 @@ def base_image_context(base: str, **settings: Any) -> dict[str, Any]:
         files = context_of(BaseImage(base=str(base), **settings))
     except BaseImageError as error:
         return {**nothing, "fault": {"variable": error.variable, "observed": error.observed}}
-    except (TypeError, AttributeError, ValueError):  # a value of another type, which the rule wrong-type finds
+    except (
+        TypeError,
+        AttributeError,
+        ValueError,
+    ):  # a value of another type, which the rule wrong-type finds
         return nothing
     return {"tag": tag_of(files), "files": files, "fault": {}}
 

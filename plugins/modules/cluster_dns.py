@@ -11,7 +11,8 @@ author: Ironbinder maintainers (@ironbinder)
 description:
   - Writes names into CoreDNS's configuration, as one block between two lines that say so. All else in it stays as kubeadm, or
     an admin, wrote it.
-  - Starts CoreDNS's pods anew, one after the other, and waits for them. CoreDNS would read its file by itself up to two minutes later.
+  - Starts CoreDNS's pods anew, one after the other, and waits for them. CoreDNS would read its file by itself, up to two
+    minutes later.
 extends_documentation_fragment:
   - ironbinder.platform.kubernetes
   - ironbinder.platform.kubernetes.wait

@@ -125,9 +125,9 @@ options:
     default: ""
   trust:
     description:
-      - Whether to try, too, whom each place trusts; nothing of it without C(enabled). The other keys are C(plain_registry), C(provider) and
-        C(spec) of the launch that proves the site, C(base_image) of people's images, C(mounts_bundle), whether build pods mount their
-        node's bundle of CAs, C(build_environment), C(extra_hosts) and C(skipped).
+      - Whether to try, too, whom each place trusts; nothing of it without C(enabled).
+      - The other keys are C(plain_registry), C(provider) and C(spec) of the launch that proves the site, C(base_image) of people's
+        images, C(mounts_bundle), whether build pods mount their node's CAs, C(build_environment), C(extra_hosts) and C(skipped).
     type: dict
     default: {}
   machines:
@@ -195,8 +195,8 @@ fences:
   returned: when V(judged)
   type: dict
 trust:
-  description: The verdict on whom each place trusts, in the same form. It never fails the module; role P(ironbinder.platform.trust_check#role)
-    does.
+  description: The verdict on whom each place trusts, in the same form. It never fails the module, but role
+    P(ironbinder.platform.trust_check#role).
   returned: when V(judged), with O(trust)
   type: dict
 """
@@ -302,7 +302,10 @@ def main() -> None:
             "guard_enabled": {"type": "bool", "default": True},
             "api_port": {"type": "int", "default": 6443},
             "timeout_seconds": {"type": "int", "default": 180},
-            **{name: {"type": "dict", "default": {}} for name in ("machines", "skipped", "ssh_ports", "trust")},
+            **{
+                name: {"type": "dict", "default": {}}
+                for name in ("machines", "skipped", "ssh_ports", "trust")
+            },
             **{name: {"type": "str", "default": ""} for name in texts},
             **{name: {"type": "list", "elements": "raw", "default": []} for name in lists},
         },

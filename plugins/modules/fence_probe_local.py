@@ -16,8 +16,8 @@ description:
     a C(docker build) without cache. Then it sees whether a step may ask for C(--network=host).
   - On a proxy it tries only what a proxy needs, and service addresses that no service has where something answers at them.
   - As V(machine) it tries what has this machine's own address, which firewalls may hide from everybody else.
-  - Where the run is also about trust, it asks registry, mirror, Git host and public URL for a page from the node, from a RUN step on
-    the base of people's images and by the node's daemons; and, as V(head), from inside the pods of BinderHub and the hub.
+  - Where the run is also about trust, it asks registry, mirror, Git host and public URL for a page from the node, from a RUN
+    step on the base of people's images and by the node's daemons; as V(head), from inside the pods of BinderHub and the hub.
   - It never fails because of what it finds; M(ironbinder.platform.fence_probe) judges.
 options:
   run:

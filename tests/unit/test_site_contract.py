@@ -87,6 +87,7 @@ def test_the_example_explains_every_variable_and_no_other() -> None:
     # Computed from the others, set in secrets.yml, or Ironbinder's own promise.
     silent = {
         "site_artifact_base",
+        "site_base_image_context",
         "site_cluster_hosts",
         "site_image_mirrors",
         "site_node_addresses",

@@ -26,8 +26,8 @@ module.main()
 def program_of(module: ModuleType) -> str:
     """Return a program that runs `main()` of a module, with every module of ours that it imports, and nothing else of ours.
 
-    They are what they are here but for their comments and documentation, which nobody reads there. No two `<` follow each other: a
-    Dockerfile would take them for the beginning of a text of several lines.
+    They are what they are here but for their comments and documentation, which nobody reads there. No two `<` follow each
+    other: a Dockerfile would take them for the beginning of a text of several lines.
     """
     texts: dict[str, str] = {}
 
@@ -62,8 +62,8 @@ def _is_module(name: str) -> bool:
 def _lean(tree: ast.Module) -> ast.Module:
     """Take the documentation out; what has nothing else keeps something to do."""
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and ast.get_docstring(
-            node, clean=False
-        ):
+        if isinstance(
+            node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+        ) and ast.get_docstring(node, clean=False):
             node.body = node.body[1:] or [ast.Pass()]
     return tree

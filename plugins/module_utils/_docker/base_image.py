@@ -84,8 +84,8 @@ def ensure(
         user = engine.user_of(wish.base)
     except DockerEngineError as error:
         raise BaseImageFault(
-            f"{error}. Next: correct site_base_image_from; where Docker reaches no registry but the mirror, write the image's name "
-            "there"
+            f"{error}. Next: correct site_base_image_from; where Docker reaches no registry but the mirror, write the image's "
+            "name there"
         ) from error
     _build(wish, user, run)
     try:

@@ -148,9 +148,7 @@ class DockerEngine:
         """Push a local image and return the digest that the registry has it by."""
         digest = ""
         name = f"{repository}:{tag}"
-        with self._call(
-            "POST", f"/images/{repository}/push", {"tag": tag}, account.headers
-        ) as response:
+        with self._call("POST", f"/images/{repository}/push", {"tag": tag}, account.headers) as response:
             for event in _events(response, f"push {name}"):
                 told = event.get("aux")
                 digest = str((told if isinstance(told, dict) else {}).get("Digest") or digest)

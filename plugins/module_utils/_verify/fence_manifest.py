@@ -44,8 +44,8 @@ _PULL_SECRET = "image-pull-secret"
 class Place:
     """A pod: where it stands for, its namespace and name, and its hub's release for the labels.
 
-    `about` is what its program finds out, `image` another than the run's; `bundle` is a file of the node's that it mounts, where it is
-    on the node, and `environment` is what it is told, both as a build pod.
+    `about` is what its program finds out, `image` another than the run's; `bundle` is a file of the node's that it mounts
+    in its own place, and `environment` is what it is told, both as a build pod.
     """
 
     origin: Origin
@@ -95,7 +95,7 @@ def _labels(place: Place) -> dict[str, str]:
 
 
 def pod(
-    place: Place, run: str, image: str, argument: str, seconds: int = DEADLINE_SECONDS, program: str = ""
+    place: Place, run: str, image: str, argument: str, *, seconds: int = DEADLINE_SECONDS, program: str = ""
 ) -> dict[str, Any]:
     """Return a pod that runs a program once, with no more rights than a session, and ends after so many seconds."""
     return {

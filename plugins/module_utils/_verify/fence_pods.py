@@ -30,6 +30,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_
 
 __all__ = ["FenceError", "Pods", "order", "read_report"]
 
+
 class FenceError(Exception):
     """The probes cannot be made or read. Its text says what, where and what to do."""
 
@@ -100,9 +101,7 @@ class Pods:
                 f"/api/v1/namespaces/{namespace}/pods", labelSelector=selector, gracePeriodSeconds="0"
             )
 
-    def start(
-        self, place: Place, argument: str, seconds: int = DEADLINE_SECONDS, program: str = ""
-    ) -> None:
+    def start(self, place: Place, argument: str, seconds: int = DEADLINE_SECONDS, program: str = "") -> None:
         """Create a pod, of the program that tries the fences where no other is given.
 
         Raises:
@@ -110,7 +109,9 @@ class Pods:
         """
         path = f"/api/v1/namespaces/{place.namespace}/pods"
         try:
-            self._api.create(path, pod(place, self._run, self._image, argument, seconds, program))
+            self._api.create(
+                path, pod(place, self._run, self._image, argument, seconds=seconds, program=program)
+            )
         except KubeError as error:
             raise FenceError(
                 f"the API refuses the probe {place.namespace}/{place.name}: {error.message or error}. Next: see which admission "

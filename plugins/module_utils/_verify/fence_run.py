@@ -17,7 +17,11 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_
     as_cluster,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_manifest import Place, name_of
-from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_pods import FenceError, Pods, order
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_pods import (
+    FenceError,
+    Pods,
+    order,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_published import namespaces
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_rules import (
     Origin,
@@ -61,8 +65,8 @@ _NO_OTHER = "no pod of another hub was tried, as there is no other hub (site_fen
 class Wish:
     """What a run has to try, and from where.
 
-    `trust` is for the trust matrix, None for none of it. `roles` are those of FENCED to judge, `build_node` is the node whose Docker runs the RUN step. `nodes` limits those that run
-    sessions, [] for all.
+    `roles` are those of FENCED to judge, none for no fence at all; `build_node` is the node whose Docker runs the RUN step. `nodes`
+    limits those that run sessions, [] for all. `trust` is for the trust matrix, None for none of it.
     """
 
     facts: Facts
@@ -118,9 +122,7 @@ class Fences:
             targets = without(targets, wish.skipped)
             for place in places:
                 asked = _asked(targets, place.origin, first, wish)
-                pods.start(
-                    place, order(asked, place.origin, wish.networks, wish.facts.addresses, wish.delay)
-                )
+                pods.start(place, order(asked, place.origin, wish.networks, wish.facts.addresses, wish.delay))
         except Exception:
             pods.remove(namespaces)
             raise

@@ -34,16 +34,14 @@ _REFUSED = re.compile(r"network\.host|unknown flag: *network|entitlement", re.IG
 _NO_BUILDX = "buildx component is missing"
 
 
-def probe_from_here(
-    origin: Origin, argument: str, run: Runner = run_command, program: str = ""
-) -> Report:
+def probe_from_here(origin: Origin, argument: str, run: Runner = run_command, program: str = "") -> Report:
     """Run the program that tries the fences, or another, on this machine."""
     done = run([sys.executable, "-c", program or program_text(), argument], _HERE_SECONDS)
     return read_report(origin, done.stdout, f"python3 ended with {done.rc}: {done.said[-300:]}")
 
 
 def build(
-    image: str, steps: Sequence[str], tag: str, run: Runner, options: Sequence[str] = (), config: str = ""
+    image: str, steps: Sequence[str], tag: str, run: Runner, *, options: Sequence[str] = (), config: str = ""
 ) -> Ran:
     """Build a Dockerfile as BinderHub's builder does, by BuildKit; by the old builder where the client has no other.
 

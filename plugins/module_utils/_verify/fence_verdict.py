@@ -275,4 +275,6 @@ def table(targets: Sequence[Target], cells: Sequence[Cell]) -> str:
 def lay_out(rows: Sequence[Sequence[str]]) -> str:
     """Write rows as text, each column as wide as it has to be."""
     widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
-    return "\n".join("  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in rows)
+    return "\n".join(
+        "  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in rows
+    )

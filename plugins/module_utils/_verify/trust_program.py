@@ -2,9 +2,9 @@
 # BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
 """The program that runs in a pod, a RUN step or on a node, and asks each peer of the site for a page, as programs there would.
 
-Its argument is {"targets": [{"name": ..., "url": "https://registry.example.org:5000/v2/"}], "seconds": 4}. It trusts whom the place
-trusts that it runs in (SSL_CERT_FILE, or OpenSSL's own), finds names as the place does, and goes by the proxy that its environment
-names. It prints one line, as `fence_program` does.
+Its argument is {"targets": [{"name": ..., "url": "https://registry.example.org:5000/v2/"}], "seconds": 4}. It trusts
+whom the place trusts that it runs in (SSL_CERT_FILE, or OpenSSL's own), finds names as the place does, and goes by the proxy
+that its environment names. It prints one line, as `fence_program` does.
   verified     an answer over TLS, of whom the certificate is for
   plain        an answer without TLS, which is what was asked for
   unverified   TLS, and nobody who is trusted vouches for the certificate, or it is for another name
@@ -38,7 +38,12 @@ def ask(target: dict[str, Any], seconds: float) -> tuple[str, str]:
         try:
             transport = HttpTransport(uses_proxies=True)
             reply = transport.request(
-                "GET", target["url"], {"Accept": "*/*"}, seconds, limit_bytes=_PAGE_BYTES, deadline_seconds=seconds
+                "GET",
+                target["url"],
+                {"Accept": "*/*"},
+                seconds,
+                limit_bytes=_PAGE_BYTES,
+                deadline_seconds=seconds,
             )
         except HttpFailure as failure:
             found = outcome_of(failure)

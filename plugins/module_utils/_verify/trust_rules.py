@@ -68,7 +68,11 @@ def git_url(provider: str, spec: str) -> str:
         return _HOSTED[provider]
     url = unquote(spec.rpartition("/")[0]) if provider == "git" else ""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.scheme in PORTS and parts.hostname else ""
+    return (
+        f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        if parts.scheme in PORTS and parts.hostname
+        else ""
+    )
 
 
 def peers(facts: Facts, *, plain_registry: bool, git: str) -> list[Peer]:
@@ -81,7 +85,11 @@ def peers(facts: Facts, *, plain_registry: bool, git: str) -> list[Peer]:
     """
     found = []
     for name, kind, url in (
-        ("registry", "registry", f"{'http' if plain_registry else 'https'}://{facts.registry}" if facts.registry else ""),
+        (
+            "registry",
+            "registry",
+            f"{'http' if plain_registry else 'https'}://{facts.registry}" if facts.registry else "",
+        ),
         ("mirror", "mirror", facts.mirror_url),
         ("Git host", "git", git),
         ("public URL", "public_url", facts.public_url),
@@ -113,6 +121,7 @@ def wanted(
     peer: Peer,
     origin: Origin,
     known: Sequence[Peer],
+    *,
     enforced: Sequence[str],
     networks: Mapping[str, Sequence[Any]],
     resolved: Mapping[str, Sequence[str]],
@@ -142,11 +151,19 @@ def wanted(
 
 _DAEMON_WORDS = (
     ("unverified", re.compile(r"x509:|certificate|tls: (?!first record)", re.IGNORECASE)),
-    ("connected", re.compile(r"server gave HTTP response|first record does not look like|malformed HTTP", re.IGNORECASE)),
+    (
+        "connected",
+        re.compile(
+            r"server gave HTTP response|first record does not look like|malformed HTTP", re.IGNORECASE
+        ),
+    ),
     ("unresolved", re.compile(r"\blookup \S+|no such host", re.IGNORECASE)),
     ("proxy", re.compile(r"proxyconnect|Proxy Authentication", re.IGNORECASE)),
     ("refused", re.compile(r"connection refused", re.IGNORECASE)),
-    ("unreachable", re.compile(r"no route to host|network is unreachable|host is unreachable", re.IGNORECASE)),
+    (
+        "unreachable",
+        re.compile(r"no route to host|network is unreachable|host is unreachable", re.IGNORECASE),
+    ),
     ("silent", re.compile(r"timeout|deadline exceeded|was ended after", re.IGNORECASE)),
     # What a registry itself says of an image that it does not have, or does not give to nobody.
     (

@@ -10,7 +10,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.travelling import program_of
-from ansible_collections.ironbinder.platform.plugins.module_utils._net.tls import BUNDLE_FILE, BUNDLE_VARIABLES
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.tls import (
+    BUNDLE_FILE,
+    BUNDLE_VARIABLES,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify import trust_program
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_facts import Facts
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_manifest import Place, name_of

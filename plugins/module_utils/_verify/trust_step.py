@@ -67,7 +67,9 @@ def from_daemons(part: Mapping[str, Any], node: str, asks: Mapping[str, Ask]) ->
     asked = [peer for peer in _known(part) if peer.kind in ("registry", "mirror")]
 
     def report(daemon: str) -> Report:
-        found = {peer.name: daemon_outcome(peer, asks[daemon](f"{peer.place}/{MISSING_IMAGE}")) for peer in asked}
+        found = {
+            peer.name: daemon_outcome(peer, asks[daemon](f"{peer.place}/{MISSING_IMAGE}")) for peer in asked
+        }
         return Report(Origin(daemon, "", node), found, about="trust")
 
     with ThreadPoolExecutor(len(asks)) as pool:
@@ -94,9 +96,15 @@ def from_build(
         if name.lower() in _PROXIES:
             options += ["--build-arg", f"{name}={value}"]
     step = json.dumps(["python3", "-c", text(), argument(_known(part))])
-    done = build(part["base_image"] or image, [f"RUN {step}"], _TAG, run, options, account.config)
+    done = build(
+        part["base_image"] or image, [f"RUN {step}"], _TAG, run, options=options, config=account.config
+    )
     run(["docker", "image", "rm", "--force", _TAG], _REMOVE_SECONDS)
-    trouble = f"docker build on {part['base_image'] or image} ended with {done.rc}: {done.said[-400:]}" if done.rc else ""
+    trouble = (
+        f"docker build on {part['base_image'] or image} ended with {done.rc}: {done.said[-400:]}"
+        if done.rc
+        else ""
+    )
     return replace(read_report(origin, done.stdout + done.stderr, trouble), about="trust")
 
 
@@ -114,7 +122,16 @@ def from_hubs(
 
     def report(place: tuple[str, str, str]) -> Report:
         hub, namespace, name = place
-        way = ["kubectl", "--kubeconfig", _ADMIN, "--namespace", namespace, "exec", f"deployment/{name}", "--"]
+        way = [
+            "kubectl",
+            "--kubeconfig",
+            _ADMIN,
+            "--namespace",
+            namespace,
+            "exec",
+            f"deployment/{name}",
+            "--",
+        ]
         done = run([*way, *inside], _EXEC_SECONDS)
         trouble = f"kubectl exec in {namespace}/{name} ended with {done.rc}: {done.said[-300:]}"
         return replace(read_report(Origin(name, hub), done.stdout, trouble), about="trust")

@@ -36,6 +36,8 @@ _SHOWN = {
     "closed": "closed",
 }
 _FINE = frozenset({"verified", "plain", "closed", "not promised"})
+# What `wanted` is told of a run.
+_ASKED = ("enforced", "networks", "resolved")
 _BUNDLE = "run the stage nodes again, which puts site_ca_files into the node's bundle"
 _PODS = f"see whether its pod mounts its node's bundle, which the stage binderhub does where site_ca_files names a CA; {_BUNDLE}"
 _BASE = "set site_base_image_from, with which the stage binderhub makes a base that holds the site's CAs"
@@ -69,7 +71,7 @@ def judge_trust(run: Mapping[str, Any], reports: Sequence[Report]) -> Verdict:
     cells = []
     for report in told:
         for peer in known:
-            need = wanted(peer, report.origin, known, run["enforced"], run["networks"], run["resolved"])
+            need = wanted(peer, report.origin, known, **{key: run[key] for key in _ASKED})
             if need is not None:
                 promised = report.origin.role in run["promised"]
                 cells.append(_cell(peer, report, need, promised))
@@ -103,7 +105,9 @@ def _cell(peer: Peer, report: Report, need: bool, promised: bool) -> Cell:
     else:
         verdict = "unverified" if found == "unverified" else "unmet"
     words = "trusted" if need else "closed"
-    return Cell(peer.name, report.origin.column, report.origin.node, words, found or "nothing", verdict, detail)
+    return Cell(
+        peer.name, report.origin.column, report.origin.node, words, found or "nothing", verdict, detail
+    )
 
 
 def _problems(cells: Sequence[Cell], reports: Sequence[Report], known: Mapping[str, Peer]) -> Iterable[str]:
@@ -128,7 +132,9 @@ def _problem(cell: Cell, peer: Peer, role: str) -> str:
         return f"does not trust {peer.name} at {peer.url}{said}. Next: {_TRUST[role]}"
     if cell.verdict == "missing":
         return f"{peer.name} at {peer.url} was not tried{said}. Next: see whether the daemon or the pod runs"
-    return f"does not reach {peer.name} at {peer.url}: {cell.found}{said}. Next: {_REACH.get(cell.found, _WAY)}"
+    return (
+        f"does not reach {peer.name} at {peer.url}: {cell.found}{said}. Next: {_REACH.get(cell.found, _WAY)}"
+    )
 
 
 def _table(known: Sequence[Peer], cells: Sequence[Cell]) -> str:

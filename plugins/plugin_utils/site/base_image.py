@@ -14,14 +14,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from ansible_collections.ironbinder.platform.plugins.module_utils._net.tls import BUNDLE_FILE, BUNDLE_VARIABLES
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.tls import (
+    BUNDLE_FILE,
+    BUNDLE_VARIABLES,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.machine.pem import certificates
 
 __all__ = ["BaseImage", "BaseImageError", "context_of", "image_fault", "tag_of", "url_fault"]
 
 _URL = re.compile(r"https?://[A-Za-z0-9._~:/@%+\[\]-]+")
 # https://github.com/distribution/reference/blob/main/regexp.go , with a tag or a digest: a base without one drifts.
-_IMAGE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]|:(?=[0-9]+/))*(:[A-Za-z0-9_][A-Za-z0-9._-]*)?(@sha256:[a-f0-9]{32,})?")
+_IMAGE = re.compile(
+    r"[A-Za-z0-9]([A-Za-z0-9._/-]|:(?=[0-9]+/))*(:[A-Za-z0-9_][A-Za-z0-9._-]*)?(@sha256:[a-f0-9]{32,})?"
+)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # curl, pip and Node.js have names of their own for it.
 _MORE_VARIABLES = ("CURL_CA_BUNDLE", "PIP_CERT", "NODE_EXTRA_CA_CERTS")
@@ -40,8 +45,8 @@ class BaseImageError(ValueError):
 class BaseImage:
     """What goes into it.
 
-    `base` is the image that it starts from, with a tag or a digest; `apt_mirrors` are {URL in the base's sources: URL in its place},
-    `environment` is {variable: value}. Another `revision` makes it anew of the same.
+    `base` is the image that it starts from, with a tag or a digest; `apt_mirrors` are {URL in the base's sources: URL in its
+    place}, `environment` is {variable: value}. Another `revision` makes it anew of the same.
     """
 
     base: str
@@ -90,7 +95,8 @@ def _checked(image: BaseImage) -> None:
     for name, value in image.environment.items():
         if not _VARIABLE.fullmatch(name) or "\n" in str(value):
             raise BaseImageError(
-                "site_base_image_environment", f"{str(name)[:60]!r} is no variable, or its value has several lines"
+                "site_base_image_environment",
+                f"{str(name)[:60]!r} is no variable, or its value has several lines",
             )
 
 
@@ -125,7 +131,9 @@ def context_of(image: BaseImage) -> dict[str, str]:
     if image.apt_mirrors:
         changes = " ".join(f"-e 's|{old}|{new}|g'" for old, new in image.apt_mirrors.items())
         lines.append(
-            "RUN find /etc/apt \\( -name '*.list' -o -name '*.sources' \\) -type f -exec sed -i " + changes + " {} +"
+            "RUN find /etc/apt \\( -name '*.list' -o -name '*.sources' \\) -type f -exec sed -i "
+            + changes
+            + " {} +"
         )
     if image.pip_index_url:
         files["pip.conf"] = f"[global]\nindex-url = {image.pip_index_url}\n"

@@ -9,7 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.ironbinder.platform.plugins.module_utils._net.tls import BUNDLE_FILE, BUNDLE_VARIABLES
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.tls import (
+    BUNDLE_FILE,
+    BUNDLE_VARIABLES,
+)
 
 __all__ = ["TrustSettings", "builder_arguments", "trust_values"]
 

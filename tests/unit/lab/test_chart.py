@@ -574,7 +574,11 @@ def test_build_pods_mount_what_the_sites_own_class_says(binder_config: Load) -> 
     [made] = created
     socket, bundle = made.spec.volumes
     assert socket == "docker-socket"
-    assert (bundle.name, bundle.host_path.path, bundle.host_path.type) == ("node-ca-bundle", BUNDLE_FILE, "File")
+    assert (bundle.name, bundle.host_path.path, bundle.host_path.type) == (
+        "node-ca-bundle",
+        BUNDLE_FILE,
+        "File",
+    )
     [_, mount] = container.volume_mounts
     assert (mount.name, mount.mount_path, mount.read_only) == ("node-ca-bundle", BUNDLE_FILE, True)
     told = {entry.name: entry.value for entry in container.env}

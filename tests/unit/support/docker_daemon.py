@@ -59,7 +59,9 @@ class DockerDaemon:
                 path = unquote(url.path)
                 daemon.calls.append(f"{self.command} {path}")
                 if "X-Registry-Auth" in self.headers:
-                    daemon.accounts.append(json.loads(base64.urlsafe_b64decode(self.headers["X-Registry-Auth"])))
+                    daemon.accounts.append(
+                        json.loads(base64.urlsafe_b64decode(self.headers["X-Registry-Auth"]))
+                    )
                 self.answer(*daemon.serve(self.command, path, query))
 
             do_GET = do_POST = do_DELETE = handle_call

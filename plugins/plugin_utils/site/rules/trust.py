@@ -37,7 +37,7 @@ def ca_file_has_key(site: Site) -> Iterator[Problem]:
         if told.get("holds_key") is True:
             yield Problem(
                 f"{path} holds a private key, and would be written to every node and into images as it is",
-                "make a file of the CA's certificate alone: openssl x509 -in FILE -out ca.crt; and keep the key off the controller",
+                "make a file of the certificate alone: openssl x509 -in FILE -out ca.crt; and take the key off the controller",
                 CA_FILES,
             )
 
@@ -112,7 +112,12 @@ def extra_hosts_conflict(site: Site) -> Iterator[Problem]:
                 )
 
 
-@rule("base-image-malformed", ERROR, "The base of people's images cannot be made as it is written.", acceptable=False)
+@rule(
+    "base-image-malformed",
+    ERROR,
+    "The base of people's images cannot be made as it is written.",
+    acceptable=False,
+)
 def base_image_malformed(site: Site) -> Iterator[Problem]:
     fault = as_mapping(as_mapping(site.values.get("site_base_image_context")).get("fault"))
     if fault:

@@ -55,7 +55,13 @@ def docker(daemon: DockerDaemon, monkeypatch: pytest.MonkeyPatch) -> Docker:
 def run(
     capsys: pytest.CaptureFixture[str], daemon: DockerDaemon, tag: str = "one", **more: Any
 ) -> dict[str, Any]:
-    arguments = {"name": f"{REPOSITORY}:{tag}", "base": BASE, "files": FILES, "socket_path": daemon.path, **more}
+    arguments = {
+        "name": f"{REPOSITORY}:{tag}",
+        "base": BASE,
+        "files": FILES,
+        "socket_path": daemon.path,
+        **more,
+    }
     with patch_module_args({**ACCOUNT, **arguments}), pytest.raises(SystemExit):
         base_image.main()
     text = capsys.readouterr().out
@@ -90,22 +96,21 @@ def test_check_do_check_do(
 
 
 @pytest.mark.parametrize(
-    ("place", "refusal", "words"),
+    ("refusal", "words"),
     [
-        (REPOSITORY, (500, "x509: certificate signed by unknown authority"), "x509"),
-        (REPOSITORY, (401, "unauthorized: authentication required"), "by the account binder"),
-        (f"{REPOSITORY}/push", (200, "denied: requested access"), "denied"),
+        ({REPOSITORY: (500, "x509: certificate signed by unknown authority")}, "x509"),
+        ({REPOSITORY: (401, "unauthorized: authentication required")}, "by the account binder"),
+        ({f"{REPOSITORY}/push": (200, "denied: requested access")}, "denied"),
     ],
 )
 def test_a_registry_that_refuses(
     daemon: DockerDaemon,
     docker: Docker,
     capsys: pytest.CaptureFixture[str],
-    place: str,
-    refusal: tuple[int, str],
+    refusal: dict[str, tuple[int, str]],
     words: str,
 ) -> None:
-    daemon.refusals[place] = refusal
+    daemon.refusals |= refusal
     result = run(capsys, daemon)
     assert result["failed"]
     assert words in result["msg"]
@@ -130,5 +135,7 @@ def test_a_build_that_fails(daemon: DockerDaemon, docker: Docker, capsys: pytest
     assert daemon.pushed == {}
 
 
-def test_a_name_without_a_tag(daemon: DockerDaemon, docker: Docker, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_name_without_a_tag(
+    daemon: DockerDaemon, docker: Docker, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert "has no tag" in run(capsys, daemon, name="registry.example.org:5000/binder/x-base")["msg"]

@@ -99,7 +99,9 @@ def test_the_environments_proxy(serve: Callable[..., int], bundle: Path) -> None
     """A proxy that is taken away, or refuses, is told from a peer that does."""
     url = f"https://127.0.0.1:{serve()}/"
     trusting = {"SSL_CERT_FILE": str(bundle)}
-    refusing = f"http://127.0.0.1:{serve(tls=False, page=b'HTTP/1.1 403 Forbidden' + bytes([13, 10, 13, 10]))}"
+    refusing = (
+        f"http://127.0.0.1:{serve(tls=False, page=b'HTTP/1.1 403 Forbidden' + bytes([13, 10, 13, 10]))}"
+    )
     assert asked(url, https_proxy=refusing, **trusting) == "proxy"
     assert asked(url, https_proxy="http://127.0.0.1:1", **trusting) == "proxy"
     assert asked(url, https_proxy=refusing, no_proxy="127.0.0.1", **trusting) == "verified"

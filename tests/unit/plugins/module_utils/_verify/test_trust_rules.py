@@ -58,7 +58,14 @@ def table(git: str, enforced: Any = FENCED, **networks: Any) -> dict[str, list[A
     known = peers(facts, plain_registry=False, git=git)
     return {
         peer.name: [
-            wanted(peer, Origin(place, "binder", "worker1"), known, enforced, networks, facts.addresses)
+            wanted(
+                peer,
+                Origin(place, "binder", "worker1"),
+                known,
+                enforced=enforced,
+                networks=networks,
+                resolved=facts.addresses,
+            )
             for place in PLACES
         ]
         for peer in known
@@ -109,16 +116,22 @@ def test_where_nothing_fences_nothing_is_forbidden() -> None:
             "verified",
         ),
         ('Get "https://r/v2/": x509: certificate signed by unknown authority', "unverified"),
-        ('Get "https://r/v2/": tls: failed to verify certificate: x509: certificate is valid for a, not b', "unverified"),
+        (
+            'Get "https://r/v2/": tls: failed to verify certificate: x509: certificate is valid for a, not b',
+            "unverified",
+        ),
         ('Get "https://172.30.77.31/v2/": dial tcp 172.30.77.31:443: connect: connection refused', "refused"),
-        ('Get "https://172.30.77.99/v2/": dial tcp 172.30.77.99:443: connect: no route to host', "unreachable"),
+        (
+            'Get "https://172.30.77.99/v2/": dial tcp 172.30.77.99:443: connect: no route to host',
+            "unreachable",
+        ),
         (
             'Get "https://nowhere.invalid/v2/": dial tcp: lookup nowhere.invalid on 172.30.77.41:53: server misbehaving',
             "unresolved",
         ),
         ("http: server gave HTTP response to HTTPS client", "connected"),
         ("tls: first record does not look like a TLS handshake", "connected"),
-        ('proxyconnect tcp: dial tcp 10.0.0.1:3128: connect: connection refused', "proxy"),
+        ("proxyconnect tcp: dial tcp 10.0.0.1:3128: connect: connection refused", "proxy"),
         ("net/http: request canceled (Client.Timeout exceeded while awaiting headers)", "silent"),
         ("the Docker daemon does not answer at /var/run/docker.sock", "missing"),
     ],

@@ -1,6 +1,6 @@
 # Copyright: Ironbinder maintainers
 # BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
-"""The trust matrix of a cluster in memory: its pods, its machines, its verdict, and that of a CA, a name or a proxy taken away."""
+"""The trust matrix of a cluster in memory: its pods, its machines, its verdict, and that of a CA or a name taken away."""
 
 from __future__ import annotations
 
@@ -94,8 +94,28 @@ def test_a_site_that_is_well() -> None:
     )
     head, *rows = [line.split() for line in verdict.table.splitlines()]
     assert " ".join(head) == "peer node dockerd containerd BinderHub build pod RUN step hub session"
-    assert rows[0] == "registry verified verified verified verified closed closed - closed".split()
-    assert rows[1] == "mirror verified verified verified - verified verified - closed".split()
+    assert rows[0] == [
+        "registry",
+        "verified",
+        "verified",
+        "verified",
+        "verified",
+        "closed",
+        "closed",
+        "-",
+        "closed",
+    ]
+    assert rows[1] == [
+        "mirror",
+        "verified",
+        "verified",
+        "verified",
+        "-",
+        "verified",
+        "verified",
+        "-",
+        "closed",
+    ]
     assert " ".join(rows[3]) == "public URL - - -" + " plain HTTP" * 5
 
 
@@ -103,7 +123,10 @@ def test_a_site_that_is_well() -> None:
     ("change", "words"),
     [
         # A CA is taken away.
-        (("node", "mirror", "unverified"), ["node of binder on worker2: does not trust mirror", "stage nodes"]),
+        (
+            ("node", "mirror", "unverified"),
+            ["node of binder on worker2: does not trust mirror", "stage nodes"],
+        ),
         (("dockerd", "registry", "unverified"), ["dockerd", "/etc/docker/certs.d"]),
         (("containerd", "registry", "unverified"), ["containerd", "/etc/containerd/certs.d"]),
         (("binder", "registry", "unverified"), ["BinderHub", "mounts its node's bundle"]),
@@ -166,7 +189,8 @@ def test_pods_are_what_they_stand_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("skipped", "words"), [({"git": "x"}, "names git, which is none of"), ({"mirror": " "}, "no reason for mirror")]
+    ("skipped", "words"),
+    [({"git": "x"}, "names git, which is none of"), ({"mirror": " "}, "no reason for mirror")],
 )
 def test_what_may_be_skipped(skipped: dict[str, str], words: str) -> None:
     with pytest.raises(TargetError, match=words):
@@ -233,7 +257,11 @@ class Shell:
 def test_a_run_step_is_told_what_a_real_one_is() -> None:
     shell = Shell(Ran(0, stderr=f"#5 0.4 {LINE}\n"))
     report = from_build(PART, "worker1", "python", Account("172.30.77.41:5000", "puller", "s3cret"), shell)
-    assert (report.origin.role, report.about, report.results) == ("run", "trust", {"mirror": ["verified", ""]})
+    assert (report.origin.role, report.about, report.results) == (
+        "run",
+        "trust",
+        {"mirror": ["verified", ""]},
+    )
     assert shell.dockerfile.startswith(f"FROM {BASE}\nRUN [")
     [build, remove] = shell.asked
     assert build[build.index("--add-host") + 1] == "git.example.org:192.0.2.50"
@@ -268,5 +296,7 @@ def test_the_hubs_own_pods_are_asked() -> None:
         *["deployment/hub"] * 2,
     ]
     lost = from_hubs(PART, run=Shell(Ran(1, stderr="pods are forbidden")))
-    assert {"kubectl exec in binder/hub ended with 1: pods are forbidden"} <= {report.trouble for report in lost}
+    assert {"kubectl exec in binder/hub ended with 1: pods are forbidden"} <= {
+        report.trouble for report in lost
+    }
     assert sys.executable not in shell.asked[0], "their own Python"

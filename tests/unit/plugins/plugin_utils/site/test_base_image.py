@@ -46,7 +46,13 @@ def test_everything() -> None:
     assert certificates == [PEM, PEM.replace("AA", "CC")], "one a file, and no key"
     assert "BB==" not in str(files)
     assert "update-ca-certificates" in text
-    for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"):
+    for name in (
+        "SSL_CERT_FILE",
+        "REQUESTS_CA_BUNDLE",
+        "GIT_SSL_CAINFO",
+        "CURL_CA_BUNDLE",
+        "NODE_EXTRA_CA_CERTS",
+    ):
         assert f'ENV {name}="/etc/ssl/certs/ca-certificates.crt"' in text
     assert "s|http://archive.ubuntu.com/ubuntu|https://mirror.example.org/ubuntu|g" in text
     assert files["pip.conf"] == "[global]\nindex-url = https://pypi.example.org/simple\n"
@@ -82,7 +88,10 @@ def test_words_around_a_certificate_change_nothing() -> None:
         ({"base": "debian"}, "neither a tag nor a digest"),
         ({"base": "registry.example.org:5000/debian"}, "neither a tag nor a digest"),
         ({"base": "debian:12\nRUN rm -r /"}, "no name of an image"),
-        ({"pip_index_url": "https://me:secret@pypi.example.org/simple"}, "site_base_image_pip_index_url: has an account"),
+        (
+            {"pip_index_url": "https://me:secret@pypi.example.org/simple"},
+            "site_base_image_pip_index_url: has an account",
+        ),
         ({"pip_index_url": "pypi.example.org"}, "no http or https URL"),
         ({"conda_channel_alias": "https://x/\nUSER root"}, "site_base_image_conda_channel_alias"),
         ({"apt_mirrors": {"http://a/": "http://b/|e rm -r /"}}, "site_base_image_apt_mirrors"),

@@ -130,7 +130,10 @@ def test_a_ca_file_that_is_none(tmp_path: Path, pki: dict[str, Authority]) -> No
     told = describe_ca(str(file))
     assert told["holds_key"] is True
     assert told["not_before"] <= NOW.timestamp() <= told["not_after"]
-    for text in (pki["root"].key_pem(), b"-----BEGIN OPENSSH PRIVATE KEY-----\nx\n-----END OPENSSH PRIVATE KEY-----"):
+    for text in (
+        pki["root"].key_pem(),
+        b"-----BEGIN OPENSSH PRIVATE KEY-----\nx\n-----END OPENSSH PRIVATE KEY-----",
+    ):
         file.write_bytes(text)
         assert describe_ca(str(file)) == {"holds_key": True}
     file.write_bytes(pki["server"].pem())

@@ -41,7 +41,11 @@ def test_binderhub_the_hub_and_builds_trust_their_nodes_bundle() -> None:
         assert volume["hostPath"] == {"path": BUNDLE_FILE, "type": "File"}
         assert (mount["name"], mount["mountPath"]) == (volume["name"], BUNDLE_FILE)
         assert place["extraEnv"] == dict.fromkeys(VARIABLES, BUNDLE_FILE)
-    assert told["podAnnotations"] == told["jupyterhub"]["hub"]["annotations"] == {"ironbinder/ca-checksum": "abc"}
+    assert (
+        told["podAnnotations"]
+        == told["jupyterhub"]["hub"]["annotations"]
+        == {"ironbinder/ca-checksum": "abc"}
+    )
     assert set(told["config"]["KubernetesBuildExecutor"]["extra_envs"]) == VARIABLES
 
 
@@ -72,7 +76,11 @@ def test_the_class_of_build_pods(monkeypatch: pytest.MonkeyPatch) -> None:
     ("own", "settings", "arguments"),
     [
         ({}, {}, None),
-        ({}, {"base_image": "r.example.org/b/x-base:1"}, ["--Repo2Docker.base_image=r.example.org/b/x-base:1"]),
+        (
+            {},
+            {"base_image": "r.example.org/b/x-base:1"},
+            ["--Repo2Docker.base_image=r.example.org/b/x-base:1"],
+        ),
         (
             {},
             {"extra_hosts": NAMES},

@@ -21,7 +21,9 @@ CASES = [
         ("ca-not-yet-valid", "site_ca_files", ""),
     ),
     case("CA of no CA", {CA: {**GOOD, "no_ca": ["CN=x"]}}, ("ca-file-is-no-ca", "site_ca_files", "")),
-    value("names and addresses swapped", HOSTS, {"git": ["192.0.2.50"]}, ("extra-hosts-malformed", HOSTS, "")),
+    value(
+        "names and addresses swapped", HOSTS, {"git": ["192.0.2.50"]}, ("extra-hosts-malformed", HOSTS, "")
+    ),
     value("names as text", HOSTS, {"192.0.2.50": "git"}, ("extra-hosts-malformed", HOSTS, "")),
     value("no name", HOSTS, {"192.0.2.50": []}, ("extra-hosts-malformed", HOSTS, "")),
     value("a name with a space", HOSTS, {"192.0.2.50": ["a b"]}, ("extra-hosts-malformed", HOSTS, "")),
