@@ -126,7 +126,7 @@ options:
   trust:
     description:
       - Whether to try, too, whom each place trusts; nothing of it without C(enabled).
-      - The other keys are C(plain_registry), C(provider) and C(spec) of the launch that proves the site, C(base_image) of people's
+      - The other keys are C(plain_registry), C(provider) and C(spec) of the launch that proves it, C(base_image) of people's
         images, C(mounts_bundle), whether build pods mount their node's CAs, C(build_environment), C(extra_hosts) and C(skipped).
     type: dict
     default: {}
@@ -243,6 +243,9 @@ def _wish(params: Mapping[str, Any]) -> Wish:
     told = dict(params["trust"])
     asks = told.pop("enabled", False)
     trust = TrustWish(**told) if asks else None
+    extra = {
+        name: address for address, given in (trust.extra_hosts if trust else {}).items() for name in given
+    }
     for url in (params["public_url"], git_url(trust.provider, trust.spec) if trust else ""):
         names.add(urlsplit(url).hostname)
     facts = Facts(
@@ -259,7 +262,8 @@ def _wish(params: Mapping[str, Any]) -> Wish:
         guard_enabled=params["guard_enabled"],
         node_port_clients=params["node_port_clients"],
         other_namespace=params["other_namespace"],
-        addresses={name: _addresses(name) for name in names if name},
+        # Names that only the site's machines and pods know.
+        addresses={name: [extra[name]] if name in extra else _addresses(name) for name in names if name},
     )
     return Wish(
         facts=facts,

@@ -65,7 +65,7 @@ _NO_OTHER = "no pod of another hub was tried, as there is no other hub (site_fen
 class Wish:
     """What a run has to try, and from where.
 
-    `roles` are those of FENCED to judge, none for no fence at all; `build_node` is the node whose Docker runs the RUN step. `nodes`
+    `roles` are those of FENCED to judge, none for no fence; `build_node` is the node whose Docker runs the RUN step. `nodes`
     limits those that run sessions, [] for all. `trust` is for the trust matrix, None for none of it.
     """
 
