@@ -63,6 +63,9 @@ class ActionModule(ActionBase):
 def check(loader: Any, templar: Any, task_vars: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
     """Look at the site, and give the report. Raises ImportError where the controller lacks a library."""
     # Not above: a library that is missing shall be a sentence, and not a plugin that cannot be loaded.
+    from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.certificates import (  # noqa: PLC0415
+        is_usable,
+    )
     from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.chart_schema import (  # noqa: PLC0415
         look_at_hub_values,
     )
@@ -91,7 +94,7 @@ def check(loader: Any, templar: Any, task_vars: dict[str, Any], options: dict[st
     # Apart from the data for the rules: it may hold an account.
     proxies = values.find("site_http_proxy_environment", default={})
     data["controller"] = seen = look(site, get=partial(fetch, environment=proxies))
-    trusted = [path for path, told in seen["ca_files"].items() if "error" not in told]
+    trusted = [path for path, told in seen["ca_files"].items() if is_usable(told)]
     # The data for the rules have no values of hubs; these are looked at here, and not kept.
     seen["hub_values"] = look_at_hub_values(
         site, values.find("site_hubs"), seen, lambda url: download(url, trusted, proxies)

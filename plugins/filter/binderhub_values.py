@@ -65,6 +65,14 @@ options:
     description: The site's HTTP proxy, as the filter P(ironbinder.platform.proxy_environment#filter) gives it.
     type: dict
     default: {}
+  base_image:
+    description: Image that repo2docker builds people's repositories on. Empty for its own.
+    type: str
+    default: ""
+  extra_hosts:
+    description: Names that RUN steps of builds know besides those of name servers, {address [name, ...]}.
+    type: dict
+    default: {}
   build_image:
     description: Image that builds people's repositories. Empty for the chart's own.
     type: str

@@ -123,6 +123,13 @@ options:
     description: Range of the services.
     type: str
     default: ""
+  trust:
+    description:
+      - Whether to try, too, whom each place trusts; nothing of it without C(enabled).
+      - The other keys are C(plain_registry), C(provider) and C(spec) of the launch that proves it, C(base_image) of people's
+        images, C(mounts_bundle), whether build pods mount their node's CAs, C(build_environment), C(extra_hosts) and C(skipped).
+    type: dict
+    default: {}
   machines:
     description: Machines with SSH, {name address}.
     type: dict
@@ -187,6 +194,11 @@ fences:
     C(origin), C(node), C(expected), C(found), C(verdict) and C(detail).
   returned: when V(judged)
   type: dict
+trust:
+  description: The verdict on whom each place trusts, in the same form. It never fails the module, but role
+    P(ironbinder.platform.trust_check#role).
+  returned: when V(judged), with O(trust)
+  type: dict
 """
 
 import ipaddress
@@ -205,6 +217,8 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_rules import FENCED
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_run import Fences, Wish, lost
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_targets import TargetError
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.trust_rules import git_url
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.trust_run import TrustWish
 
 
 def _addresses(name: str) -> list[str]:
@@ -227,6 +241,14 @@ def _wish(params: Mapping[str, Any]) -> Wish:
         names.add(entry.get("host") if isinstance(entry, Mapping) else None)
     # A network is none, and stays what it is.
     names |= {name for name in params["node_port_clients"] if "/" not in name}
+    told = dict(params["trust"])
+    asks = told.pop("enabled", False)
+    trust = TrustWish(**told) if asks else None
+    extra = {
+        name: address for address, given in (trust.extra_hosts if trust else {}).items() for name in given
+    }
+    for url in (params["public_url"], git_url(trust.provider, trust.spec) if trust else ""):
+        names.add(urlsplit(url).hostname)
     facts = Facts(
         hubs=params["hubs"],
         api_address=params["api_address"],
@@ -241,7 +263,8 @@ def _wish(params: Mapping[str, Any]) -> Wish:
         guard_enabled=params["guard_enabled"],
         node_port_clients=params["node_port_clients"],
         other_namespace=params["other_namespace"],
-        addresses={name: _addresses(name) for name in names if name},
+        # Names that only the site's machines and pods know.
+        addresses={name: [extra[name]] if name in extra else _addresses(name) for name in names if name},
     )
     return Wish(
         facts=facts,
@@ -252,6 +275,7 @@ def _wish(params: Mapping[str, Any]) -> Wish:
         skipped=params["skipped"],
         networks=networks,
         ready_seconds=params["timeout_seconds"],
+        trust=trust,
     )
 
 
@@ -283,7 +307,10 @@ def main() -> None:
             "guard_enabled": {"type": "bool", "default": True},
             "api_port": {"type": "int", "default": 6443},
             "timeout_seconds": {"type": "int", "default": 180},
-            **{name: {"type": "dict", "default": {}} for name in ("machines", "skipped", "ssh_ports")},
+            **{
+                name: {"type": "dict", "default": {}}
+                for name in ("machines", "skipped", "ssh_ports", "trust")
+            },
             **{name: {"type": "str", "default": ""} for name in texts},
             **{name: {"type": "list", "elements": "raw", "default": []} for name in lists},
         },
@@ -306,16 +333,18 @@ def main() -> None:
         verdict = fences.judge(params["run"], reports)
     except (KubeError, FenceError, TargetError) as error:
         module.fail_json(msg=str(error))
+    trust = fences.judge_trust(params["run"], reports)
+    more = {"trust": trust.as_dict()} if trust else {}
     ask = fences.asked_again(params["run"], verdict)
     if ask:
         # Of what is judged later all is here, and no pod is left.
         run = {**params["run"], "places": [], "asked": True}
         told = [asdict(report) for report in reports]
-        module.exit_json(changed=False, fences=verdict.as_dict(), ask=ask, run=run, reports=told)
+        module.exit_json(changed=False, fences=verdict.as_dict(), ask=ask, run=run, reports=told, **more)
     if not verdict.ok:
         text = "\n".join([verdict.summary, *(f"  {line}" for line in verdict.problems), "", verdict.table])
-        module.fail_json(msg=text, fences=verdict.as_dict())
-    module.exit_json(changed=False, fences=verdict.as_dict(), ask=[])
+        module.fail_json(msg=text, fences=verdict.as_dict(), **more)
+    module.exit_json(changed=False, fences=verdict.as_dict(), ask=[], **more)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import testinfra  # type: ignore[import-untyped]
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import SystemClock
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import connect
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_facts import Facts
-from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_pods import LABEL
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_manifest import LABEL
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_run import Fences, Wish
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_verdict import Cell, Verdict
 from live_site import Site

@@ -89,6 +89,7 @@ def test_the_example_explains_every_variable_and_no_other() -> None:
         "site_artifact_base",
         "site_client_python",
         "site_client_python_dir",
+        "site_base_image_context",
         "site_cluster_hosts",
         "site_http_proxy_environment",
         "site_http_proxy_openings",

@@ -1,9 +1,9 @@
 """BinderHub 0.1.0 configured by the official chart's keys.
 
 The chart puts its values at /etc/binderhub/values/values.yaml. What today's BinderHub calls otherwise is renamed,
-what 0.1.0 lacks is said in the log, and four things are added because the lab's site needs them: Basic
+what 0.1.0 lacks is said in the log, and five things are added because the lab's site needs them: Basic
 authentication at the registry, branches and tags of the `git` provider, the environment and resources of build
-pods, and extra arguments of repo2docker.
+pods, extra arguments of repo2docker, and `build_class` as far as the volumes of build pods.
 """
 
 import asyncio
@@ -175,6 +175,20 @@ class GitProvider(binderhub.repoproviders.GitRepoProvider):
         return output.decode().split()[0] if output else None
 
 
+class KubernetesBuildExecutor:
+    """Today's class of this name, as far as a site's own class takes it further: what a build pod mounts.
+
+    `pod` is the one that 0.1.0 made, whose volumes a subclass gets where today's gives its own.
+    """
+
+    def __init__(self, pod: Any) -> None:
+        self.pod = pod
+
+    def get_builder_volumes(self) -> tuple[list[Any], list[Any]]:
+        [container] = self.pod.spec.containers
+        return list(self.pod.spec.volumes), list(container.volume_mounts)
+
+
 class BuildPods:
     """The Kubernetes client of a build, which gives its pod what the values say."""
 
@@ -200,6 +214,7 @@ class BuildPods:
         }
         wanted: dict[str, Any] = {kind: {**amounts[kind], **(resources.get(kind) or {})} for kind in amounts}
         container.resources = client.V1ResourceRequirements(**wanted)
+        pod.spec.volumes, container.volume_mounts = build_class(pod).get_builder_volumes()
         # A build does not talk to Kubernetes.
         pod.spec.automount_service_account_token = False
         return self.api.create_namespaced_pod(namespace, pod)
@@ -220,7 +235,12 @@ class Build(binderhub.build.Build):
 binderhub.app.DockerRegistry = Registry
 c.BinderHub.repo_providers = {**binderhub.app.BinderHub.repo_providers.default(), "git": GitProvider}
 binderhub.builder.Build = Build
+# Where a site's snippet finds it in today's BinderHub.
+binderhub.build.KubernetesBuildExecutor = KubernetesBuildExecutor
 
 for name, code in sorted((values.get("extraConfig") or {}).items()):
     print(f"binderhub_config: extraConfig.{name}", file=sys.stderr)
     exec(code)
+
+# A trait that 0.1.0 does not have, and would warn of.
+build_class = c.BinderHub.pop("build_class", KubernetesBuildExecutor)

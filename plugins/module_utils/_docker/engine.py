@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import socket
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 from urllib.parse import quote, urlencode
 
-__all__ = ["DockerEngine", "DockerEngineError", "EngineInfo"]
+__all__ = ["Account", "DockerEngine", "DockerEngineError", "EngineInfo"]
 
 
 class DockerEngineError(RuntimeError):
@@ -30,6 +31,22 @@ class EngineInfo:
     server_version: str
     mirrors: Sequence[str]
     proxies: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Account:
+    """Who one is at a registry; nobody without a name. Its password gets into no text."""
+
+    registry: str
+    username: str = ""
+    password: str = field(default="", repr=False)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What the daemon is told of it: https://docs.docker.com/reference/api/engine/#section/Authentication ."""
+        told = {"username": self.username, "password": self.password, "serveraddress": self.registry}
+        text = json.dumps(told if self.username else {})
+        return {"X-Registry-Auth": base64.urlsafe_b64encode(text.encode()).decode()}
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -56,11 +73,16 @@ class DockerEngine:
 
     @contextmanager
     def _call(
-        self, method: str, path: str, query: Optional[Mapping[str, str]] = None
+        self,
+        method: str,
+        path: str,
+        query: Optional[Mapping[str, str]] = None,
+        headers: Optional[Mapping[str, str]] = None,
     ) -> Iterator[http.client.HTTPResponse]:
         connection = _UnixConnection(self._socket_path, self._timeout)
         try:
-            connection.request(method, quote(path, safe="/:@") + (f"?{urlencode(query)}" if query else ""))
+            where = quote(path, safe="/:@") + (f"?{urlencode(query)}" if query else "")
+            connection.request(method, where, headers=dict(headers or {}))
             yield connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
             raise DockerEngineError(
@@ -104,22 +126,47 @@ class DockerEngine:
             raise DockerEngineError(f"the Docker daemon knows {name} and tells no id of it: {body[:200]!r}")
         return image_id
 
+    def user_of(self, name: str) -> str:
+        """Return as whom a local image runs, "" for root. The image has to be there."""
+        with self._call("GET", f"/images/{name}/json") as response:
+            body = _expected(response, (200,), f"tell about {name}")
+        config = _json(body, f"the Docker daemon's answer about {name}").get("Config")
+        return str((config or {}).get("User") or "") if isinstance(config, dict) else ""
+
+    def registry_digest(self, name: str, account: Account) -> str:
+        """Ask an image's registry for its digest, with the daemon's own trust and ways; "" where it has none of that name."""
+        with self._call("GET", f"/distribution/{name}/json", headers=account.headers) as response:
+            body = _expected(response, (200, 404), f"ask the registry for {name}")
+            if response.status == 404:
+                return ""
+        told = _json(body, f"the Docker daemon's answer about {name}").get("Descriptor")
+        return str((told or {}).get("digest") or "") if isinstance(told, dict) else ""
+
     def pull(self, name: str) -> str:
         """Pull an image and return the digest that the daemon resolved it to."""
         digest = ""
         with self._call("POST", "/images/create", {"fromImage": name}) as response:
-            if response.status != 200:
-                _expected(response, (200,), f"pull {name}")
-            for line in response:
-                event = _json(line, f"the Docker daemon's report on pulling {name}") if line.strip() else {}
-                if event.get("error"):
-                    raise DockerEngineError(f"the Docker daemon could not pull {name}: {event['error']}")
+            for event in _events(response, f"pull {name}"):
                 status = str(event.get("status", ""))
                 if status.startswith("Digest: "):
                     digest = status[len("Digest: ") :].strip()
         if not digest:
             raise DockerEngineError(
                 f"the Docker daemon ended its pull of {name} without a digest: see `journalctl -u docker`"
+            )
+        return digest
+
+    def push(self, repository: str, tag: str, account: Account) -> str:
+        """Push a local image and return the digest that the registry has it by."""
+        digest = ""
+        name = f"{repository}:{tag}"
+        with self._call("POST", f"/images/{repository}/push", {"tag": tag}, account.headers) as response:
+            for event in _events(response, f"push {name}"):
+                told = event.get("aux")
+                digest = str((told if isinstance(told, dict) else {}).get("Digest") or digest)
+        if not digest:
+            raise DockerEngineError(
+                f"the Docker daemon ended its push of {name} without a digest: see `journalctl -u docker`"
             )
         return digest
 
@@ -132,6 +179,17 @@ class DockerEngine:
         """Give a local image a name."""
         with self._call("POST", f"/images/{image_id}/tag", {"repo": repository, "tag": tag}) as response:
             _expected(response, (201,), f"tag {repository}:{tag}")
+
+
+def _events(response: http.client.HTTPResponse, what: str) -> Iterator[dict[str, Any]]:
+    """Read what the daemon reports while it works, a line each; a line that tells of an error is one."""
+    if response.status != 200:
+        _expected(response, (200,), what)
+    for line in response:
+        event = _json(line, f"the Docker daemon's report on its attempt to {what}") if line.strip() else {}
+        if event.get("error"):
+            raise DockerEngineError(f"the Docker daemon could not {what}: {event['error']}")
+        yield event
 
 
 def _expected(response: http.client.HTTPResponse, statuses: Sequence[int], what: str) -> bytes:

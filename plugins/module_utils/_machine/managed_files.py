@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Optional
 
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.text_blocks import with_block
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.file_groups import (
     UNCHANGED,
     Group,
@@ -26,7 +27,6 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._machine.file_
     look,
     user_id,
 )
-from ansible_collections.ironbinder.platform.plugins.module_utils._machine.text_blocks import with_block
 
 __all__ = ["outdated", "plan"]
 

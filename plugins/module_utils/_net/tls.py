@@ -9,7 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Union
 
-__all__ = ["TlsError", "trusting"]
+__all__ = ["BUNDLE_FILE", "BUNDLE_VARIABLES", "TlsError", "trusting"]
+
+# The bundle of Debian, Ubuntu and Alpine, on a machine and in images alike. libcurl, which BinderHub asks the registry with,
+# reads this path and no variable.
+BUNDLE_FILE = "/etc/ssl/certs/ca-certificates.crt"
+# What programs that bring their own bundle take another from: OpenSSL's and Go's, Python's requests, Git.
+BUNDLE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO")
 
 
 class TlsError(ValueError):

@@ -4,16 +4,22 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from typing import Any, Optional
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.waiting import wait_until
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi, KubeError, forgive
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify import fence_program
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_manifest import (
+    DEADLINE_SECONDS,
+    LABEL,
+    LISTENER_SECONDS,
+    Place,
+    pod,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_rules import (
     Origin,
     Target,
@@ -22,52 +28,14 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_targets import LISTENER_PORT
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_verdict import Report
 
-__all__ = ["LABEL", "FenceError", "Place", "Pods", "order", "pod", "program_text", "read_report"]
+__all__ = ["FenceError", "Pods", "order", "read_report"]
 
-LABEL = "ironbinder.platform/fence-check"
-# Whatever becomes of whoever made them, pods end by themselves; the time to pull an image counts. A listener outlives whoever
-# tries it: what has ended would look fenced.
-DEADLINE_SECONDS, LISTENER_SECONDS = 600, 1200
-# As the chart, the spawner and the builder call and label theirs. No label may make a probe part of a service.
-_NAMES = {
-    "session": "jupyter-",
-    "other": "jupyter-",
-    "build": "build-",
-    "core": "hub-",
-    "unknown": "",
-    "control": "control-",
-}
-_ACCESS = "hub.jupyter.org/network-access-"
 # BinderHub deletes build pods that have ended, once a minute, whoever made them.
 _STAYING = ("build",)
 
 
 class FenceError(Exception):
     """The probes cannot be made or read. Its text says what, where and what to do."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """A pod: where it stands for, its namespace and name, and its hub's release for the labels."""
-
-    origin: Origin
-    namespace: str
-    name: str
-    release: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Give it as plain data, from which `from_dict` makes it again."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Place:
-        """Read what `as_dict` gave."""
-        return cls(Origin(**data["origin"]), data["namespace"], data["name"], data["release"])
-
-
-def program_text() -> str:
-    """Return the program that runs inside."""
-    return inspect.getsource(fence_program)
 
 
 def order(
@@ -90,76 +58,9 @@ def order(
         if expected(target, origin, networks, resolved):
             entry["tries"] = 3
         asked.append(entry)
-    argument: dict[str, Any] = {"targets": asked}
-    if delay:
-        argument["delay"] = delay
-    if origin.role in _STAYING:
-        argument["stay"] = True
-    return json.dumps(argument, separators=(",", ":"))
-
-
-def name_of(role: str, run: str, number: int) -> str:
-    """Return a pod's name, which is what a guard knows it by."""
-    return f"{_NAMES[role]}ironbinder-probe-{run}-{number}"
-
-
-def _labels(place: Place) -> dict[str, str]:
-    role, found = place.origin.role, {"app.kubernetes.io/managed-by": "ironbinder"}
-    if role in ("session", "other"):
-        found.update(app="jupyterhub", component="singleuser-server", heritage="jupyterhub")
-        found[f"{_ACCESS}hub"] = "true"
-    if role == "build":
-        found["component"] = "binderhub-build"
-    if role == "core":
-        # What the chart's policies go by; `component: hub` would make this pod answer for the hub.
-        found.update(
-            {f"{_ACCESS}{what}": "true" for what in ("hub", "proxy-api", "proxy-http", "singleuser")}
-        )
-    if place.release:
-        found["release"] = place.release
-    return found
-
-
-def pod(place: Place, run: str, image: str, argument: str, seconds: int = DEADLINE_SECONDS) -> dict[str, Any]:
-    """Return a pod that runs the program once, with no more rights than a session, and ends after so many seconds."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {
-            "name": place.name,
-            "namespace": place.namespace,
-            "labels": {**_labels(place), LABEL: run},
-        },
-        "spec": {
-            # Named and not chosen by a scheduler: which nodes are tried is part of the proof.
-            "nodeName": place.origin.node,
-            "restartPolicy": "Never",
-            "activeDeadlineSeconds": seconds,
-            "terminationGracePeriodSeconds": 0,
-            "automountServiceAccountToken": False,
-            "enableServiceLinks": False,
-            "tolerations": [{"operator": "Exists"}],
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": 1000,
-                "runAsGroup": 1000,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
-            "containers": [
-                {
-                    "name": "probe",
-                    "image": image,
-                    "imagePullPolicy": "IfNotPresent",
-                    "command": ["python3", "-c", program_text(), argument],
-                    "resources": {
-                        "requests": {"cpu": "10m", "memory": "32Mi"},
-                        "limits": {"cpu": "1", "memory": "128Mi"},
-                    },
-                    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-                }
-            ],
-        },
-    }
+    return json.dumps(
+        {"targets": asked, "delay": delay} if delay else {"targets": asked}, separators=(",", ":")
+    )
 
 
 def read_report(origin: Origin, text: str, trouble: str = "") -> Report:
@@ -203,15 +104,19 @@ class Pods:
                 f"/api/v1/namespaces/{namespace}/pods", labelSelector=selector, gracePeriodSeconds="0"
             )
 
-    def start(self, place: Place, argument: str, seconds: int = DEADLINE_SECONDS) -> None:
-        """Create a pod.
+    def start(self, place: Place, argument: str, seconds: int = DEADLINE_SECONDS, program: str = "") -> None:
+        """Create a pod, of the program that tries the fences where no other is given.
 
         Raises:
             FenceError: the API refuses it.
         """
         path = f"/api/v1/namespaces/{place.namespace}/pods"
+        if place.origin.role in _STAYING:
+            argument = json.dumps({**json.loads(argument), "stay": True}, separators=(",", ":"))
         try:
-            self._api.create(path, pod(place, self._run, self._image, argument, seconds))
+            self._api.create(
+                path, pod(place, self._run, self._image, argument, seconds=seconds, program=program)
+            )
         except KubeError as error:
             raise FenceError(
                 f"the API refuses the probe {place.namespace}/{place.name}: {error.message or error}. Next: see which admission "
@@ -273,7 +178,7 @@ class Pods:
                     and phase(found, place) == "Running"
                     and not (report := read_report(place.origin, self._log(place))).trouble
                 ):
-                    said[place] = report
+                    said[place] = replace(report, about=place.about)
             return found
 
         def phase(seen: Mapping[tuple[str, str], Mapping[str, Any]], place: Place) -> Any:
@@ -293,6 +198,9 @@ class Pods:
         ]
 
     def _report(self, place: Place, found: Optional[Mapping[str, Any]]) -> Report:
+        return replace(self._read(place, found), about=place.about)
+
+    def _read(self, place: Place, found: Optional[Mapping[str, Any]]) -> Report:
         if found is None:
             return Report(place.origin, trouble="the pod is gone: somebody deleted it")
         phase = found.get("status", {}).get("phase")

@@ -212,8 +212,10 @@ def tried(target: dict[str, Any], seconds: float) -> tuple[str, str]:
     return found
 
 
-def try_all(targets: list[dict[str, Any]], seconds: float) -> dict[str, tuple[str, str]]:
-    """Try every target, WORKERS at the same time."""
+def try_all(
+    targets: list[dict[str, Any]], seconds: float, attempt: Any = tried
+) -> dict[str, tuple[str, str]]:
+    """Try every target by `attempt`, WORKERS at the same time."""
     left = list(reversed(targets))
     results = {target["name"]: ("silent", "it did not come to an end") for target in targets}
 
@@ -223,7 +225,7 @@ def try_all(targets: list[dict[str, Any]], seconds: float) -> dict[str, tuple[st
                 target = left.pop()
             except IndexError:
                 return
-            results[target["name"]] = tried(target, seconds)
+            results[target["name"]] = attempt(target, seconds)
 
     workers = [threading.Thread(target=work, daemon=True) for _ in range(min(WORKERS, len(targets)))]
     for worker in workers:
@@ -270,6 +272,14 @@ def say(report: dict[str, Any]) -> None:
     print(MARK, json.dumps(report, separators=(",", ":")), flush=True)
 
 
+def end(wanted: dict[str, Any]) -> None:
+    """Wait to be killed where that is wanted; else end."""
+    while wanted.get("stay"):
+        threading.Event().wait(60)
+    # Not `sys.exit`: a thread that still asks a silent resolver would keep the process.
+    os._exit(0)
+
+
 def main() -> None:
     """Do what the first argument asks for."""
     wanted = json.loads(sys.argv[1])
@@ -280,10 +290,7 @@ def main() -> None:
     ipv6 = ipv6_addresses(usable=True)
     results = try_all(wanted["targets"], float(wanted.get("seconds", 2)))
     say({"results": results, "ipv6": ipv6})
-    while wanted.get("stay"):
-        threading.Event().wait(60)
-    # Not `sys.exit`: a thread that still asks a silent resolver would keep the process.
-    os._exit(0)
+    end(wanted)
 
 
 if __name__ == "__main__":

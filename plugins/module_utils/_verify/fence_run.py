@@ -16,11 +16,10 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_
     Facts,
     as_cluster,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_manifest import Place, name_of
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_pods import (
     FenceError,
-    Place,
     Pods,
-    name_of,
     order,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_published import namespaces
@@ -41,6 +40,15 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_
     Verdict,
     judge,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.trust_rules import Peer
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.trust_run import (
+    TrustWish,
+    argument,
+    text,
+    trust_part,
+    trust_places,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.trust_verdict import judge_trust
 
 __all__ = ["Fences", "Wish", "lost"]
 
@@ -57,8 +65,8 @@ _NO_OTHER = "no pod of another hub was tried, as there is no other hub (site_fen
 class Wish:
     """What a run has to try, and from where.
 
-    `roles` are those of FENCED to judge, `build_node` is the node whose Docker runs the RUN step. `nodes` limits those that run
-    sessions, [] for all.
+    `roles` are those of FENCED to judge, none for no fence; `build_node` is the node whose Docker runs the RUN step. `nodes`
+    limits those that run sessions, [] for all. `trust` is for the trust matrix, None for none of it.
     """
 
     facts: Facts
@@ -71,6 +79,7 @@ class Wish:
     networks: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     delay: float = 0
     ready_seconds: float = 180.0
+    trust: Optional[TrustWish] = None
 
 
 class Fences:
@@ -95,21 +104,25 @@ class Fences:
             raise FenceError("no node that is ready runs sessions: there is no place to try the fences from")
         first = wish.build_node if wish.build_node in nodes else nodes[0]
         builder = wish.build_node if wish.build_node in cluster.nodes else first
-        places = self._places(wish, nodes, first, builder, run)
-        namespaces = [*dict.fromkeys([place.namespace for place in places])]
-        if wish.facts.other_namespace:
+        places = self._places(wish, nodes, first, builder, run) if wish.roles else []
+        trusting = trust_places(wish.facts, wish.trust, first, builder, run) if wish.trust else []
+        namespaces = [*dict.fromkeys([place.namespace for place in [*places, *trusting]])]
+        if wish.roles and wish.facts.other_namespace:
             self._make_namespace(wish.facts.other_namespace)
         pods.remove(namespaces, every_run=True)
         try:
+            part = trust_part(wish.facts, wish.trust, wish.roles, wish.networks) if wish.trust else {}
+            for place in trusting:
+                asked_of = argument([Peer(**entry) for entry in part["peers"]])
+                pods.start(place, asked_of, program=text())
             targets = [*site_targets(wish.facts, cluster), *given_targets(wish.targets, wish.facts)]
             if "run" in wish.roles:
                 targets.append(Target(HOST_NETWORK, "host_network", "host", 0))
-            targets += self._listeners(wish, pods, first, run)
+            targets += self._listeners(wish, pods, first, run) if wish.roles else []
             targets = without(targets, wish.skipped)
             for place in places:
                 asked = _asked(targets, place.origin, first, wish)
-                argument = order(asked, place.origin, wish.networks, wish.facts.addresses, wish.delay)
-                pods.start(place, argument)
+                pods.start(place, order(asked, place.origin, wish.networks, wish.facts.addresses, wish.delay))
         except Exception:
             pods.remove(namespaces)
             raise
@@ -120,7 +133,8 @@ class Fences:
             "remark": _NO_OTHER if self._alone(wish) else "",
             "roles": list(wish.roles),
             "build_node": builder,
-            "places": [place.as_dict() for place in places],
+            "places": [place.as_dict() for place in [*places, *trusting]],
+            "trust": part,
             "targets": [asdict(target) for target in targets],
             "networks": dict(wish.networks),
             "resolved": dict(wish.facts.addresses),
@@ -168,6 +182,11 @@ class Fences:
         targets = [Target(**entry) for entry in run["targets"]]
         told = {"skipped": run["skipped"], "remark": run["remark"]}
         return judge(targets, reports, run["networks"], run["resolved"], **told)
+
+    @staticmethod
+    def judge_trust(run: Mapping[str, Any], reports: Sequence[Report]) -> Optional[Verdict]:
+        """Judge what all places found of whom they trust; None where nobody was asked."""
+        return judge_trust(run["trust"], reports) if run.get("trust") else None
 
     @staticmethod
     def asked_again(run: Mapping[str, Any], verdict: Verdict) -> list[str]:

@@ -17,14 +17,12 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._base.commands
     Runner,
     run_command,
 )
-from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_pods import (
-    program_text,
-    read_report,
-)
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_manifest import program_text
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_pods import read_report
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_rules import Origin
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_verdict import Report
 
-__all__ = ["HOST_NETWORK", "probe_from_both", "probe_from_build", "probe_from_here"]
+__all__ = ["HOST_NETWORK", "build", "probe_from_both", "probe_from_build", "probe_from_here"]
 
 HOST_NETWORK = "RUN --network=host"
 _TAG = "ironbinder-fence-check"
@@ -36,20 +34,37 @@ _REFUSED = re.compile(r"network\.host|unknown flag: *network|entitlement", re.IG
 _NO_BUILDX = "buildx component is missing"
 
 
-def probe_from_here(origin: Origin, argument: str, run: Runner = run_command) -> Report:
-    """Run the program on this machine."""
-    done = run([sys.executable, "-c", program_text(), argument], _HERE_SECONDS)
+def probe_from_here(origin: Origin, argument: str, run: Runner = run_command, program: str = "") -> Report:
+    """Run the program that tries the fences, or another, on this machine."""
+    done = run([sys.executable, "-c", program or program_text(), argument], _HERE_SECONDS)
     return read_report(origin, done.stdout, f"python3 ended with {done.rc}: {done.said[-300:]}")
 
 
-def _build(image: str, steps: Sequence[str], tag: str, run: Runner) -> Ran:
-    """Build a Dockerfile as BinderHub's builder does, by BuildKit; by the old builder where the client has no other."""
+def build(
+    image: str, steps: Sequence[str], tag: str, run: Runner, *, options: Sequence[str] = (), config: str = ""
+) -> Ran:
+    """Build a Dockerfile as BinderHub's builder does, by BuildKit; by the old builder where the client has no other.
+
+    Args:
+        image: what it starts from.
+        steps: its other lines.
+        tag: of what is built.
+        run: runs commands.
+        options: further ones of `docker build`.
+        config: the client's configuration as JSON, with accounts of registries; "" for this machine's own.
+    """
     with TemporaryDirectory(prefix="ironbinder-fence-") as folder:
-        Path(folder, "Dockerfile").write_text("\n".join([f"FROM {image}", *steps, ""]))
-        common = ["docker", "build", "--no-cache", "--force-rm", "--tag", tag]
-        done = run(["env", "DOCKER_BUILDKIT=1", *common, "--progress=plain", folder], _BUILD_SECONDS)
+        context = Path(folder, "context")
+        context.mkdir()
+        Path(context, "Dockerfile").write_text("\n".join([f"FROM {image}", *steps, ""]))
+        client = ["docker"]
+        if config:
+            Path(folder, "config.json").write_text(config)
+            client += ["--config", folder]
+        common = [*client, "build", "--no-cache", "--force-rm", "--tag", tag, *options]
+        done = run(["env", "DOCKER_BUILDKIT=1", *common, "--progress=plain", str(context)], _BUILD_SECONDS)
         if done.rc and _NO_BUILDX in done.stderr:
-            done = run(["env", "DOCKER_BUILDKIT=0", *common, folder], _BUILD_SECONDS)
+            done = run(["env", "DOCKER_BUILDKIT=0", *common, str(context)], _BUILD_SECONDS)
     return done
 
 
@@ -63,10 +78,10 @@ def probe_from_build(origin: Origin, image: str, argument: str, run: Runner = ru
         run: runs commands.
     """
     program = json.dumps(["python3", "-c", program_text(), argument])
-    done = _build(image, [f"RUN {program}"], _TAG, run)
+    done = build(image, [f"RUN {program}"], _TAG, run)
     trouble = f"docker build ended with {done.rc}: {done.said[-600:]}" if done.rc else ""
     report = read_report(origin, done.stdout + done.stderr, trouble)
-    asked = _build(image, ["RUN --network=host true"], _TAG, run) if not report.trouble else None
+    asked = build(image, ["RUN --network=host true"], _TAG, run) if not report.trouble else None
     run(["docker", "image", "rm", "--force", _TAG], _HERE_SECONDS)
     if asked is None:
         return report

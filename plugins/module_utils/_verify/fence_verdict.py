@@ -16,7 +16,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_
     expected,
 )
 
-__all__ = ["Cell", "Report", "Verdict", "judge", "table"]
+__all__ = ["Cell", "Report", "Verdict", "judge", "lay_out", "table"]
 
 _REACHED = frozenset({"answered", "connected"})
 _TITLES = {
@@ -35,12 +35,16 @@ _CHECK = "ironbinder-guard check"
 
 @dataclass(frozen=True)
 class Report:
-    """What one place found: {target: (outcome, detail)}, its IPv6 addresses, or why there is nothing."""
+    """What one place found: {target: (outcome, detail)}, its IPv6 addresses, or why there is nothing.
+
+    `about` says what was tried: `fences`, or `trust`, of which nothing is judged here.
+    """
 
     origin: Origin
     results: Mapping[str, Sequence[str]] = field(default_factory=dict)
     ipv6: Sequence[str] = ()
     trouble: str = ""
+    about: str = "fences"
 
 
 @dataclass(frozen=True)
@@ -217,6 +221,7 @@ def judge(
         remark: what the summary says besides.
     """
     by_name = {target.name: target for target in targets}
+    reports = [report for report in reports if report.about == "fences"]
     cells = []
     for report in reports:
         for target in targets:
@@ -264,8 +269,12 @@ def table(targets: Sequence[Target], cells: Sequence[Cell]) -> str:
         ]
         for target in targets
     ]
-    widths = [max(len(row[index]) for row in [head, *rows]) for index in range(len(head))]
-    lines = (
-        "  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in [head, *rows]
+    return lay_out([head, *rows])
+
+
+def lay_out(rows: Sequence[Sequence[str]]) -> str:
+    """Write rows as text, each column as wide as it has to be."""
+    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in rows
     )
-    return "\n".join(lines)

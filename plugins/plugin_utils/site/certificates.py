@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,14 @@ try:
 except ImportError:  # the rule tls-library-missing reports it
     HAS_CRYPTOGRAPHY = False
 
-__all__ = ["HAS_CRYPTOGRAPHY", "describe_ca", "describe_pair", "pair_problem"]
+__all__ = ["HAS_CRYPTOGRAPHY", "describe_ca", "describe_pair", "is_usable", "pair_problem"]
 
 # A bundle of all roots there are has a quarter of this.
 MOST_BYTES = 1_000_000
 # A chain of more certificates than this is a loop.
 LONGEST_CHAIN = 10
+# Of any kind: PKCS#8 with and without a passphrase, RSA, EC, OpenSSH's own.
+_PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
 
 
 class _PemError(ValueError):
@@ -186,14 +189,47 @@ def pair_problem(certificate: str, key: str, now: float) -> str:
 
 
 def describe_ca(path: str) -> dict[str, Any]:
-    """Describe a CA file: `not_after` of the certificate that ends first, or `error`."""
+    """Describe a CA file.
+
+    Returns:
+        `not_after` of the certificate that ends first and `not_before` of the one that begins last, both in seconds; `no_ca`,
+        the names of those that may not sign others; or `error`. `holds_key` where there is a private key in the file, whatever
+        else is.
+    """
+    told: dict[str, Any] = {}
     try:
+        text = _read(path)
+        if _PRIVATE_KEY.search(text):
+            told["holds_key"] = True
         if not HAS_CRYPTOGRAPHY:
-            return (
-                {} if b"-----BEGIN CERTIFICATE-----" in _read(path) else {"error": "holds no PEM certificate"}
-            )
-        return {"not_after": min(entry.not_valid_after_utc.timestamp() for entry in _certificates(path))}
+            fine = b"-----BEGIN CERTIFICATE-----" in text
+            return told if fine or told else {"error": "holds no PEM certificate"}
+        found = _certificates(path)
+        told |= {
+            "not_before": max(entry.not_valid_before_utc.timestamp() for entry in found),
+            "not_after": min(entry.not_valid_after_utc.timestamp() for entry in found),
+        }
+        leaves = [str(entry.subject.rfc4514_string()) for entry in found if _is_leaf(entry)]
+        return {**told, "no_ca": leaves} if leaves else told
     except _PemError as error:
-        return {"error": str(error).removeprefix(f"{path}: ")}
+        # That there is nothing but a key says it all.
+        return told or {"error": str(error).removeprefix(f"{path}: ")}
     except (ValueError, OverflowError):
-        return {"error": "holds a certificate that cannot be understood"}
+        return {**told, "error": "holds a certificate that cannot be understood"}
+
+
+def is_usable(told: Mapping[str, Any]) -> bool:
+    """Whether a file that `describe_ca` described can be used to trust somebody."""
+    return "error" not in told and dict(told) != {"holds_key": True}
+
+
+def _is_leaf(certificate: x509.Certificate) -> bool:
+    """Whether somebody else signed a certificate, and did not say that it may sign others."""
+    if certificate.issuer == certificate.subject:
+        return False  # a server that vouches for itself is trusted where it is named
+    try:
+        return not certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return True
+    except ValueError:  # an extension that this library is too strict for says nothing
+        return False

@@ -40,12 +40,13 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.session_v
     core_values,
     session_values,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.trust_values import (
+    TrustSettings,
+    builder_arguments,
+    trust_values,
+)
 
-__all__ = ["CA_BUNDLE_FILE", "Settings", "ValuesError", "hub_values", "problems"]
-
-# The bundle of Debian and Ubuntu, on the node and in BinderHub's image alike. libcurl, which
-# BinderHub asks the registry with, reads this path and no variable.
-CA_BUNDLE_FILE = "/etc/ssl/certs/ca-certificates.crt"
+__all__ = ["Settings", "ValuesError", "hub_values", "problems"]
 
 
 class ValuesError(ValueError):
@@ -53,7 +54,7 @@ class ValuesError(ValueError):
 
 
 @dataclass(frozen=True)
-class Settings(SessionSettings, QuotaSettings, ProxySettings):
+class Settings(SessionSettings, QuotaSettings, ProxySettings, TrustSettings):
     """What all hubs of a site have in common."""
 
     registry_host: str
@@ -64,8 +65,6 @@ class Settings(SessionSettings, QuotaSettings, ProxySettings):
     registry_pull_username: str = ""
     registry_pull_password: str = ""
     registry_plain_http_enabled: bool = False
-    # Changes with the site's CAs; empty where pods need none beyond their image's own.
-    ca_checksum: str = ""
     build_node_selector: Mapping[str, str] = field(default_factory=dict)
     # Empty: the chart's own, which is years old.
     build_image: str = ""
@@ -122,23 +121,6 @@ def problems(
                     "the output of `openssl rand -hex 32` there in the site's secrets.yml"
                 )
     return found
-
-
-def _trust(settings: Settings) -> dict[str, Any]:
-    """Let BinderHub trust what its node trusts; role node has put the site's CAs there.
-
-    The node's whole bundle is mounted over the image's: one place to keep right, public CAs included.
-    A ConfigMap would be a second copy that somebody has to renew. The annotation restarts the pod
-    when the CAs change, as a mounted file keeps its old content otherwise.
-    """
-    if not settings.ca_checksum:
-        return {}
-    return {
-        "podAnnotations": {"ironbinder/ca-checksum": settings.ca_checksum},
-        "extraVolumes": [{"name": "node-ca-bundle", "hostPath": {"path": CA_BUNDLE_FILE, "type": "File"}}],
-        "extraVolumeMounts": [{"name": "node-ca-bundle", "mountPath": CA_BUNDLE_FILE, "readOnly": True}],
-        "extraEnv": {"SSL_CERT_FILE": CA_BUNDLE_FILE, "REQUESTS_CA_BUNDLE": CA_BUNDLE_FILE},
-    }
 
 
 def _builds(settings: Settings, builder: object) -> dict[str, Any]:
@@ -286,9 +268,10 @@ def hub_values(
         _builds(settings, (hub.get("values") or {}).get("imageBuilderType")),
         quota_values(settings),
         registry,
-        _trust(settings),
+        trust_values(settings),
         proxied,
         hub.get("values") or {},
+        builder_arguments(settings, hub.get("values") or {}),
     )
     secrets = merge(
         {

@@ -53,6 +53,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules imp
     secrets,
     sessions,
     tls,
+    trust,
     urls,
     versions,
 )
@@ -81,6 +82,7 @@ RULE_FILES = (
     accounts,
     builds,
     artifacts,
+    trust,
     versions,
     packages,
     hubs,

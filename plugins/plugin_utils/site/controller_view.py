@@ -20,6 +20,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.certifica
     HAS_CRYPTOGRAPHY,
     describe_ca,
     describe_pair,
+    is_usable,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.downloads import (
     CHART_BYTES,
@@ -248,7 +249,7 @@ def look(site: Site, ask: Resolve = addresses_of, get: Fetch = fetch) -> dict[st
         get: gives the answer of a URL, or raises HttpFailure.
 
     Returns:
-        `names` {name: {addresses | error}}, `ca_files` {path: {not_after | error}},
+        `names` {name: {addresses | error}}, `ca_files` {path: see describe_ca},
         `tls` {proxy|registry: see describe_pair}, `chart`, `manifest`,
         `artifacts` {variable: {url, status | error}}.
     """
@@ -257,7 +258,7 @@ def look(site: Site, ask: Resolve = addresses_of, get: Fetch = fetch) -> dict[st
     names = [entry for entry in dict.fromkeys([name, *opened_hosts(site)]) if entry and not parse_ip(entry)]
     paths = [entry for entry in as_list(site.values.get("site_ca_files")) if isinstance(entry, str)]
     told_cas = {path: _safely(describe_ca, path) for path in paths}
-    usable = [path for path in paths if "error" not in told_cas[path]]
+    usable = [path for path in paths if is_usable(told_cas[path])]
     with ThreadPoolExecutor(max_workers=4) as pool:
         named = {entry: pool.submit(_safely, _name, entry, ask) for entry in names}
         chart = pool.submit(_safely, _chart, site, usable, get)

@@ -24,6 +24,7 @@ from urllib.parse import quote
 import jsonschema
 import pytest
 import yaml
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.tls import BUNDLE_FILE
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm_values import merge
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.chart_values import (
     Settings,
@@ -576,6 +577,38 @@ def test_extra_arguments_come_before_the_repository(binder_config: Load) -> None
         "--debug",
         "http://example.org/x.git",
     ]
+
+
+def test_build_pods_mount_what_the_sites_own_class_says(binder_config: Load) -> None:
+    """What role binderhub puts into extraConfig, run as BinderHub runs it, on the pod that 0.1.0 makes."""
+    scope = binder_config(site_values())
+    assert "build_class" not in scope["c"]["BinderHub"], "0.1.0 would warn of it"
+    container = types.SimpleNamespace(env=[], volume_mounts=["docker-socket"])
+    spec = types.SimpleNamespace(containers=[container], volumes=["docker-socket"])
+    created = []
+    api = types.SimpleNamespace(create_namespaced_pod=lambda _namespace, pod: created.append(pod))
+    scope["BuildPods"](api).create_namespaced_pod("ns1", types.SimpleNamespace(spec=spec))
+    [made] = created
+    socket, bundle = made.spec.volumes
+    assert socket == "docker-socket"
+    assert (bundle.name, bundle.host_path.path, bundle.host_path.type) == (
+        "node-ca-bundle",
+        BUNDLE_FILE,
+        "File",
+    )
+    [_, mount] = container.volume_mounts
+    assert (mount.name, mount.mount_path, mount.read_only) == ("node-ca-bundle", BUNDLE_FILE, True)
+    told = {entry.name: entry.value for entry in container.env}
+    assert told == dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO"), BUNDLE_FILE)
+
+
+def test_build_pods_of_a_site_without_a_ca(binder_config: Load) -> None:
+    scope = binder_config({})
+    container = types.SimpleNamespace(env=[], volume_mounts=["docker-socket"])
+    spec = types.SimpleNamespace(containers=[container], volumes=["docker-socket"])
+    api = types.SimpleNamespace(create_namespaced_pod=lambda _namespace, _pod: None)
+    scope["BuildPods"](api).create_namespaced_pod("ns1", types.SimpleNamespace(spec=spec))
+    assert (spec.volumes, container.volume_mounts) == (["docker-socket"], ["docker-socket"])
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ The daemon answers in the shapes that Docker Engine 20.10 and 28 answered with w
 
 from __future__ import annotations
 
+import base64
 import json
 import socketserver
 import threading
@@ -31,6 +32,11 @@ class DockerDaemon:
         self.calls: list[str] = []
         # As Docker tells them, with what it writes in place of an account.
         self.proxies: dict[str, str] = {}
+        # What its registry holds, {name: digest}; what it says instead, {repository: (status, message)}; as whom images run.
+        self.pushed: dict[str, str] = {}
+        self.refusals: dict[str, tuple[int, str]] = {}
+        self.users: dict[str, str] = {}
+        self.accounts: list[Any] = []
         daemon = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -54,6 +60,10 @@ class DockerDaemon:
                 query = {key: values[0] for key, values in parse_qs(url.query).items()}
                 path = unquote(url.path)
                 daemon.calls.append(f"{self.command} {path}")
+                if "X-Registry-Auth" in self.headers:
+                    daemon.accounts.append(
+                        json.loads(base64.urlsafe_b64decode(self.headers["X-Registry-Auth"]))
+                    )
                 self.answer(*daemon.serve(self.command, path, query))
 
             do_GET = do_POST = do_DELETE = handle_call
@@ -75,6 +85,10 @@ class DockerDaemon:
             }
         if path == "/images/create":
             return self._pull(query["fromImage"])
+        if path.startswith("/distribution/"):
+            return self._asked(path[len("/distribution/") : -len("/json")])
+        if path.endswith("/push"):
+            return self._push(path[len("/images/") : -len("/push")], query["tag"])
         name = path[len("/images/") :]
         if method == "DELETE":
             gone = [key for key, found in self.images.items() if name in (key, found)]
@@ -86,7 +100,26 @@ class DockerDaemon:
             return (201,)
         name = name[: -len("/json")]
         found = self.images.get(name)
-        return (200, {"Id": found}) if found else (404, {"message": f"No such image: {name}"})
+        described = {"Id": found, "Config": {"User": self.users.get(name, "")}}
+        return (200, described) if found else (404, {"message": f"No such image: {name}"})
+
+    def _asked(self, name: str) -> tuple[Any, ...]:
+        repository = name.rpartition(":")[0]
+        if repository in self.refusals:
+            status, message = self.refusals[repository]
+            return status, {"message": message}
+        if name not in self.pushed:
+            return 404, {"message": "manifest unknown: manifest unknown"}
+        return 200, {"Descriptor": {"digest": self.pushed[name], "size": 1}, "Platforms": []}
+
+    def _push(self, repository: str, tag: str) -> tuple[Any, ...]:
+        started = {"status": f"The push refers to repository [{repository}]"}
+        if f"{repository}/push" in self.refusals:
+            text = self.refusals[f"{repository}/push"][1]
+            return 200, started, {"errorDetail": {"message": text}, "error": text}
+        digest = f"sha256:{tag.ljust(64, '0')}"
+        self.pushed[f"{repository}:{tag}"] = digest
+        return 200, started, {"progressDetail": {}, "aux": {"Tag": tag, "Digest": digest, "Size": 1}}
 
     def _pull(self, name: str) -> tuple[Any, ...]:
         started = {"status": "Pulling from library/hello-world", "id": "latest"}

@@ -27,6 +27,7 @@ REQUIRED = {
 # What an inventory may set, but has no reason to: other stages rely on how it is computed.
 COMPUTED = (
     "site_artifact_base",
+    "site_base_image_context",
     "site_node_addresses",
     "site_cluster_hosts",
     "site_http_proxy_environment",

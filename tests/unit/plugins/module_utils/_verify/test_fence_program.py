@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify import fence_program as program
-from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_pods import program_text
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_manifest import program_text
 from certificate_files import make_certificate
 
 SECONDS = 0.6

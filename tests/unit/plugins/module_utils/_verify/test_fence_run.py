@@ -13,7 +13,8 @@ import pytest
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.commands import Ran
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeError
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify import fence_program, fence_step
-from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_pods import LABEL, FenceError
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_manifest import LABEL
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_pods import FenceError
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_rules import (
     Origin,
     Target,

@@ -120,6 +120,24 @@ def test_ca(tmp_path: Path, pki: dict[str, Authority]) -> None:
     (tmp_path / "ca.pem").write_bytes(pki["root"].pem() + Authority("old", days=-10).pem())
     assert describe_ca(str(tmp_path / "ca.pem"))["not_after"] < NOW.timestamp()
     assert describe_ca(str(tmp_path / "missing")) == {"error": "No such file or directory"}
+    assert not {"holds_key", "no_ca"} & set(describe_ca(str(tmp_path / "ca.pem")))
+
+
+def test_a_ca_file_that_is_none(tmp_path: Path, pki: dict[str, Authority]) -> None:
+    """A key is seen beside a certificate and alone, and a server's certificate by its name; a key's bytes are not told."""
+    file = tmp_path / "ca.pem"
+    file.write_bytes(pki["root"].pem() + pki["root"].key_pem())
+    told = describe_ca(str(file))
+    assert told["holds_key"] is True
+    assert told["not_before"] <= NOW.timestamp() <= told["not_after"]
+    for text in (
+        pki["root"].key_pem(),
+        b"-----BEGIN OPENSSH PRIVATE KEY-----\nx\n-----END OPENSSH PRIVATE KEY-----",
+    ):
+        file.write_bytes(text)
+        assert describe_ca(str(file)) == {"holds_key": True}
+    file.write_bytes(pki["server"].pem())
+    assert describe_ca(str(file))["no_ca"] == ["CN=server"]
 
 
 def test_a_pair_is_judged(pki: dict[str, Authority]) -> None:

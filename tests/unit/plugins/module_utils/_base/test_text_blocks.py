@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.ironbinder.platform.plugins.module_utils._machine.text_blocks import with_block
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.text_blocks import with_block
 
 BLOCK = b"# BEGIN ours\nnew\n# END ours\n"
 
