@@ -16,7 +16,6 @@ that its environment names. It prints one line, as `fence_program` does.
 from __future__ import annotations
 
 import json
-import os
 import socket
 import ssl
 import sys
