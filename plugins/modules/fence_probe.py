@@ -127,7 +127,11 @@ options:
     description:
       - Whether to try, too, whom each place trusts; nothing of it without C(enabled).
       - The other keys are C(plain_registry), C(provider) and C(spec) of the launch that proves it, C(base_image) of people's
-        images, C(mounts_bundle), whether build pods mount their node's CAs, C(build_environment), C(extra_hosts) and C(skipped).
+        images, C(mounts_bundle), whether build pods mount their node's CAs, C(extra_hosts) and C(skipped).
+    type: dict
+    default: {}
+  build_environment:
+    description: What build pods are told besides, a proxy for example. No value with an account in it is shown.
     type: dict
     default: {}
   machines:
@@ -209,6 +213,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import SystemClock
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeError, connect
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.patience import patient
@@ -218,7 +223,10 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_run import Fences, Wish, lost
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_targets import TargetError
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.trust_rules import git_url
-from ansible_collections.ironbinder.platform.plugins.module_utils._verify.trust_run import TrustWish
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.trust_run import (
+    TrustWish,
+    passwords,
+)
 
 
 def _addresses(name: str) -> list[str]:
@@ -234,6 +242,9 @@ def _addresses(name: str) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
+_MAPPINGS = ("build_environment", "machines", "skipped", "ssh_ports", "trust")
+
+
 def _wish(params: Mapping[str, Any]) -> Wish:
     networks = {"session": params["session_networks"], "build": params["build_networks"]}
     names = {urlsplit(f"//{params['registry']}").hostname, urlsplit(params["mirror_url"]).hostname}
@@ -242,8 +253,10 @@ def _wish(params: Mapping[str, Any]) -> Wish:
     # A network is none, and stays what it is.
     names |= {name for name in params["node_port_clients"] if "/" not in name}
     told = dict(params["trust"])
-    asks = told.pop("enabled", False)
-    trust = TrustWish(**told) if asks else None
+    asks = boolean(told.pop("enabled", False))
+    # Templates of older Ansible give texts.
+    told |= {name: boolean(told[name]) for name in ("plain_registry", "mounts_bundle") if name in told}
+    trust = TrustWish(**told, build_environment=params["build_environment"]) if asks else None
     extra = {
         name: address for address, given in (trust.extra_hosts if trust else {}).items() for name in given
     }
@@ -307,10 +320,7 @@ def main() -> None:
             "guard_enabled": {"type": "bool", "default": True},
             "api_port": {"type": "int", "default": 6443},
             "timeout_seconds": {"type": "int", "default": 180},
-            **{
-                name: {"type": "dict", "default": {}}
-                for name in ("machines", "skipped", "ssh_ports", "trust")
-            },
+            **{name: {"type": "dict", "default": {}} for name in _MAPPINGS},
             **{name: {"type": "str", "default": ""} for name in texts},
             **{name: {"type": "list", "elements": "raw", "default": []} for name in lists},
         },
@@ -321,6 +331,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
+    module.no_log_values |= passwords(params["build_environment"])
     if module.check_mode:
         module.exit_json(changed=False, skipped=True, msg="Check mode: nothing was tried.")
     clock = SystemClock()

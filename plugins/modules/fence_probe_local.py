@@ -49,6 +49,10 @@ options:
     description: Its password.
     type: str
     default: ""
+  build_environment:
+    description: What build pods are told, of which a RUN step gets the proxies. No value with an account in it is shown.
+    type: dict
+    default: {}
   hosts_dir:
     description: Folder with the registries that containerd knows.
     type: path
@@ -117,6 +121,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_
     probe_from_here,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_verdict import Report
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.trust_run import passwords
 
 DAEMON_SECONDS = 20.0
 
@@ -169,7 +174,11 @@ def trust(params: dict[str, Any]) -> list[Report]:
     with ThreadPoolExecutor(3) as pool:
         asked = [pool.submit(trust_step.from_node, part, node)]
         if params["image"]:
-            asked.append(pool.submit(trust_step.from_build, part, node, params["image"], account))
+            environment = params["build_environment"]
+            step = pool.submit(
+                trust_step.from_build, part, node, params["image"], account, environment=environment
+            )
+            asked.append(step)
         daemons = pool.submit(
             trust_step.from_daemons, part, node, {"dockerd": dockerd, "containerd": containerd}
         )
@@ -187,6 +196,7 @@ def main() -> None:
             "registry": {"type": "str", "default": ""},
             "username": {"type": "str", "default": ""},
             "password": {"type": "str", "default": "", "no_log": True},
+            "build_environment": {"type": "dict", "default": {}},
             "hosts_dir": {"type": "path", "default": "/etc/containerd/certs.d"},
             "socket_path": {"type": "path", "default": "/var/run/docker.sock"},
         },
@@ -195,6 +205,7 @@ def main() -> None:
     if module.check_mode:
         module.exit_json(changed=False, skipped=True, msg="Check mode: nothing was tried.")
     params = module.params
+    module.no_log_values |= passwords(params["build_environment"])
     about_trust = bool(params["run"].get("trust"))
     if params["role"] == "head":
         found = trust_step.from_hubs(params["run"]["trust"]) if about_trust else []

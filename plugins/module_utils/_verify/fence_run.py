@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Optional
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock
@@ -133,7 +133,8 @@ class Fences:
             "remark": _NO_OTHER if self._alone(wish) else "",
             "roles": list(wish.roles),
             "build_node": builder,
-            "places": [place.as_dict() for place in [*places, *trusting]],
+            # What they are told may have a password, and they know it by now.
+            "places": [replace(place, environment={}).as_dict() for place in [*places, *trusting]],
             "trust": part,
             "targets": [asdict(target) for target in targets],
             "networks": dict(wish.networks),

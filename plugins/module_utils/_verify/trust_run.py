@@ -27,7 +27,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify.trust_
     peers,
 )
 
-__all__ = ["TrustWish", "argument", "text", "trust_part", "trust_places"]
+__all__ = ["TrustWish", "argument", "passwords", "text", "trust_part", "trust_places"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,11 @@ def argument(known: Sequence[Peer]) -> str:
     """Return its argument."""
     told = [{"name": peer.name, "url": peer.url} for peer in known]
     return json.dumps({"targets": told}, separators=(",", ":"))
+
+
+def passwords(environment: Mapping[str, str]) -> set[str]:
+    """Return the values that may have a password, as a proxy's URL may. Others are addresses, which a report is full of."""
+    return {str(value) for value in environment.values() if "@" in str(value)}
 
 
 def _known(facts: Facts, wish: TrustWish) -> list[Peer]:
@@ -93,7 +98,6 @@ def trust_part(
         "networks": dict(networks),
         "resolved": dict(facts.addresses),
         "base_image": wish.base_image,
-        "build_environment": dict(wish.build_environment),
         "extra_hosts": {address: list(names) for address, names in wish.extra_hosts.items()},
         "hubs": {name: settings["namespace"] for name, settings in facts.hubs.items()},
         "skipped": dict(wish.skipped),

@@ -77,7 +77,13 @@ def from_daemons(part: Mapping[str, Any], node: str, asks: Mapping[str, Ask]) ->
 
 
 def from_build(
-    part: Mapping[str, Any], node: str, image: str, account: Account, run: Runner = run_command
+    part: Mapping[str, Any],
+    node: str,
+    image: str,
+    account: Account,
+    *,
+    environment: Mapping[str, str],
+    run: Runner = run_command,
 ) -> Report:
     """Ask from a RUN step on the site's base, which is told what a real one is told: names, and proxies.
 
@@ -86,13 +92,14 @@ def from_build(
         node: where it is built.
         image: what it starts from where the site has no base of its own.
         account: that may pull the base.
+        environment: of build pods; a RUN step is told its proxies.
         run: runs commands.
     """
     origin = Origin("run", "", node)
     options: list[str] = []
     for address, names in part["extra_hosts"].items():
         options += [word for name in names for word in ("--add-host", f"{name}:{address}")]
-    for name, value in part["build_environment"].items():
+    for name, value in environment.items():
         if name.lower() in _PROXIES:
             options += ["--build-arg", f"{name}={value}"]
     step = json.dumps(["python3", "-c", text(), argument(_known(part))])

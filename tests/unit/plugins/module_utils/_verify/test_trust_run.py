@@ -19,7 +19,10 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_run import Fences, Wish
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_targets import TargetError
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_verdict import Report
-from ansible_collections.ironbinder.platform.plugins.module_utils._verify.trust_run import TrustWish
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.trust_run import (
+    TrustWish,
+    passwords,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.trust_step import (
     Account,
     from_build,
@@ -188,6 +191,16 @@ def test_pods_are_what_they_stand_for() -> None:
     assert told["HTTPS_PROXY"] == "http://192.0.2.9:3128"
 
 
+def test_a_proxys_password_is_in_no_run() -> None:
+    """Ansible shows a run, and hands it on."""
+    secret = {"HTTPS_PROXY": "http://me:s3cret@192.0.2.9:3128", "NO_PROXY": "172.30.77.41"}
+    api = FenceCluster(lambda _name, _targets: {"results": {}, "ipv6": []})
+    run = Fences(api, HandClock()).start(replace(WISH, trust=replace(TRUST, build_environment=secret)))
+    assert "s3cret" not in json.dumps(run)
+    assert "s3cret" in json.dumps(api.pods())
+    assert passwords(secret) == {secret["HTTPS_PROXY"]}
+
+
 @pytest.mark.parametrize(
     ("skipped", "words"),
     [({"git": "x"}, "names git, which is none of"), ({"mirror": " "}, "no reason for mirror")],
@@ -211,7 +224,6 @@ PART = {
     "base_image": BASE,
     "hubs": {"binder": "binder", "second": "second"},
     "extra_hosts": TRUST.extra_hosts,
-    "build_environment": TRUST.build_environment,
 }
 LINE = f'{MARK} {{"results":{{"mirror":["verified",""]}},"ipv6":[]}}'
 
@@ -256,7 +268,14 @@ class Shell:
 
 def test_a_run_step_is_told_what_a_real_one_is() -> None:
     shell = Shell(Ran(0, stderr=f"#5 0.4 {LINE}\n"))
-    report = from_build(PART, "worker1", "python", Account("172.30.77.41:5000", "puller", "s3cret"), shell)
+    report = from_build(
+        PART,
+        "worker1",
+        "python",
+        Account("172.30.77.41:5000", "puller", "s3cret"),
+        environment=TRUST.build_environment,
+        run=shell,
+    )
     assert (report.origin.role, report.about, report.results) == (
         "run",
         "trust",
@@ -275,7 +294,9 @@ def test_a_run_step_is_told_what_a_real_one_is() -> None:
 
 def test_a_run_step_without_account_or_base() -> None:
     shell = Shell(Ran(1, stderr="python3: not found"))
-    report = from_build({**PART, "base_image": ""}, "worker1", "python", Account("r", "", ""), shell)
+    report = from_build(
+        {**PART, "base_image": ""}, "worker1", "python", Account("r", "", ""), environment={}, run=shell
+    )
     assert "docker build on python ended with 1: python3: not found" in report.trouble
     assert shell.config == ""
     assert "--config" not in shell.asked[0]
