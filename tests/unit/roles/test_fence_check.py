@@ -5,19 +5,17 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import yaml
-from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeError
 from fence_cluster import HUBS, FenceCluster
-from kube_server import Request, kubeconfig_for, serve
+from kube_server import kubeconfig_for, serve
+from role_runs import ansible, answering
 
 ROOT = Path(__file__).parents[3]
 # No proxy takes part, which alone shows that these are alive.
@@ -34,29 +32,6 @@ def well(name: str, targets: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
     gone = {one["name"]: ["silent", ""] for one in targets if one["name"].startswith("unassigned")}
     return {"results": {**results, **gone}, "ipv6": []}
-
-
-def answering(api: FenceCluster) -> Callable[[Request], None]:
-    """Put an API in memory behind HTTP."""
-
-    def answer(request: Request) -> None:
-        url = urlsplit(request.path)
-        query = dict(parse_qsl(url.query))
-        try:
-            if request.command == "POST":
-                request.send(201, api.create(url.path, request.body()))
-            elif request.command == "DELETE":
-                api.delete(url.path, **query)
-                request.send(200, {})
-            elif url.path.endswith("/log"):
-                request.send(200, api.text(url.path))
-            else:
-                found = api.get(url.path, **query)
-                request.send(200 if found else 404, found or {"message": "not found"})
-        except KubeError as error:
-            request.send(error.status, {"message": error.message})
-
-    return answer
 
 
 def play(api: FenceCluster, folder: Path, *options: str, **more: Any) -> subprocess.CompletedProcess[str]:
@@ -78,23 +53,6 @@ def play(api: FenceCluster, folder: Path, *options: str, **more: Any) -> subproc
         plays = [{"hosts": "localhost", "gather_facts": False, "roles": [role]}]
         (folder / "hosts").write_text("localhost ansible_connection=local\n")
         return ansible(folder, plays, "-i", "hosts", *options, "-e", json.dumps(variables))
-
-
-def ansible(folder: Path, plays: list[Any], *options: str) -> subprocess.CompletedProcess[str]:
-    """Run plays by real Ansible."""
-    (folder / "play.yml").write_text(json.dumps(plays))
-    return subprocess.run(
-        [str(Path(sys.executable).with_name("ansible-playbook")), "play.yml", *options],
-        cwd=folder,
-        env={
-            **os.environ,
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def test_fences_that_hold(tmp_path: Path) -> None:
