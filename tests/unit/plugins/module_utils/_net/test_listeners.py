@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -34,7 +35,7 @@ def quiet() -> Iterator[None]:
     yield
     end_listeners(HANDLE)
     with suppress(ChildProcessError):
-        os.waitpid(-1, 0)
+        os.waitpid(-1, os.WNOHANG)
 
 
 def free(kind: int = socket.SOCK_STREAM) -> int:
@@ -157,16 +158,19 @@ def test_who_answers_in_its_place_proves_nothing() -> None:
         own.bind(("127.0.0.1", 0))
         own.listen()
         port = own.getsockname()[1]
-        pid = os.fork()
-        if pid == 0:
+
+        def replay() -> None:
             for _ in range(2):
                 connection, _ = own.accept()
-                connection.sendall(connection.recv(200) or b"")
-                connection.close()
-            os._exit(0)
+                with connection:
+                    connection.settimeout(5)
+                    connection.sendall(connection.recv(200) or b"")
+
+        thread = threading.Thread(target=replay, daemon=True)
+        thread.start()
         assert states("a", attempt("tcp", port)) == ["connected"]
         assert states("a", attempt("tcp", port, "")) == ["connected"]
-        os.waitpid(pid, 0)
+        thread.join(5)
 
 
 def test_odd_attempts_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
