@@ -161,7 +161,7 @@ class Pods:
     def reports(self, places: Sequence[Place], timeout_seconds: float) -> list[Report]:
         """Wait until all pods have ended, or have said what they found, and read it."""
         namespaces = list(dict.fromkeys(place.namespace for place in places))
-        said: dict[Place, Report] = {}
+        said: dict[tuple[str, str], Report] = {}
 
         def look(_seconds: float) -> dict[tuple[str, str], Mapping[str, Any]]:
             found: dict[tuple[str, str], Mapping[str, Any]] = {}
@@ -174,28 +174,28 @@ class Pods:
             for place in places:
                 if (
                     place.origin.role in _STAYING
-                    and place not in said
+                    and key(place) not in said
                     and phase(found, place) == "Running"
                     and not (report := read_report(place.origin, self._log(place))).trouble
                 ):
-                    said[place] = replace(report, about=place.about)
+                    said[key(place)] = replace(report, about=place.about)
             return found
 
+        def key(place: Place) -> tuple[str, str]:
+            return place.namespace, place.name
+
         def phase(seen: Mapping[tuple[str, str], Mapping[str, Any]], place: Place) -> Any:
-            return seen.get((place.namespace, place.name), {}).get("status", {}).get("phase")
+            return seen.get(key(place), {}).get("status", {}).get("phase")
 
         def ended(seen: Mapping[tuple[str, str], Mapping[str, Any]]) -> bool:
             return all(
-                place in said or phase(seen, place) in ("Succeeded", "Failed", None) for place in places
+                key(place) in said or phase(seen, place) in ("Succeeded", "Failed", None) for place in places
             )
 
         seen = wait_until(
             look, ended, clock=self._clock, timeout_seconds=timeout_seconds, step_seconds=0.5, forgive=forgive
         ).seen
-        return [
-            said.get(place) or self._report(place, seen.get((place.namespace, place.name)))
-            for place in places
-        ]
+        return [said.get(key(place)) or self._report(place, seen.get(key(place))) for place in places]
 
     def _report(self, place: Place, found: Optional[Mapping[str, Any]]) -> Report:
         return replace(self._read(place, found), about=place.about)
