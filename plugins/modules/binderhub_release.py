@@ -271,8 +271,8 @@ class ReleaseModule:
         """Do what the parameters ask for."""
         if yaml is None:
             raise HelmError(
-                "the Python package PyYAML is missing here: install requirements.txt on the host that talks to the cluster "
-                "(site_kubernetes_client_host)"
+                "the Python package PyYAML is missing here. Install requirements.txt on the controller; another host that talks "
+                "to the cluster (site_kubernetes_client_host) gets its packages from the stage `cluster`"
             )
         try:
             if missing := self._missing():

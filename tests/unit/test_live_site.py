@@ -54,6 +54,17 @@ def test_what_is_written_down_is_in_the_contract(known: set[str]) -> None:
 )
 def test_a_proxys_password_is_a_canary(url: str, password: str) -> None:
     """As it is written in the URL, since that is what programs are told."""
+    assert site_of(url, "").secrets() == ({"site_http_proxy": password} if password else {})
+
+
+def test_a_password_for_sudo_is_a_canary_beside_it() -> None:
+    site = site_of("http://site:s3cret@proxy:3128", "sudo's")
+    assert site.secrets() == {"site_http_proxy": "s3cret", "ansible_become_password": "sudo's"}
+    assert site.sudo_passwords() == {"192.0.2.11": "sudo's"}
+
+
+def site_of(url: str, sudo: str) -> Site:
+    """A site of one head behind this proxy, whose sudo asks for this."""
     values = {**dict.fromkeys(SECRETS, ""), "site_http_proxy": url, "site_https_proxy": ""}
-    site = Site("", {"head1": {"groups": ["head"], "variables": values}})
-    assert site.secrets() == ({"site_http_proxy": password} if password else {})
+    connection = {"ansible_host": "192.0.2.11", "ansible_become_password": sudo}
+    return Site("", {"head1": {"groups": ["head"], "variables": values, "connection": connection}})

@@ -24,7 +24,10 @@ from urllib.parse import quote
 import jsonschema
 import pytest
 import yaml
-from ansible_collections.ironbinder.platform.plugins.module_utils._net.tls import BUNDLE_FILE
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.tls import (
+    BUNDLE_FILE,
+    BUNDLE_VARIABLES,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm_values import merge
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.chart_values import (
     Settings,
@@ -260,7 +263,9 @@ def test_a_proxy_reaches_run_steps_beside_the_registrys_account(tmp_path: Path) 
     assert set(pull) == {"auths"}
     assert {"name": "http_proxy", "value": "http://p:1"} in pod(objects, "binder")["containers"][0]["env"]
     binder = yaml.safe_load(objects["Secret", "binder-secret"]["stringData"]["values.yaml"])
-    assert binder["config"]["KubernetesBuildExecutor"]["extra_envs"] == told
+    # Beside whom build pods trust, which is told in the same mapping.
+    trusted = dict.fromkeys(BUNDLE_VARIABLES, BUNDLE_FILE)
+    assert binder["config"]["KubernetesBuildExecutor"]["extra_envs"] == {**trusted, **told}
 
 
 @needs_helm

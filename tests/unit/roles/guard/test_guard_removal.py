@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 from pathlib import Path
@@ -84,8 +83,9 @@ def test_every_file_goes(groups: list[dict[str, Any]]) -> None:
 def test_no_network_names_a_plugin_that_is_gone() -> None:
     """The plugin is there before a network's configuration names it, and as long as one does."""
     plays = yaml.safe_load((ROOT / "playbooks/cluster.yml").read_text())
-    (play,) = (play for play in plays if "pod_network" in json.dumps(play.get("roles", [])))
-    order = [(entry["role"].rpartition(".")[2], "main", entry.get("when")) for entry in play["roles"]]
+    names = [[entry["role"].rpartition(".")[2] for entry in play.get("roles", [])] for play in plays]
+    [(play, roles)] = [pair for pair in zip(plays, names, strict=True) if "pod_network" in pair[1]]
+    order = [(role, "main", entry.get("when")) for role, entry in zip(roles, play["roles"], strict=True)]
     for task in play.get("tasks", []):
         told = task["ansible.builtin.include_role"]
         order.append((told["name"].rpartition(".")[2], told["tasks_from"], task.get("when")))

@@ -150,6 +150,7 @@ def test_an_object_too_large_to_be_remembered_is_applied_without() -> None:
 def test_without_openshift_the_remedy_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openshift.dynamic.apply", None)
     with pytest.raises(
-        KubeError, match=r"required Python library \(openshift\).*requirements.txt on the host"
+        KubeError,
+        match=r"required Python library \(openshift\).*requirements.txt on the controller; another host.*stage `cluster`",
     ):
         annotated(item())

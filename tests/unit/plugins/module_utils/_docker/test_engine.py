@@ -19,6 +19,7 @@ from docker_daemon import DockerDaemon
 
 NAME = "docker.io/library/hello-world:latest"
 DIGEST = f"sha256:{'a' * 64}"
+NO_PROXIES = dict.fromkeys(("http_proxy", "https_proxy", "no_proxy"), "")
 
 
 @pytest.fixture
@@ -33,8 +34,12 @@ def engine(daemon: DockerDaemon) -> DockerEngine:
     return DockerEngine(daemon.path, 5)
 
 
-def test_info(engine: DockerEngine) -> None:
-    assert engine.info() == EngineInfo("20.10.24+dfsg1", ("https://a.example", "http://b.example:5000"))
+def test_info(engine: DockerEngine, daemon: DockerDaemon) -> None:
+    version, mirrors = "20.10.24+dfsg1", ("https://a.example", "http://b.example:5000")
+    assert engine.info() == EngineInfo(version, mirrors, NO_PROXIES)
+    daemon.proxies = {"HttpProxy": "http://p:1", "HttpsProxy": "http://p:2", "NoProxy": "localhost"}
+    told = {"http_proxy": "http://p:1", "https_proxy": "http://p:2", "no_proxy": "localhost"}
+    assert engine.info() == EngineInfo(version, mirrors, told)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +80,7 @@ def test_info_of_something_else(
     engine: DockerEngine, daemon: DockerDaemon, monkeypatch: pytest.MonkeyPatch, answer: object
 ) -> None:
     monkeypatch.setattr(daemon, "serve", lambda *call: (200, answer))
-    assert engine.info() == EngineInfo("", ())
+    assert engine.info() == EngineInfo("", (), NO_PROXIES)
 
 
 def test_no_mirrors(engine: DockerEngine, daemon: DockerDaemon) -> None:

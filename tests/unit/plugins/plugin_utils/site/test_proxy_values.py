@@ -6,6 +6,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.tls import (
+    BUNDLE_FILE,
+    BUNDLE_VARIABLES,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm_values import merge
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.chart_values import (
     Settings,
@@ -14,6 +18,8 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.chart_val
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.http_proxy import environment
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.hubs import resolve_hubs
 
+# What the site's CAs say in the same mappings; they stay.
+TRUSTED = dict.fromkeys(BUNDLE_VARIABLES, BUNDLE_FILE)
 PLAIN, ACCOUNT = "http://proxy:3128", "http://site:s3cret@proxy:3128"
 
 
@@ -30,17 +36,15 @@ def released(proxy: str, **values: Any) -> tuple[dict[str, Any], dict[str, Any]]
 
 def test_without_a_proxy_nothing_is_said() -> None:
     _, values = released("")
-    assert "proxies" not in str(values["config"]) and "http_proxy" not in values["extraEnv"]
-    assert "extra_envs" not in values["config"]["KubernetesBuildExecutor"]
+    assert "proxies" not in str(values["config"])
+    assert values["extraEnv"] == values["config"]["KubernetesBuildExecutor"]["extra_envs"] == TRUSTED
 
 
 def test_binderhub_build_pods_and_run_steps() -> None:
     shown, values = released(PLAIN)
     wanted = {"http_proxy": PLAIN, "HTTPS_PROXY": PLAIN, "no_proxy": "localhost,10.96.0.1"}
-    assert shown["extraEnv"].items() >= wanted.items()
-    # The CAs stay.
-    assert shown["extraEnv"]["SSL_CERT_FILE"]
-    assert values["config"]["KubernetesBuildExecutor"]["extra_envs"]["https_proxy"] == PLAIN
+    assert shown["extraEnv"].items() >= {**wanted, **TRUSTED}.items()
+    assert values["config"]["KubernetesBuildExecutor"]["extra_envs"] == shown["extraEnv"]
     assert values["config"]["BinderHub"]["buildDockerConfig"] == {
         "proxies": {"default": {"httpProxy": PLAIN, "httpsProxy": PLAIN, "noProxy": "localhost,10.96.0.1"}}
     }
@@ -49,7 +53,8 @@ def test_binderhub_build_pods_and_run_steps() -> None:
 def test_an_account_is_not_shown() -> None:
     shown, values = released(ACCOUNT)
     assert "s3cret" not in str(shown) and "http_proxy" not in str(shown)
-    assert values["extraEnv"]["http_proxy"] == ACCOUNT
+    assert values["extraEnv"].items() >= {"http_proxy": ACCOUNT, **TRUSTED}.items()
+    assert values["config"]["KubernetesBuildExecutor"]["extra_envs"] == values["extraEnv"]
     assert values["config"]["BinderHub"]["buildDockerConfig"]["proxies"]["default"]["httpProxy"] == ACCOUNT
 
 
