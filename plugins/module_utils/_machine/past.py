@@ -119,7 +119,8 @@ class Past:
     def docker(self) -> dict[str, Any]:
         """{packages: {name: version}, snap, ours, containers: [{name, restarts}]}, of those that run, where it is not ours."""
         packages, ours = self.dpkg.of(*DOCKER_PACKAGES), self._brought(DOCKER_PACKAGES)
-        ours = ours or self.proc.exists(DOCKER_MARK)
+        # The distribution's, which earlier releases took, makes way for Docker's own like anybody's.
+        ours = ours or ("docker-ce" in packages and self.proc.exists(DOCKER_MARK))
         return {
             "packages": packages,
             "snap": any(self.proc.exists(folder) for folder in SNAP),

@@ -31,19 +31,26 @@ __all__ = ["Account", "from_build", "from_daemons", "from_hubs", "from_node"]
 _TAG = "ironbinder-trust-check"
 _ADMIN = "/etc/kubernetes/admin.conf"
 _EXEC_SECONDS, _REMOVE_SECONDS = 40.0, 30.0
-# Build arguments that Docker knows without being told, and leaves out of the image:
-# https://docs.docker.com/reference/dockerfile/#predefined-args
-_PROXIES = frozenset({"http_proxy", "https_proxy", "no_proxy", "ftp_proxy", "all_proxy"})
+# Docker's client writes these of its configuration into every build, as BinderHub's builder has them; a password in an argument
+# would be in the list of processes: https://docs.docker.com/engine/cli/proxy/#configure-the-docker-client
+_PROXIES = {"http_proxy": "httpProxy", "https_proxy": "httpsProxy", "no_proxy": "noProxy"}
 
 Ask = Callable[[str], str]
 
 
 class Account:
-    """Who pulls the base of a RUN step, as the client of Docker is told. Nobody without a name."""
+    """Who pulls the base of a RUN step. Nobody without a name."""
 
     def __init__(self, registry: str, username: str, password: str) -> None:
         secret = base64.b64encode(f"{username}:{password}".encode()).decode()
-        self.config = json.dumps({"auths": {registry: {"auth": secret}}}) if username else ""
+        self._auths = {registry: {"auth": secret}} if username else {}
+
+    def config(self, environment: Mapping[str, str]) -> str:
+        """Give what Docker's client is told, with the proxies of an environment; "" for nothing."""
+        proxies = {_PROXIES[name]: value for name, value in environment.items() if name in _PROXIES}
+        parts = {"auths": self._auths, "proxies": {"default": proxies} if proxies else {}}
+        told = {name: part for name, part in parts.items() if part}
+        return json.dumps(told) if told else ""
 
 
 def _known(part: Mapping[str, Any]) -> list[Peer]:
@@ -99,12 +106,14 @@ def from_build(
     options: list[str] = []
     for address, names in part["extra_hosts"].items():
         options += [word for name in names for word in ("--add-host", f"{name}:{address}")]
-    for name, value in environment.items():
-        if name.lower() in _PROXIES:
-            options += ["--build-arg", f"{name}={value}"]
     step = json.dumps(["python3", "-c", text(), argument(_known(part))])
     done = build(
-        part["base_image"] or image, [f"RUN {step}"], _TAG, run, options=options, config=account.config
+        part["base_image"] or image,
+        [f"RUN {step}"],
+        _TAG,
+        run,
+        options=options,
+        config=account.config(environment),
     )
     run(["docker", "image", "rm", "--force", _TAG], _REMOVE_SECONDS)
     trouble = (

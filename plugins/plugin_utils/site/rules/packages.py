@@ -22,6 +22,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     as_mapping,
     as_text,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.past import foreign_docker
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.versions import of_package
 
@@ -139,6 +140,8 @@ def _others(site: Site, variable: str, package: str, joined: bool) -> Mapping[st
         version = _installed(host, package)
         if (
             version
+            # What becomes of another's Docker is docker-foreign's, or docker-adopted's.
+            and not (variable == DOCKER and foreign_docker(host))
             and is_exact_chart(wanted)
             and numbers(version) != numbers(wanted)
             and host.joined is joined

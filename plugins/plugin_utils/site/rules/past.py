@@ -50,7 +50,7 @@ def _unreplaced(site: Site, host: Host) -> str:
 @rule(
     "docker-foreign",
     ERROR,
-    "A node has a Docker that Ironbinder did not install, and nobody said that it may be taken over.",
+    "A node has another Docker than Ironbinder's own, and nobody said that it may be taken over.",
     acceptable=False,
 )
 def docker_foreign(site: Site) -> Iterator[Problem]:
@@ -64,7 +64,7 @@ def docker_foreign(site: Site) -> Iterator[Problem]:
             )
 
 
-@rule("docker-adopted", WARNING, "A Docker that Ironbinder did not install will be taken over.")
+@rule("docker-adopted", WARNING, "Another Docker than Ironbinder's own will be taken over.")
 def docker_adopted(site: Site) -> Iterator[Problem]:
     for host in site.seen("head", "workers"):
         if (told := foreign_docker(host)) and flag_at(site, host, ADOPT):

@@ -102,18 +102,28 @@ def test_docker_with_its_data_elsewhere(tmp_path: Path) -> None:
     assert [entry["name"] for entry in facts(tmp_path, files)["docker"]["containers"]] == ["wiki"]
 
 
+DROP_IN = {"etc/systemd/system/docker.service.d/ironbinder-builds.conf": "[Service]\n"}
+DOCKER_CE = package("docker-ce", "5:28.5.2-1~debian.12~bookworm")
+
+
 @pytest.mark.parametrize(
     "mark",
     [
         {LEDGER: '["docker.io", "runc"]'},
         # Of a run from before there was a ledger.
-        {"etc/systemd/system/docker.service.d/ironbinder-builds.conf": "[Service]\n"},
+        {**dpkg(DOCKER_CE), **DROP_IN},
     ],
     ids=["the ledger", "the role's drop-in"],
 )
 def test_what_ironbinder_brought_is_its_own(tmp_path: Path, mark: dict[str, str]) -> None:
     told = facts(tmp_path, {**DOCKER, **mark})["docker"]
     assert (told["ours"], told["containers"]) == (True, [])
+
+
+def test_docker_io_of_an_earlier_release_needs_consent(tmp_path: Path) -> None:
+    """The role refuses to remove what its list does not have; preflight has to say so before."""
+    told = facts(tmp_path, {**DOCKER, **DROP_IN})["docker"]
+    assert (told["ours"], [entry["name"] for entry in told["containers"]]) == (False, ["db", "wiki"])
 
 
 @pytest.mark.parametrize("text", ["", "[1", '{"docker.io": 1}', '"docker.io"'])

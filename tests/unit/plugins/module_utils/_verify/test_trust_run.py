@@ -34,12 +34,13 @@ from fence_cluster import LAB, FenceCluster
 from hand_clock import HandClock
 
 BASE = "172.30.77.41:5000/binder/lab-base:abc"
+PROXY = "http://site:s3cret@192.0.2.9:3128"
 TRUST = TrustWish(
     provider="git",
     spec="https%3A%2F%2F172.30.77.41%2Fgit%2Fhello.git/main",
     base_image=BASE,
     mounts_bundle=True,
-    build_environment={"HTTPS_PROXY": "http://192.0.2.9:3128", "OTHER": "x"},
+    build_environment={**dict.fromkeys(("https_proxy", "HTTPS_PROXY"), PROXY), "OTHER": "x"},
     extra_hosts={"192.0.2.50": ["git.example.org"]},
 )
 WISH = Wish(LAB, "python", roles=(), build_node="worker2", trust=TRUST)
@@ -188,7 +189,7 @@ def test_pods_are_what_they_stand_for() -> None:
     assert build["containers"][0]["volumeMounts"][0]["mountPath"] == BUNDLE_FILE
     told = {entry["name"]: entry["value"] for entry in build["containers"][0]["env"]}
     assert told["SSL_CERT_FILE"] == BUNDLE_FILE
-    assert told["HTTPS_PROXY"] == "http://192.0.2.9:3128"
+    assert told["HTTPS_PROXY"] == PROXY
 
 
 def test_a_proxys_password_is_in_no_run() -> None:
@@ -284,10 +285,9 @@ def test_a_run_step_is_told_what_a_real_one_is() -> None:
     assert shell.dockerfile.startswith(f"FROM {BASE}\nRUN [")
     [build, remove] = shell.asked
     assert build[build.index("--add-host") + 1] == "git.example.org:192.0.2.50"
-    assert [build[at + 1] for at, word in enumerate(build) if word == "--build-arg"] == [
-        "HTTPS_PROXY=http://192.0.2.9:3128"
-    ]
-    assert list(json.loads(shell.config)["auths"]) == ["172.30.77.41:5000"]
+    told = json.loads(shell.config)
+    assert list(told["auths"]) == ["172.30.77.41:5000"]
+    assert told["proxies"] == {"default": {"httpsProxy": PROXY}}
     assert not any("s3cret" in word for word in build), "a password is in no list of processes"
     assert remove[:3] == ["docker", "image", "rm"]
 

@@ -54,6 +54,22 @@ CASES = [
         {**CONSENT, "hosts/worker1/probe/past/docker": DOCKER},
         ("docker-adopted", "site_adopt_docker", "worker1"),
     ),
+    # Its version is no second finding, neither package-will-change nor docker-version-changed.
+    *(
+        case(
+            f"foreign Docker of another version, {'in a cluster' if running else 'by itself'}, {rule}",
+            {
+                **consent,
+                "values/site_docker_version": "29.8.1",
+                "hosts/worker1/probe/past/docker": {**DOCKER, "packages": {"docker-ce": "5:28.5.2-1"}},
+                "hosts/worker1/probe/installed": {"docker-ce": "28.5.2"},
+            },
+            (rule, "site_adopt_docker", "worker1"),
+            running=running,
+        )
+        for running in (False, True)
+        for rule, consent in (("docker-foreign", {}), ("docker-adopted", CONSENT))
+    ),
     probe(
         "Docker from a snap", "worker1", "past/docker", {**NONE, "snap": True}, ("docker-snap", "", "worker1")
     ),
