@@ -168,6 +168,14 @@ def test_every_target_has_a_listener() -> None:
     assert len({target["name"] for target in TARGETS}) == len(TARGETS)
 
 
+def test_machines_are_told_addresses() -> None:
+    """Names are for who logs in: no unit of systemd listens at one, and no route leads by way of one."""
+    [start, *_] = yaml.safe_load((ROOT / "lab/tasks/machine.yml").read_text())
+    told = {key: value for key, value in start["vars"].items() if key.startswith("lab_env")}
+    assert "lab_address" in str(told)
+    assert "ansible_host" not in str(told)
+
+
 def test_addresses_are_of_the_kind_that_they_stand_for() -> None:
     """Private ones are private, the service address is of the default range of services, and the nodes reach all of them."""
     defaults = yaml.safe_load((ROOT / "roles/site/defaults/main/contract.yml").read_text())
