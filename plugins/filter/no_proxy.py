@@ -55,6 +55,10 @@ options:
     description: Where people reach the hubs.
     type: str
     required: true
+  extra_hosts:
+    description: C(site_extra_hosts), names by address, which a proxy cannot look up.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -79,10 +83,10 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site import http_proxy
 
 
-def no_proxy(extra: Any, *, mirror_url: str = "", **site: Any) -> list[str]:
+def no_proxy(extra: Any, *, mirror_url: str = "", extra_hosts: Any = None, **site: Any) -> list[str]:
     """Map the errors of `http_proxy.no_proxy` to Ansible's."""
     try:
-        return http_proxy.no_proxy(extra or [], mirror_url=mirror_url, **site)
+        return http_proxy.no_proxy(extra or [], mirror_url=mirror_url, extra_hosts=extra_hosts or {}, **site)
     except (TypeError, AttributeError) as error:
         raise AnsibleFilterError(f"no_proxy: {error}") from error
 

@@ -212,7 +212,7 @@ def test_builds_fill_a_disk_and_launches_go_on(host: Any, site: Site, tmp_path: 
     launch = start(
         site.inventory,
         ROOT / "playbooks/verify.yml",
-        *("-e", "site_fence_check_enabled=false"),
+        *("-e", "{site_fence_check_enabled: false, site_trust_check_enabled: false}"),
         log=tmp_path / "log",
     )
     # The timer does so every few minutes.

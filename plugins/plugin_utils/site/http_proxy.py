@@ -95,6 +95,7 @@ def no_proxy(
     registry_host: str,
     mirror_url: str,
     public_url: str,
+    extra_hosts: Mapping[str, Any],
 ) -> list[str]:
     """List what a site reaches without its proxy.
 
@@ -109,6 +110,7 @@ def no_proxy(
         registry_host: host or host:port.
         mirror_url: of the mirror, empty where there is none.
         public_url: where people reach the hubs.
+        extra_hosts: `site_extra_hosts`, whose names the proxy cannot look up either.
 
     Returns:
         Hosts, addresses, ends of names with a leading dot, and networks, each once. What cannot be read is left out, as
@@ -121,6 +123,9 @@ def no_proxy(
     found += [".svc", ".cluster.local", *_pool(floating_pool)]
     found += [str(hub.get("floating_ip") or "") for hub in hubs.values()]
     found += [_registry_host(registry_host), url_host(mirror_url), url_host(public_url)]
+    # What is no list of names, extra-hosts-malformed reports.
+    named = (names for names in extra_hosts.values() if isinstance(names, (list, tuple)))
+    found += [name for names in named for name in names if isinstance(name, str)]
     found += [one for entry in given if not entry.startswith("!") for one in _listed(entry)]
     return [entry for entry in dict.fromkeys(found) if entry and entry not in taken_out]
 

@@ -26,6 +26,7 @@ SITE: dict[str, Any] = {
     "registry_host": "registry.example.org:5000",
     "mirror_url": "https://mirror.example.org:8443/x",
     "public_url": "https://binder.example.org",
+    "extra_hosts": {"192.0.2.50": ["git.campus.test", "git"], "192.0.2.51": "wrong", "192.0.2.52": [7]},
 }
 
 
@@ -40,6 +41,7 @@ def test_a_site_reaches_its_own() -> None:
         *("10.96.0.1", "10.244.0.0/16", "10.96.0.0/12", ".svc", ".cluster.local"),
         *("192.0.2.101", "192.0.2.102", "192.0.2.103", "192.0.2.120"),
         *("registry.example.org", "mirror.example.org", "binder.example.org"),
+        *("git.campus.test", "git"),
     ]
 
 
