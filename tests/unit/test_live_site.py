@@ -16,7 +16,8 @@ sys.path.insert(0, str(ROOT / "tests/infra"))
 
 from live_site import SECRETS, Site
 
-LOOK_UP = re.compile(r"""(?:\[|\.get\()\s*["'](site_[a-z_0-9]+)["']""")
+# By its name, or by way of a mapping that has its name.
+LOOK_UP = re.compile(r"""(?:\[|\.get\(|["']:)\s*["'](site_[a-z_0-9]+)["']""")
 FILES = [*sorted((ROOT / "tests/infra").glob("*.py")), *sorted((ROOT / "molecule").glob("*/tests/*.py"))]
 
 
@@ -35,7 +36,7 @@ def test_every_variable_that_is_looked_up_is_written_down(file: Path, known: set
 def test_look_ups_are_found() -> None:
     """Otherwise the test above says nothing."""
     found = {name for file in FILES for name in LOOK_UP.findall(file.read_text())}
-    assert {"site_registry_host", "site_fence_probe_targets"} <= found
+    assert {"site_registry_host", "site_fence_probe_targets", "site_docker_version"} <= found
 
 
 def test_what_is_written_down_is_in_the_contract(known: set[str]) -> None:
