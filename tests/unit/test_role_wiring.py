@@ -176,3 +176,35 @@ def test_supported_systems_have_their_variables() -> None:
         if re.search(r"Ubuntu.{0,4}24|Debian 12", path.read_text())
     ]
     assert own == []
+
+
+def tasks(data: Any) -> Iterator[dict[str, Any]]:
+    """Every task of a file, those in blocks, too."""
+    for entry in data or []:
+        yield entry
+        for part in ("block", "rescue", "always"):
+            yield from tasks(entry.get(part))
+
+
+def test_whoever_talks_to_the_cluster_has_the_packages() -> None:
+    """The client host may be a head, whose own Python has none: each such task names the Python of role cluster_client."""
+    modules = {
+        PREFIX + path.stem
+        for path in (ROOT / "plugins/modules").glob("*.py")
+        if re.search(r"^from \S+_kube\.api import .*\bconnect\b", path.read_text(), re.MULTILINE)
+    }
+    found = {}
+    for path in sorted((ROOT / "roles").glob("*/tasks/*.yml")):
+        for task in tasks(read(path)):
+            host = re.fullmatch(r"\{\{ (\w+)_client_host \}\}", str(task.get("delegate_to")))
+            if host and modules & set(task):
+                python = (task.get("vars") or {}).get("ansible_python_interpreter")
+                found[f"{path.parts[-3]}: {task['name']}"] = (host[1], python)
+    assert len(found) > 5
+    assert {
+        task: python for task, (role, python) in found.items() if python != f"{{{{ {role}_client_python }}}}"
+    } == {}
+    for role in {role for role, _ in found.values()}:
+        own = f"hostvars[{role}_client_host].ansible_python_interpreter | default('auto_silent', true)"
+        assert defaults(role)[f"{role}_client_python"] == f"{{{{ {own} }}}}"
+        assert WIRED[f"{role}_client_python"] == "{{ site_client_python }}"
