@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.ironbinder.platform.plugins.filter.firewall_openings import firewall_openings
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.check import check_site
 from site_cases import good_site
+from role_runs import ansible
 from walled_site import MACHINES, WalledSite, look, why_not
 
 ROOT = Path(__file__).parents[3]
@@ -147,3 +149,45 @@ def test_a_site_that_is_closed_works(machines: WalledSite, tmp_path: Path) -> No
 def test_without_admins_ssh_is_everybodys(tmp_path: Path) -> None:
     lines = [line.strip() for line in rendered(tmp_path, "worker1").splitlines()]
     assert "tcp dport { 22, 2222 } accept" in lines
+
+
+def came_from(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, session: str, *networks: str
+) -> subprocess.CompletedProcess[str]:
+    """Run what looks after admins, in a session of which sshd says this."""
+    monkeypatch.setenv("SSH_CONNECTION", session)
+    play = {
+        "hosts": "localhost",
+        "connection": "local",
+        "gather_facts": False,
+        "vars_files": [str(ROLE / "defaults/main.yml"), str(ROLE / "vars/main.yml")],
+        "tasks": [{"ansible.builtin.import_tasks": str(ROLE / "tasks/admins.yml")}],
+    }
+    told = {"firewall_admin_networks": networks, "ansible_python_interpreter": sys.executable}
+    return ansible(folder, [play], "-e", json.dumps(told))
+
+
+@pytest.mark.parametrize(
+    ("session", "networks", "let_in"),
+    [
+        ("192.0.2.9 50022 192.0.2.11 22", ["198.51.100.0/24", "192.0.2.9"], True),
+        ("fe80::1%eth0 50022 fe80::2%eth0 22", ["192.0.2.9", "fe80::/10"], True),
+        ("203.0.113.7 50022 192.0.2.11 22", [], True),
+        ("203.0.113.7 50022 192.0.2.11 22", ["198.51.100.0/24", "192.0.2.9"], False),
+        ("2001:db8::1 50022 2001:db8::2 22", ["192.0.2.0/24"], False),
+    ],
+)
+def test_nobody_locks_themselves_out(
+    session: str, networks: list[str], let_in: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A jump host's address, or a typing error: kept connections would hide it until the run is over."""
+    done = came_from(tmp_path, monkeypatch, session, *networks)
+    assert (done.returncode == 0) is let_in, done.stdout + done.stderr
+    told = " ".join((done.stdout + done.stderr).split())
+    assert (f"from {session.split()[0]}, as that machine sees it" in told) is not let_in
+
+
+def test_admins_are_asked_for_before_anything_is_loaded() -> None:
+    """The refusal says that nothing was loaded."""
+    files = [task["ansible.builtin.import_tasks"] for task in yaml.safe_load((ROLE / "tasks/main.yml").read_text())]
+    assert files.index("admins.yml") < files.index("table.yml")
