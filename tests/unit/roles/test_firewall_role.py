@@ -32,7 +32,14 @@ def opened(host: str, *admins: str) -> list[dict[str, Any]]:
     return firewall_openings(host, HOSTVARS, GROUPS, good_site()["values"], admins)
 
 
-def rendered(folder: Path, host: str, *, rules: tuple[str, ...] = (), admins: tuple[str, ...] = ()) -> str:
+def rendered(
+    folder: Path,
+    host: str,
+    *,
+    rules: tuple[str, ...] = (),
+    admins: tuple[str, ...] = (),
+    sshd: str = "port 2222\naddressfamily any\n",
+) -> str:
     """The table of a machine, as Ansible writes it."""
     play = {
         "hosts": "localhost",
@@ -55,7 +62,7 @@ def rendered(folder: Path, host: str, *, rules: tuple[str, ...] = (), admins: tu
         "firewall_admin_networks": list(admins),
         "firewall_extra_rules": list(rules),
         "ansible_python_interpreter": sys.executable,
-        "__firewall_sshd": {"stdout": "port 2222\naddressfamily any\n"},
+        "__firewall_sshd": {"stdout": sshd},
     }
     done = subprocess.run(
         [
@@ -110,12 +117,13 @@ def test_a_site_that_is_closed_works(machines: WalledSite, tmp_path: Path) -> No
     """Every machine has it, preflight finds nothing, and what the site does not need is dropped."""
     rules = ("ip saddr 192.0.2.31 tcp dport 9100 accept",)
     for name in MACHINES:
-        text = rendered(tmp_path, name, rules=rules, admins=("198.51.100.9",))
+        text = rendered(tmp_path, name, rules=rules, admins=("198.51.100.9", "2001:db8::/32"))
         for _ in range(2):  # loaded again, it is in place of itself
             machines.execute(name, "/usr/sbin/nft", "-f", "-", text=text)
     table = machines.execute("head1", "/usr/sbin/nft", "list", "table", "inet", "ironbinder_firewall")
     assert table.count("tcp dport 9100") == 1
     assert "ip saddr 198.51.100.9 tcp dport { 22, 2222 } accept" in table
+    assert "ip6 saddr 2001:db8::/32 tcp dport { 22, 2222 } accept" in table
     data = good_site()
     data["values"]["site_firewall_enabled"] = True
     assert check_site(look(machines, data)).findings == ()

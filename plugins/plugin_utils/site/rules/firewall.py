@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import ip_network
 from typing import Any, NamedTuple
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
@@ -31,6 +32,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.port_plan
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 
 ENABLED = "site_firewall_enabled"
+ADMIN_NETWORKS = "site_firewall_admin_networks"
 # A listener that was not reached within these may have ended.
 REACHED = ("answered", "connected")
 MOST_NAMES = 5
@@ -218,6 +220,19 @@ def pod_network_port_malformed(site: Site) -> Iterator[Problem]:
             parse_pod_network_port(entry)
         except ValueError as error:
             yield Problem(str(error), 'write it as "4789/udp", or "ipip"', POD_NETWORK_PORTS)
+
+
+@rule("firewall-admin-network-malformed", ERROR, "An entry of site_firewall_admin_networks cannot be read.")
+def firewall_admin_network_malformed(site: Site) -> Iterator[Problem]:
+    for entry in as_list(site.values.get(ADMIN_NETWORKS)):
+        try:
+            ip_network(as_text(entry))
+        except ValueError as error:
+            yield Problem(
+                f"no rule of a firewall can say this: {error}",
+                "name an address or a network, such as 192.0.2.9, 192.0.2.0/24 or 2001:db8::/32",
+                ADMIN_NETWORKS,
+            )
 
 
 @rule(

@@ -14,6 +14,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.port_plan
 from site_cases import Case, case, found, probe, rules_in, value
 
 ENABLED = "site_firewall_enabled"
+ADMINS = "site_firewall_admin_networks"
 PODS = "what pods send to others"
 
 
@@ -86,6 +87,13 @@ CASES = [
         "site_pod_network_ports",
         ["4789/udp", "ipip", "4789", "70000/tcp", "tcp"],
         *[("pod-network-port-malformed", "site_pod_network_ports", "")] * 3,
+    ),
+    value("admins of both kinds", ADMINS, ["192.0.2.9", "198.51.100.0/24", "2001:db8::/32"]),
+    value(
+        "admins that are no addresses",
+        ADMINS,
+        ["192.0.2.0/24", "laptop", "192.0.2.9/24", "192.0.2.300"],
+        *[("firewall-admin-network-malformed", ADMINS, "")] * 3,
     ),
     case(
         "two firewalls",
