@@ -39,6 +39,8 @@ def rendered(
     rules: tuple[str, ...] = (),
     admins: tuple[str, ...] = (),
     sshd: str = "port 2222\naddressfamily any\n",
+    session: str = "",
+    port: int = 22,
 ) -> str:
     """The table of a machine, as Ansible writes it."""
     play = {
@@ -62,7 +64,9 @@ def rendered(
         "firewall_admin_networks": list(admins),
         "firewall_extra_rules": list(rules),
         "ansible_python_interpreter": sys.executable,
+        "firewall_ssh_port": port,
         "__firewall_sshd": {"stdout": sshd},
+        "__firewall_connection": {"stdout": session},
     }
     done = subprocess.run(
         [
@@ -199,3 +203,18 @@ def test_admins_are_asked_for_before_anything_is_loaded() -> None:
     """The refusal says that nothing was loaded."""
     files = [task["ansible.builtin.import_tasks"] for task in yaml.safe_load((ROLE / "tasks/main.yml").read_text())]
     assert files.index("admins.yml") < files.index("table.yml")
+
+
+@pytest.mark.parametrize(
+    ("sshd", "session", "ports"),
+    [
+        ("", "192.0.2.9 50022 192.0.2.11 2200", "2200, 2222"),
+        ("port 22\n", "192.0.2.9 50022 192.0.2.11 2200", "22, 2200, 2222"),
+        ("port 2200\n", "", "2200, 2222"),
+        ("", "", "22, 2222"),
+    ],
+)
+def test_a_forwarded_port_is_not_the_machines(sshd: str, session: str, ports: str, tmp_path: Path) -> None:
+    """The controller's 2222 leads to another port, which sshd and this very session name; 22 where neither says any."""
+    lines = rendered(tmp_path, "worker1", sshd=sshd, session=session, port=2222).splitlines()
+    assert f"tcp dport {{ {ports} }} accept" in [line.strip() for line in lines]
