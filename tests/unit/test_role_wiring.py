@@ -208,3 +208,23 @@ def test_whoever_talks_to_the_cluster_has_the_packages() -> None:
         own = f"hostvars[{role}_client_host].ansible_python_interpreter | default('auto_silent', true)"
         assert defaults(role)[f"{role}_client_python"] == f"{{{{ {own} }}}}"
         assert WIRED[f"{role}_client_python"] == "{{ site_client_python }}"
+
+
+def test_packages_come_with_lists_a_proxy_and_a_ledger() -> None:
+    """apt of a fresh machine has no lists, and of one behind a proxy no way out: held_packages and a group of files see to both."""
+    files = {path: list(tasks(read(path))) for path in sorted((ROOT / "roles").glob("*/tasks/*.yml"))}
+    plain = [
+        f"{path.parts[-3]}: {task['name']}"
+        for path, told in files.items()
+        for task in told
+        if "name" in (task.get("ansible.builtin.apt") or {})
+    ]
+    assert plain == []
+    # The rest comes after role node, or cannot be without one of these.
+    first = {"node", "firewall", "registry", "reverse_proxy"}
+    for role in first:
+        assert f"{role}_http_proxy_environment" in WIRED, role
+    installing = {
+        path.parts[-3] for path, told in files.items() if any(PREFIX + "held_packages" in task for task in told)
+    }
+    assert installing - first == {"containerd", "docker", "kubernetes_node"}
