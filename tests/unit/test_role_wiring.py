@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.renamed import RENAMED
 
@@ -228,3 +229,20 @@ def test_packages_come_with_lists_a_proxy_and_a_ledger() -> None:
         path.parts[-3] for path, told in files.items() if any(PREFIX + "held_packages" in task for task in told)
     }
     assert installing - first == {"containerd", "docker", "kubernetes_node"}
+
+
+@pytest.mark.parametrize("role", ["node", "firewall", "registry", "reverse_proxy"])
+def test_a_proxy_that_is_gone_is_taken_from_apt(role: str) -> None:
+    """A task that is skipped without a proxy leaves the old one, and its account, in apt's configuration."""
+    group = f"__{role}_apt_proxy_files"
+    variables = read(ROOT / "roles" / role / "vars/main.yml")
+    # Role node gathers its groups in variables.
+    lists = {group} | {name for name, value in variables.items() if group in str(value)}
+    lists |= {name for name, value in variables.items() if any(f"{known} " in str(value) for known in lists)}
+    told = [
+        task
+        for path in sorted((ROOT / "roles" / role / "tasks").glob("*.yml"))
+        for task in tasks(read(path))
+        if any(name in str(task.get(PREFIX + "managed_files")) for name in lists)
+    ]
+    assert [task["name"] for task in told if "when" not in task] != []
