@@ -38,6 +38,9 @@ CACHE = "site_docker_build_cache_max_gib"
 PRUNE = "site_docker_prune_above_percent"
 HIGH, LOW = "site_image_gc_high_percent", "site_image_gc_low_percent"
 EVICTION = "site_eviction_disk_percent"
+CONTAINERD = "site_containerd_package"
+# What docker-ce depends on. Its fields name a conflict with every other package of containerd and runc.
+FOR_DOCKER = "containerd.io"
 DAYS, EXEMPT = "site_registry_retention_days", "site_registry_retention_exempt"
 # Lowest and highest value of each, whether 0 leaves it to the machine, and why there is a bound.
 BOUNDS: Mapping[str, tuple[int, int, bool, str]] = {
@@ -203,3 +206,24 @@ def retention_exempt_elsewhere(site: Site) -> Iterator[Problem]:
                 f"write it without the registry's host, such as {prefix}course:2026; or remove it",
                 EXEMPT,
             )
+
+
+@rule(
+    "builds-need-containerd-io",
+    ERROR,
+    "A node that builds is to have a containerd beside which its Docker cannot be installed.",
+)
+def builds_need_containerd_io(site: Site) -> Iterator[Problem]:
+    wrong: dict[str, list[str]] = {}
+    for host in filter(site.builds_on, site.nodes):
+        package = as_text(host.variables.get(CONTAINERD, site.values.get(CONTAINERD)))
+        if package not in ("", FOR_DOCKER):
+            wrong.setdefault(package, []).append(host.name)
+    for package, names in wrong.items():
+        yield Problem(
+            f"is {package[:40]}, and docker-ce, which builds there, needs {FOR_DOCKER} and conflicts with others",
+            f"set it to {FOR_DOCKER}, or have no builds there (site_build_node_selector); accept this where the package says "
+            f"that it provides {FOR_DOCKER}",
+            CONTAINERD,
+            some_hosts(names),
+        )

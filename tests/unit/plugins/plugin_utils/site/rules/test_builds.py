@@ -14,6 +14,7 @@ PRUNE, HIGH, LOW = (
     "site_image_gc_low_percent",
 )
 MEMORY, CACHE = "site_builds_memory_max_mib", "site_docker_build_cache_max_gib"
+CONTAINERD = "site_containerd_package"
 DAYS, EXEMPT = "site_registry_retention_days", "site_registry_retention_exempt"
 
 
@@ -75,6 +76,18 @@ CASES = [
         {f"values/{CACHE}": 80, "values/site_build_node_selector": {}},
         ("build-cache-exceeds-disk", CACHE, "head1 and 2 more"),
     ),
+    value(
+        "the distribution's containerd, where Docker's docker-ce comes beside it",
+        CONTAINERD,
+        "containerd",
+        ("builds-need-containerd-io", CONTAINERD, "worker1 and 1 more"),
+    ),
+    case(
+        "on one node that builds",
+        {f"hosts/worker2/variables/{CONTAINERD}": "containerd"},
+        ("builds-need-containerd-io", CONTAINERD, "worker2"),
+    ),
+    case("on a head that does not build", {f"hosts/head1/variables/{CONTAINERD}": "containerd"}),
     probe("a disk that does not tell", "worker1", "disk/size_mb", None),
     probe(
         "a slice without a limit",
