@@ -68,7 +68,9 @@ class Site:
                 if isinstance(value, Mapping)
                 else {name: value}
             )
-        found["ansible_become_password"] = next(filter(None, self.sudo_passwords().values()), "")
+        # Most sites have one for all machines, which is looked for once.
+        first = {password: host for host, password in reversed(self.sudo_passwords().items())}
+        found |= {f"ansible_become_password.{host}": password for password, host in first.items()}
         for name in PROXIES:
             # As it is written there; programs are told it so.
             found[name] = str(self.contract[name]).rpartition("@")[0].rpartition("://")[2].partition(":")[2]

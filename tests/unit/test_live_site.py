@@ -60,8 +60,18 @@ def test_a_proxys_password_is_a_canary(url: str, password: str) -> None:
 
 def test_a_password_for_sudo_is_a_canary_beside_it() -> None:
     site = site_of("http://site:s3cret@proxy:3128", "sudo's")
-    assert site.secrets() == {"site_http_proxy": "s3cret", "ansible_become_password": "sudo's"}
+    assert site.secrets() == {"site_http_proxy": "s3cret", "ansible_become_password.192.0.2.11": "sudo's"}
     assert site.sudo_passwords() == {"192.0.2.11": "sudo's"}
+
+
+def test_each_password_for_sudo_is_watched_once() -> None:
+    head = dict(site_of("", "one").told["head1"])
+    others = {
+        f"worker{number}": {**head, "connection": {"ansible_host": "", "ansible_become_password": sudo}}
+        for number, sudo in enumerate(("one", "two", ""))
+    }
+    found = Site("", {"head1": head, **others}).secrets()
+    assert found == {"ansible_become_password.192.0.2.11": "one", "ansible_become_password.worker1": "two"}
 
 
 def site_of(url: str, sudo: str) -> Site:
