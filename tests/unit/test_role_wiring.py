@@ -226,7 +226,9 @@ def test_packages_come_with_lists_a_proxy_and_a_ledger() -> None:
     for role in first:
         assert f"{role}_http_proxy_environment" in WIRED, role
     installing = {
-        path.parts[-3] for path, told in files.items() if any(PREFIX + "held_packages" in task for task in told)
+        path.parts[-3]
+        for path, told in files.items()
+        if any(PREFIX + "held_packages" in task for task in told)
     }
     assert installing - first == {"containerd", "docker", "kubernetes_node"}
 

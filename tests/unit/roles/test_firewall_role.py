@@ -201,7 +201,9 @@ def test_nobody_locks_themselves_out(
 
 def test_admins_are_asked_for_before_anything_is_loaded() -> None:
     """The refusal says that nothing was loaded."""
-    files = [task["ansible.builtin.import_tasks"] for task in yaml.safe_load((ROLE / "tasks/main.yml").read_text())]
+    files = [
+        task["ansible.builtin.import_tasks"] for task in yaml.safe_load((ROLE / "tasks/main.yml").read_text())
+    ]
     assert files.index("admins.yml") < files.index("table.yml")
 
 
