@@ -47,10 +47,11 @@ def within_networks(address: str, networks: Sequence[str]) -> bool:
     """Return whether one of `networks` holds `address`."""
     try:
         found = ip_address(str(address).partition("%")[0])
-        # Each is read, so that a wrong one shows behind the right one, too.
-        return any([found in ip_network(str(entry)) for entry in networks])
+        # All of them are read, so that a wrong one shows behind the right one, too.
+        known = [ip_network(str(entry)) for entry in networks]
     except ValueError as error:
         raise AnsibleFilterError(f"within_networks: {error}") from error
+    return any(found in network for network in known)
 
 
 class FilterModule:

@@ -212,7 +212,7 @@ def test_whoever_talks_to_the_cluster_has_the_packages() -> None:
 
 
 def test_packages_come_with_lists_a_proxy_and_a_ledger() -> None:
-    """apt of a fresh machine has no lists, and of one behind a proxy no way out: held_packages and a group of files see to both."""
+    """apt of a fresh machine has no lists, and behind a proxy no way out: held_packages and a group of files see to it."""
     files = {path: list(tasks(read(path))) for path in sorted((ROOT / "roles").glob("*/tasks/*.yml"))}
     plain = [
         f"{path.parts[-3]}: {task['name']}"

@@ -16,8 +16,8 @@ import pytest
 import yaml
 from ansible_collections.ironbinder.platform.plugins.filter.firewall_openings import firewall_openings
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.check import check_site
-from site_cases import good_site
 from role_runs import ansible
+from site_cases import good_site
 from walled_site import MACHINES, WalledSite, look, why_not
 
 ROOT = Path(__file__).parents[3]
@@ -196,7 +196,7 @@ def test_nobody_locks_themselves_out(
     done = came_from(tmp_path, monkeypatch, session, *networks)
     assert (done.returncode == 0) is let_in, done.stdout + done.stderr
     told = " ".join((done.stdout + done.stderr).split())
-    assert (f"from {session.split()[0]}, as that machine sees it" in told) is not let_in
+    assert (f"from {session.split(maxsplit=1)[0]}, as that machine sees it" in told) is not let_in
 
 
 def test_admins_are_asked_for_before_anything_is_loaded() -> None:
