@@ -75,16 +75,18 @@ class Canaries:
         """Names of the secrets in `data`."""
         return {self.by_form[match.group()] for match in self.pattern.finditer(data)}
 
-    def in_stream(self, stream: IO[bytes]) -> set[str]:
-        """Names of the secrets in a stream of any length."""
+    def in_stream(self, stream: IO[bytes], length: float = float("inf")) -> set[str]:
+        """Names of the secrets in a stream of any length, or in so many bytes of it."""
         found: set[str] = set()
         rest = b""
-        while True:
-            block = stream.read(CHUNK)
+        while length > 0:
+            block = stream.read(int(min(CHUNK, length)))
             if not block:
-                return found
+                break
+            length -= len(block)
             found |= self.in_bytes(rest + block)
             rest = (rest + block)[-self.longest :]
+        return found
 
 
 def files(folders: Iterable[str], since: float = 0.0) -> Iterator[tuple[str, os.stat_result]]:
@@ -109,11 +111,20 @@ def files(folders: Iterable[str], since: float = 0.0) -> Iterator[tuple[str, os.
 
 
 def _in_file(path: str, canaries: Canaries) -> set[str]:
+    found: set[str] = set()
     try:
-        with Path(path).open("rb") as stream:
-            return canaries.in_stream(stream)
-    except OSError:
-        return set()
+        with Path(path).open("rb", buffering=0) as stream:
+            end, begin = os.fstat(stream.fileno()).st_size, 0
+            # Piece by piece of what was written: a sparse file may be larger than any disk.
+            while begin < end:
+                begin = os.lseek(stream.fileno(), begin, os.SEEK_DATA)
+                hole = os.lseek(stream.fileno(), begin, os.SEEK_HOLE)
+                stream.seek(begin)
+                found |= canaries.in_stream(stream, hole - begin)
+                begin = hole
+    except OSError:  # gone in the meantime, no file to read, or nothing but a hole from here on
+        pass
+    return found
 
 
 def scan(

@@ -139,3 +139,21 @@ def test_objects_by_what_was_wanted() -> None:
     assert snapshot.objects([item]) == snapshot.objects([moved])
     assert snapshot.objects([item]) != snapshot.objects([other])
     assert snapshot.objects([item]) != snapshot.objects([{**item, "data": {"k": "w"}}])
+
+
+def test_a_sparse_file_is_read_where_it_was_written(tmp_path: Path) -> None:
+    """A terabyte of holes takes no time, and hides nothing."""
+    sparse = tmp_path / "sparse"
+    with sparse.open("wb") as stream:
+        for place in (1 << 20, 1 << 40):
+            stream.seek(place)
+            stream.write(f"xx {NASTY} xx".encode())
+            told = canary.scan(canary.Canaries(SECRETS), loose=[], never=[str(tmp_path)])
+            assert told == []  # not flushed yet
+            stream.flush()
+            [hit] = canary.scan(canary.Canaries(SECRETS), loose=[], never=[str(tmp_path)])
+            assert hit["secret"] == "nasty"
+            stream.seek(place)
+            stream.write(bytes(100))
+            stream.flush()
+    assert canary.scan(canary.Canaries(SECRETS), loose=[], never=[str(tmp_path)]) == []
