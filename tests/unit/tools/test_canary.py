@@ -157,3 +157,5 @@ def test_a_sparse_file_is_read_where_it_was_written(tmp_path: Path) -> None:
             stream.write(bytes(100))
             stream.flush()
     assert canary.scan(canary.Canaries(SECRETS), loose=[], never=[str(tmp_path)]) == []
+    # pytest keeps the folders of its last runs.
+    sparse.unlink()
