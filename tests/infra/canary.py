@@ -21,11 +21,13 @@ import time
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Optional
 
 CHUNK = 1 << 20
 # A shorter piece of a secret would be found in anything.
 SHORTEST = 8
+# How often a process is looked at when it is new, and how long it is left alone afterwards.
+NEW_LOOKS, WATCH_EVERYBODY_SECONDS = 3, 1.0
 # Trees that are no files of anybody's, or hold the images of containers.
 SKIPPED = re.compile(
     r"^/(proc|sys|dev)(/|$)|^/var/lib/(docker|containerd|etcd)(/|$)|^/var/lib/kubelet/pods/[^/]+/(volumes|containers)(/|$)"
@@ -162,12 +164,19 @@ def scan_journal(canaries: Canaries, since: float = 0.0) -> list[dict[str, str]]
     ]
 
 
-def scan_processes(canaries: Canaries, root: Path = Path("/proc")) -> list[dict[str, str]]:
-    """Look through the arguments of all processes."""
+def processes(root: Path = Path("/proc")) -> list[str]:
+    """List the ids of all processes."""
+    return [name for name in os.listdir(root) if name.isdigit()]  # noqa: PTH208 many times a second
+
+
+def scan_processes(
+    canaries: Canaries, root: Path = Path("/proc"), chosen: Optional[Iterable[str]] = None
+) -> list[dict[str, str]]:
+    """Look through the arguments of all processes, or of those with these ids."""
     told = []
-    for process in root.glob("[0-9]*"):
+    for process in processes(root) if chosen is None else chosen:
         try:
-            arguments = (process / "cmdline").read_bytes()
+            arguments = (root / process / "cmdline").read_bytes()
         except OSError:  # it has ended
             continue
         for name in sorted(canaries.in_bytes(arguments)):
@@ -178,13 +187,30 @@ def scan_processes(canaries: Canaries, root: Path = Path("/proc")) -> list[dict[
     return told
 
 
-def watch(canaries: Canaries, stop: Path, seconds: float, pause: float = 0.05) -> list[dict[str, str]]:
-    """Look at processes again and again, until the file `stop` is there or the time is up."""
+def watch(
+    canaries: Canaries,
+    stop: Path,
+    seconds: float,
+    pause: float = 0.05,
+    root: Path = Path("/proc"),
+) -> list[dict[str, str]]:
+    """Look at processes again and again, until the file `stop` is there or the time is up.
+
+    A process is looked at when it is new, as it begins with the arguments of whoever started it, and then once a second: who
+    looks at all of them all the time takes the machine away from what is being watched.
+    """
     found: dict[tuple[str, ...], dict[str, str]] = {}
-    deadline = time.monotonic() + seconds
+    looks: dict[str, int] = {}
+    deadline, everybody = time.monotonic() + seconds, 0.0
     while time.monotonic() < deadline and not stop.exists():
-        for hit in scan_processes(canaries):
+        chosen = there = processes(root)
+        if time.monotonic() < everybody:
+            chosen = [process for process in there if looks.get(process, 0) < NEW_LOOKS]
+        else:
+            everybody = time.monotonic() + WATCH_EVERYBODY_SECONDS
+        for hit in scan_processes(canaries, root, chosen):
             found[tuple(hit.values())] = hit
+        looks = {process: looks.get(process, 0) + 1 for process in there}
         time.sleep(pause)
     return list(found.values())
 

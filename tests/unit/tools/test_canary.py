@@ -104,6 +104,21 @@ def test_process_arguments() -> None:
     assert NASTY not in done.stdout
 
 
+def test_a_process_that_becomes_another(tmp_path: Path) -> None:
+    """It has been looked at for long when it gets other arguments."""
+    (tmp_path / "secret").write_text(SECRETS["token"])
+    script = f'sleep 0.6; exec "{sys.executable}" -c "import time; time.sleep(20)" "$(cat {tmp_path}/secret)"'
+    with subprocess.Popen(["sh"], stdin=subprocess.PIPE, text=True) as culprit:
+        try:
+            assert culprit.stdin
+            culprit.stdin.write(script)
+            culprit.stdin.close()
+            told = canary.watch(canary.Canaries(SECRETS), tmp_path / "stop", 2.5)
+        finally:
+            culprit.kill()
+    assert [hit["secret"] for hit in told] == ["token"]
+
+
 def test_snapshots_show_every_change(tmp_path: Path) -> None:
     """Content, mode, links, what is new and what is gone; and nothing where nothing changed."""
     for name in ("changed", "loosened", "gone", "same"):
