@@ -21,11 +21,13 @@ import time
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Optional
 
 CHUNK = 1 << 20
 # A shorter piece of a secret would be found in anything.
 SHORTEST = 8
+# How often a process is looked at when it is new, and how long it is left alone afterwards.
+NEW_LOOKS, WATCH_EVERYBODY_SECONDS = 3, 1.0
 # Trees that are no files of anybody's, or hold the images of containers.
 SKIPPED = re.compile(
     r"^/(proc|sys|dev)(/|$)|^/var/lib/(docker|containerd|etcd)(/|$)|^/var/lib/kubelet/pods/[^/]+/(volumes|containers)(/|$)"
@@ -75,16 +77,18 @@ class Canaries:
         """Names of the secrets in `data`."""
         return {self.by_form[match.group()] for match in self.pattern.finditer(data)}
 
-    def in_stream(self, stream: IO[bytes]) -> set[str]:
-        """Names of the secrets in a stream of any length."""
+    def in_stream(self, stream: IO[bytes], length: float = float("inf")) -> set[str]:
+        """Names of the secrets in a stream of any length, or in so many bytes of it."""
         found: set[str] = set()
         rest = b""
-        while True:
-            block = stream.read(CHUNK)
+        while length > 0:
+            block = stream.read(int(min(CHUNK, length)))
             if not block:
-                return found
+                break
+            length -= len(block)
             found |= self.in_bytes(rest + block)
             rest = (rest + block)[-self.longest :]
+        return found
 
 
 def _matches(folder: str) -> Iterator[str]:
@@ -116,11 +120,20 @@ def files(folders: Iterable[str], since: float = 0.0) -> Iterator[tuple[str, os.
 
 
 def _in_file(path: str, canaries: Canaries) -> set[str]:
+    found: set[str] = set()
     try:
-        with Path(path).open("rb") as stream:
-            return canaries.in_stream(stream)
-    except OSError:
-        return set()
+        with Path(path).open("rb", buffering=0) as stream:
+            end, begin = os.fstat(stream.fileno()).st_size, 0
+            # Piece by piece of what was written: a sparse file may be larger than any disk.
+            while begin < end:
+                begin = os.lseek(stream.fileno(), begin, os.SEEK_DATA)
+                hole = os.lseek(stream.fileno(), begin, os.SEEK_HOLE)
+                stream.seek(begin)
+                found |= canaries.in_stream(stream, hole - begin)
+                begin = hole
+    except OSError:  # gone in the meantime, no file to read, or nothing but a hole from here on
+        pass
+    return found
 
 
 def scan(
@@ -158,12 +171,19 @@ def scan_journal(canaries: Canaries, since: float = 0.0) -> list[dict[str, str]]
     ]
 
 
-def scan_processes(canaries: Canaries, root: Path = Path("/proc")) -> list[dict[str, str]]:
-    """Look through the arguments of all processes."""
+def processes(root: Path = Path("/proc")) -> list[str]:
+    """List the ids of all processes."""
+    return [name for name in os.listdir(root) if name.isdigit()]  # noqa: PTH208 many times a second
+
+
+def scan_processes(
+    canaries: Canaries, root: Path = Path("/proc"), chosen: Optional[Iterable[str]] = None
+) -> list[dict[str, str]]:
+    """Look through the arguments of all processes, or of those with these ids."""
     told = []
-    for process in root.glob("[0-9]*"):
+    for process in processes(root) if chosen is None else chosen:
         try:
-            arguments = (process / "cmdline").read_bytes()
+            arguments = (root / process / "cmdline").read_bytes()
         except OSError:  # it has ended
             continue
         for name in sorted(canaries.in_bytes(arguments)):
@@ -174,13 +194,30 @@ def scan_processes(canaries: Canaries, root: Path = Path("/proc")) -> list[dict[
     return told
 
 
-def watch(canaries: Canaries, stop: Path, seconds: float, pause: float = 0.05) -> list[dict[str, str]]:
-    """Look at processes again and again, until the file `stop` is there or the time is up."""
+def watch(
+    canaries: Canaries,
+    stop: Path,
+    seconds: float,
+    pause: float = 0.05,
+    root: Path = Path("/proc"),
+) -> list[dict[str, str]]:
+    """Look at processes again and again, until the file `stop` is there or the time is up.
+
+    A process is looked at when it is new, as it begins with the arguments of whoever started it, and then once a second: who
+    looks at all of them all the time takes the machine away from what is being watched.
+    """
     found: dict[tuple[str, ...], dict[str, str]] = {}
-    deadline = time.monotonic() + seconds
+    looks: dict[str, int] = {}
+    deadline, everybody = time.monotonic() + seconds, 0.0
     while time.monotonic() < deadline and not stop.exists():
-        for hit in scan_processes(canaries):
+        chosen = there = processes(root)
+        if time.monotonic() < everybody:
+            chosen = [process for process in there if looks.get(process, 0) < NEW_LOOKS]
+        else:
+            everybody = time.monotonic() + WATCH_EVERYBODY_SECONDS
+        for hit in scan_processes(canaries, root, chosen):
             found[tuple(hit.values())] = hit
+        looks = {process: looks.get(process, 0) + 1 for process in there}
         time.sleep(pause)
     return list(found.values())
 

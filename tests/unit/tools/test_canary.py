@@ -104,6 +104,21 @@ def test_process_arguments() -> None:
     assert NASTY not in done.stdout
 
 
+def test_a_process_that_becomes_another(tmp_path: Path) -> None:
+    """It has been looked at for long when it gets other arguments."""
+    (tmp_path / "secret").write_text(SECRETS["token"])
+    script = f'sleep 0.6; exec "{sys.executable}" -c "import time; time.sleep(20)" "$(cat {tmp_path}/secret)"'
+    with subprocess.Popen(["sh"], stdin=subprocess.PIPE, text=True) as culprit:
+        try:
+            assert culprit.stdin
+            culprit.stdin.write(script)
+            culprit.stdin.close()
+            told = canary.watch(canary.Canaries(SECRETS), tmp_path / "stop", 2.5)
+        finally:
+            culprit.kill()
+    assert [hit["secret"] for hit in told] == ["token"]
+
+
 def test_snapshots_show_every_change(tmp_path: Path) -> None:
     """Content, mode, links, what is new and what is gone; and nothing where nothing changed."""
     for name in ("changed", "loosened", "gone", "same"):
@@ -139,3 +154,23 @@ def test_objects_by_what_was_wanted() -> None:
     assert snapshot.objects([item]) == snapshot.objects([moved])
     assert snapshot.objects([item]) != snapshot.objects([other])
     assert snapshot.objects([item]) != snapshot.objects([{**item, "data": {"k": "w"}}])
+
+
+def test_a_sparse_file_is_read_where_it_was_written(tmp_path: Path) -> None:
+    """A terabyte of holes takes no time, and hides nothing."""
+    sparse = tmp_path / "sparse"
+    with sparse.open("wb") as stream:
+        for place in (1 << 20, 1 << 40):
+            stream.seek(place)
+            stream.write(f"xx {NASTY} xx".encode())
+            told = canary.scan(canary.Canaries(SECRETS), loose=[], never=[str(tmp_path)])
+            assert told == []  # not flushed yet
+            stream.flush()
+            [hit] = canary.scan(canary.Canaries(SECRETS), loose=[], never=[str(tmp_path)])
+            assert hit["secret"] == "nasty"
+            stream.seek(place)
+            stream.write(bytes(100))
+            stream.flush()
+    assert canary.scan(canary.Canaries(SECRETS), loose=[], never=[str(tmp_path)]) == []
+    # pytest keeps the folders of its last runs.
+    sparse.unlink()
