@@ -89,7 +89,12 @@ def openings(site: Site, host: Host, known: Mapping[str, Sequence[str]]) -> list
         told = () if PEOPLE in flow.sources else _sorted(text for text in sources if _is_network(text))
         if told or PEOPLE in flow.sources:
             found.setdefault((told, flow.protocol), set()).update(flow.ports)
-    return [Opening(sources, protocol, tuple(sorted(ports))) for (sources, protocol), ports in found.items()]
+    # What everybody may is not said of anybody again.
+    return [
+        Opening(sources, protocol, tuple(sorted(ports)))
+        for (sources, protocol), ports in found.items()
+        if not sources or not ports or not ports <= found.get(((), protocol), set())
+    ]
 
 
 def _braced(entries: Sequence[Any]) -> str:

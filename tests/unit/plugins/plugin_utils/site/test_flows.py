@@ -65,7 +65,7 @@ def test_the_lab_in_full() -> None:
     assert ports == {
         "head1": [("tcp", 6443), ("tcp", 7946), ("tcp", 30585), ("udp", 7946)],
         "worker1": node,
-        "proxy1": [("tcp", 80), ("tcp", 443)],
+        "proxy1": [("tcp", 443)],
         "mirror1": [("tcp", 5000)],
     }
     assert expected(model, "head1")["tcp", 6443] == ["worker1", "worker2", CONTROLLER]
@@ -76,6 +76,16 @@ def test_several_heads_and_a_client_among_them() -> None:
     assert expected(model, "head2")["tcp", 2379] == ["head1", "head3"]
     assert CONTROLLER not in expected(model, "head1")["tcp", 7443]
     assert attempts(model, CONTROLLER) == []
+
+
+def test_nodes_use_the_public_url_as_it_is_written() -> None:
+    """Port 80 sends browsers on: a site whose nodes have no way there has nothing amiss."""
+    model = site()
+    assert [entry.port for entry in attempts(model, "worker1") if entry.target == "proxy1"] == [443]
+    for_people = [flow.ports for flow in flows_to(model, "proxy1") if "people" in flow.sources]
+    assert for_people == [(80, 443)]
+    plain = site(site_public_url="http://binder.example.org")
+    assert [entry.port for entry in attempts(plain, "worker1") if entry.target == "proxy1"] == [80]
 
 
 def test_a_head_alone_lets_pods_in() -> None:
