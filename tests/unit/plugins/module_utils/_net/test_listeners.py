@@ -87,6 +87,14 @@ def test_they_prove_themselves_and_end_when_all_have_called() -> None:
     assert ended(tcp, 3)
 
 
+def test_udp_answers_from_the_address_that_was_asked() -> None:
+    """A machine with several would take the one it likes best, and the caller, or a firewall between, drops that."""
+    port = free(socket.SOCK_DGRAM)
+    open_listeners([wanted("udp", port, "a")], TOKEN, 10, HANDLE)
+    for address in ("127.0.0.1", "127.0.0.2", "127.0.0.3"):
+        assert states("b", {**attempt("udp", port), "address": address}) == ["answered"]
+
+
 def test_they_end_at_their_deadline() -> None:
     port = free()
     open_listeners([wanted("tcp", port, "a")], TOKEN, 1, HANDLE)
