@@ -35,7 +35,7 @@ options:
     elements: str
     default: []
   kept:
-    description: Packages of O(name) that keep the version that is installed. Where there is none, they are installed as asked for.
+    description: Packages of O(name) that keep the version that is there. Where there is none, they are installed as asked for.
     type: list
     elements: str
     default: []
