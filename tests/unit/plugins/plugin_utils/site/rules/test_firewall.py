@@ -54,7 +54,40 @@ CASES = [
     ),
     *(
         probe(f"nothing listens, and {state}", "worker1", "tried", [attempt("head1", state, proved=False)])
-        for state in ("refused", "connected", "other: odd")
+        for state in ("refused", "connected")
+    ),
+    case(
+        "no route at all, which is another rule's",
+        {
+            "hosts/worker1/probe/tried": [
+                attempt("head1", "unreachable: No route to host", port) for port in (6443, 7946)
+            ],
+            "hosts/worker1/probe/peers": {"192.0.2.11": "unreachable: No route to host"},
+        },
+        ("no-route-between-nodes", "site_node_address", "worker1"),
+    ),
+    case(
+        "a route, and a port that is refused in the words of a router",
+        {
+            "hosts/worker1/probe/tried": [
+                attempt("head1", "unreachable: No route to host"),
+                attempt("head1", "connected", 7946, proved=False),
+            ],
+            "hosts/worker1/probe/peers": {"192.0.2.11": "unreachable: No route to host"},
+        },
+        BLOCKED,
+    ),
+    case(
+        "nobody tried",
+        {"hosts/worker1/probe/untried": "python3: not found"},
+        ("ports-not-tried", "", "worker1"),
+    ),
+    probe(
+        "an odd end",
+        "worker1",
+        "tried",
+        [attempt("head1", "other: [Errno 24] Too many open files")],
+        ("ports-not-tried", "", "worker1"),
     ),
     probe("answered", "worker1", "tried", [attempt("head1", "answered")]),
     case(
