@@ -26,7 +26,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.resolve i
 __all__ = ["addresses_once"]
 
 
-def _raw(hosts: Sequence[str], hostvars: Any) -> dict[str, Mapping[str, Any]] | None:
+def _raw(hosts: Sequence[str], hostvars: Any) -> dict[str, dict[str, Any]] | None:
     """Give the variables that addresses come from; None where one is a template, which may read what a run finds out."""
     found = {}
     for host in hosts:
