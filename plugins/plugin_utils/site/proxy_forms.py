@@ -28,6 +28,7 @@ _ACCOUNT = re.compile(r"(?:[A-Za-z0-9._~!&()*+,;=:-]|%[0-9A-Fa-f]{2})*")
 _NAME = re.compile(
     r"(?=.{1,253}$)(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?\.)*[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?\.?"
 )
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _EXAMPLE = "write it as http://proxy.example.org:3128"
 _ENTRY = "write one host, .domain, address or network an entry"
 
@@ -68,6 +69,8 @@ def parse_proxy(text: Any) -> ProxyUrl | Fault | None:
     account, at, place = rest.rpartition("@")
     if not there:
         return _fault("has no scheme: apt and Python refuse it, and others guess")
+    if not _SCHEME.fullmatch(scheme):
+        return _fault("has something in front of :// that is no scheme (its value is not shown)")
     if scheme.lower() != "http":
         return _fault(
             f"begins with {scheme[:12]}://, and not every program speaks that to a proxy",
