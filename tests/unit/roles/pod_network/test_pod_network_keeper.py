@@ -233,6 +233,14 @@ def test_what_a_program_that_hangs_waits_for_goes_with_it(
     until(lambda: not process.exists() or ") Z " in (process / "stat").read_text(), 3)
 
 
+def test_no_other_unit_takes_the_keeper_along() -> None:
+    """Who stops Docker, or networking, takes the routes: the keeper has to be there then. It starts after them, and no more."""
+    text = (KEEPER.parents[1] / "templates/ironbinder-pod-network.service.j2").read_text()
+    told = {line.partition("=")[0] for line in text.splitlines() if "=" in line and not line.startswith("#")}
+    assert "After" in told
+    assert told.isdisjoint({"PartOf", "BindsTo", "Requires", "Requisite", "StopPropagatedFrom", "Conflicts"})
+
+
 def test_systemd_is_told_when_all_is_there_and_not_before(tmp_path: Path) -> None:
     address = tmp_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
