@@ -22,7 +22,7 @@ from typing import Any, Optional
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import SystemClock
 
-__all__ = ["GREETING", "MOST_BYTES", "end_listeners", "open_listeners"]
+__all__ = ["GREETING", "MOST_BYTES", "PROCESS_NAME", "end_listeners", "handle_of", "open_listeners"]
 
 # A caller says "GREETING NAME\n", and is answered with "GREETING TOKEN\n".
 GREETING = "ironbinder-ports"
@@ -40,6 +40,11 @@ END_SECONDS = 2.0
 # linux/in.h; module socket has no name for it before Python 3.14. What comes with it is an interface and two addresses.
 IP_PKTINFO, PKTINFO = 8, "=I4s4s"
 KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+
+
+def handle_of(name: str) -> str:
+    """Give the handle of a machine by the name that the inventory has for it. One machine may have two, with ports each."""
+    return f"{HANDLE}-{name[:80]}"
 
 
 def end_listeners(handle: str = HANDLE) -> bool:
