@@ -344,7 +344,7 @@ def test_what_is_installed_has_to_run(machine: apt_root.AptRoot) -> None:
 
 @pytest.mark.parametrize("allow_change", [True, False])
 def test_what_is_kept_stays_in_its_version(machine: apt_root.AptRoot, allow_change: bool) -> None:
-    """Nodes that were installed on other days differ: they are neither refused nor moved, only held; a new one gets what is asked."""
+    """Nodes that were installed on other days differ: neither refused nor moved, only held; a new one gets what is asked."""
     have(machine, names=["kubelet"], version="1.36.2", hold=False)
     made = have(machine, kept=["kubelet"], allow_change=allow_change)
     assert versions(made.after) == {"kubelet": ("1.36.2-1.1", True), "kubeadm": ("1.36.3-1.2", True)}
