@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.check import check_site
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import Finding
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.firewall_words import Opening, commands
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.port_plan import ANSWERS
 from site_cases import Case, case, found, probe, rules_in, value
 
@@ -194,6 +195,18 @@ def test_words_of_ufw() -> None:
         "ufw prepend allow proto udp from 192.0.2.22 to any port 7946",
         "ufw prepend allow proto tcp from 192.0.2.31 to any port 30585",
     ]
+
+
+@pytest.mark.parametrize("tool", ["ufw", "firewalld"])
+def test_a_large_site_has_few_lines(tool: str) -> None:
+    """These tools take one source a rule: addresses beside each other are told as a network, and nobody else is in it."""
+    nodes = (*(f"192.0.2.{number}" for number in range(128)), "198.51.100.7")
+    lines = commands([chain(tool)], "public", [Opening(nodes, "tcp", (7946,))], [], builds=False)
+    told = [line for line in lines if "7946" in line]
+    assert len(told) == 2
+    assert "192.0.2.0/25" in told[0]
+    assert "198.51.100.7" in told[1]
+    assert "198.51.100.7/32" not in told[1]
 
 
 def test_words_of_firewalld() -> None:
