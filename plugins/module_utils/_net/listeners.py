@@ -33,8 +33,8 @@ PR_SET_NAME = 15
 # Where the next probe reaches it: an abstract name, which vanishes with the process.
 HANDLE = "\0ironbinder-ports"
 NOBODY = 65534
-# The last caller may not have heard its answer yet.
-LINGER_SECONDS = 0.5
+# The last caller may not have heard its answer yet; by UDP it asks again for so long, see `knock`.
+LINGER_SECONDS = 2.0
 # A process that was told to end is gone within milliseconds.
 END_SECONDS = 2.0
 # linux/in.h; module socket has no name for it before Python 3.14. What comes with it is an interface and two addresses.
