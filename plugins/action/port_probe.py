@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.knock import knock
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.flow_places import places
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.flows import CONTROLLER
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.port_plan import flow_site, tried
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.values import SiteValues, plain
@@ -40,10 +41,15 @@ class ActionModule(ActionBase):
             found = registered.get("probe") if isinstance(registered, Mapping) else None
             return plain(found) if isinstance(found, Mapping) else {}
 
-        now = time.time()
+        def owned(name: str) -> list[str]:
+            facts = values.raw(name).get("ansible_facts")
+            told = facts.get("all_ipv4_addresses") if isinstance(facts, Mapping) else None
+            return plain(told) if isinstance(told, list) else []
+
+        now, place = time.time(), places(site, values.node_address, owned)
         wanted = options["tried"]
         if wanted is None:
-            wanted = tried(site, host, probes, values.node_address, now)
+            wanted = tried(site, host, probes, place, now)
         result |= {"changed": False, "tried": []}
         if wanted:
             told = self._execute_module(
@@ -56,7 +62,7 @@ class ActionModule(ActionBase):
             api = values.find("site_api_address")
             asked = [
                 entry
-                for entry in tried(site, CONTROLLER, probes, values.node_address, now)
+                for entry in tried(site, CONTROLLER, probes, place, now)
                 if entry["target"] != host or entry["address"] == api
             ]
             told_here = [{**entry, "by": CONTROLLER} for entry in knock(CONTROLLER, asked)]

@@ -69,6 +69,8 @@ class ActionModule(ActionBase):
     def _arguments(self, site: SiteValues, host: str) -> dict[str, Any]:
         found: dict[str, Any] = {"asked_epoch": time.time()}
         groups = site.groups
+        if any(host in groups.get(group, []) for group in ("head", "workers", "proxy", "registry")):
+            found["listen_name"] = host
         nodes = list(dict.fromkeys(groups.get("head", []) + groups.get("workers", [])))
         if host not in nodes:
             return found

@@ -13,6 +13,7 @@ description:
   - A node's address is its C(site_node_address) where the inventory sets one, else its C(ansible_host), else its name.
   - A C(ansible_host) that was left empty is an address still to be filled in, and gives an empty text.
   - A name is resolved once in a run, on the controller.
+  - Of several hosts all is looked for once in a run, where no address is a template.
 options:
   _input:
     description: Names of hosts.
@@ -40,12 +41,12 @@ _value:
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.resolve import resolved_nodes
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.once import addresses_once
 
 
 def node_addresses(hosts: Sequence[str], hostvars: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Return {host: address} for `hosts`."""
-    return resolved_nodes({host: hostvars[host] for host in hosts})
+    return addresses_once(hosts, hostvars)
 
 
 class FilterModule:

@@ -34,6 +34,15 @@ options:
     type: list
     elements: str
     default: []
+  kept:
+    description: Packages of O(name) that keep the version that is there. Where there is none, they are installed as asked for.
+    type: list
+    elements: str
+    default: []
+  kept_where:
+    description: A file of the machine. O(kept) counts where it exists; empty for everywhere.
+    type: path
+    default: ""
   hold:
     description: Whether O(name) is held. V(false) leaves a hold that is there as it is.
     type: bool
@@ -116,6 +125,9 @@ EXAMPLES = r"""
     versions:
       docker-buildx-plugin: 0.37.1
     allow_change: true
+    # Under running builds nothing is replaced.
+    kept: [docker-ce, docker-ce-cli, docker-buildx-plugin]
+    kept_where: /etc/kubernetes/kubelet.conf
 
 - name: Have a web server in whatever version the distribution has
   ironbinder.platform.held_packages:
@@ -177,6 +189,8 @@ def main() -> None:
             "version": {"type": "str", "default": ""},
             "versions": {"type": "dict", "default": {}},
             "also": {"type": "list", "elements": "str", "default": []},
+            "kept": {"type": "list", "elements": "str", "default": []},
+            "kept_where": {"type": "path", "default": ""},
             "hold": {"type": "bool", "default": True},
             "allow_change": {"type": "bool", "default": False},
             "allow_removal": {"type": "str", "choices": ["none", "own", "all"], "default": "none"},
@@ -193,7 +207,10 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    wanted = {name: value for name, value in module.params.items() if name != "name"}
+    wanted = {name: value for name, value in module.params.items() if name not in ("name", "kept_where")}
+    place = module.params["kept_where"]
+    if place and not Path(place).exists():
+        wanted["kept"] = []
 
     def run(argv: Sequence[str]) -> tuple[int, str, str]:
         rc, out, err = module.run_command(

@@ -91,6 +91,10 @@ options:
     type: list
     elements: dict
     default: []
+  listen_name:
+    description: The inventory's name of this machine. An earlier probe's ports of that name are closed, and no others.
+    type: str
+    default: ""
   listen_token:
     description: What these ports answer.
     type: str
@@ -226,7 +230,9 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._machine.past 
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.probe import MachineProbe
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, HttpTransport
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.listeners import (
+    PROCESS_NAME,
     end_listeners,
+    handle_of,
     open_listeners,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.probe import (
@@ -289,7 +295,8 @@ def ask_servers(params: dict[str, Any]) -> dict[str, Any]:
 def listen(params: dict[str, Any], joined: bool) -> dict[str, Any]:
     """Have ports answer that nothing listens on. Before there is any thread, as it makes another process."""
     wanted = [] if joined else params["listen"]
-    told = open_listeners(wanted, params["listen_token"], params["listen_seconds"])
+    handle = handle_of(params["listen_name"])
+    told = open_listeners(wanted, params["listen_token"], params["listen_seconds"], handle)
     return {**told, "seconds": params["listen_seconds"]}
 
 
@@ -298,8 +305,11 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
     epoch = time.time()
     machine = MachineProbe(Path("/"), os.uname().release)
     is_root = os.geteuid() == 0
-    end_listeners()
-    listening, kubernetes = machine.listening(), machine.kubernetes()
+    # Not those of another name of this machine, which others are about to try.
+    if params["listen_name"]:
+        end_listeners(handle_of(params["listen_name"]))
+    listening = [entry for entry in machine.listening() if entry["process"] != PROCESS_NAME]
+    kubernetes = machine.kubernetes()
     listeners = listen(params, kubernetes["joined"])
     with ThreadPoolExecutor(max_workers=6) as pool:
         peers = pool.submit(ask_peers, params["peers"], params["peer_port"])
@@ -354,6 +364,7 @@ def main() -> None:
             "registry_push_repository": {"type": "str", "default": ""},
             "ca_pem": {"type": "str", "default": ""},
             "listen": {"type": "list", "elements": "dict", "default": []},
+            "listen_name": {"type": "str", "default": ""},
             "listen_token": {"type": "str", "default": "", "no_log": False},
             "listen_seconds": {"type": "float", "default": 20},
             "tries_ports": {"type": "bool", "default": False},

@@ -62,6 +62,7 @@ class Wanted:
     version: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     also: Sequence[str] = ()
+    kept: Sequence[str] = ()
     hold: bool = True
     allow_change: bool = False
     allow_removal: str = "none"
@@ -93,6 +94,7 @@ class HeldPackages:
         self.clock = clock
         self.wanted = wanted
         self.everything = [*wanted.names, *wanted.also]
+        self.settled: dict[str, str] = {}
         self.is_fresh = False
 
     def bring_about(self, check_mode: bool = False) -> Outcome:
@@ -103,6 +105,7 @@ class HeldPackages:
                 remove what is not to go; apt failed; what was installed does not run.
         """
         before = self._states()
+        self.settled = {name: before[name].version for name in self.wanted.kept if before[name].version}
         others = [name for name in self.wanted.names if before[name].version and not self._fits(before[name])]
         if others and not self.wanted.allow_change:
             raise PackagesError(self._refusal({name: before[name] for name in others}))
@@ -147,7 +150,7 @@ class HeldPackages:
     def _version_of(self, name: str) -> str:
         if name not in self.wanted.names:
             return ""
-        return str(self.wanted.versions.get(name, self.wanted.version) or "")
+        return str(self.settled.get(name) or self.wanted.versions.get(name, self.wanted.version) or "")
 
     def _refusal(self, others: Mapping[str, State]) -> str:
         there = ", ".join(f"{name} {state.version}" for name, state in others.items())

@@ -237,13 +237,16 @@ class Past:
             for name in names:
                 if name.endswith(".conf") and name > OUR_SYSCTL:
                     first.setdefault(name, f"{folder}/{name}")
+        found: dict[str, dict[str, str]] = {}
         for _, path in sorted(first.items()):
             for line in self.proc.text(path).splitlines():
                 name, equals, value = line.strip().lstrip("-").partition("=")
                 # A slash is as good as a dot, sysctl.d(5).
                 name = name.strip().replace("/", ".")
                 if equals and name in PARAMETERS:
-                    yield {"file": f"/{path}", "name": name, "value": value.strip()}
+                    # The last one that is read counts.
+                    found[name] = {"file": f"/{path}", "name": name, "value": value.strip()}
+        yield from found.values()
 
     def nginx(self) -> dict[str, Any]:
         """The sites of an NGINX, and whether it is Ironbinder's already."""

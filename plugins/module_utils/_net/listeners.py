@@ -22,7 +22,7 @@ from typing import Any, Optional
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import SystemClock
 
-__all__ = ["GREETING", "MOST_BYTES", "end_listeners", "open_listeners"]
+__all__ = ["GREETING", "MOST_BYTES", "PROCESS_NAME", "end_listeners", "handle_of", "open_listeners"]
 
 # A caller says "GREETING NAME\n", and is answered with "GREETING TOKEN\n".
 GREETING = "ironbinder-ports"
@@ -33,11 +33,18 @@ PR_SET_NAME = 15
 # Where the next probe reaches it: an abstract name, which vanishes with the process.
 HANDLE = "\0ironbinder-ports"
 NOBODY = 65534
-# The last caller may not have heard its answer yet.
-LINGER_SECONDS = 0.5
+# The last caller may not have heard its answer yet; by UDP it asks again for so long, see `knock`.
+LINGER_SECONDS = 2.0
 # A process that was told to end is gone within milliseconds.
 END_SECONDS = 2.0
+# linux/in.h; module socket has no name for it before Python 3.14. What comes with it is an interface and two addresses.
+IP_PKTINFO, PKTINFO = 8, "=I4s4s"
 KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+
+
+def handle_of(name: str) -> str:
+    """Give the handle of a machine by the name that the inventory has for it. One machine may have two, with ports each."""
+    return f"{HANDLE}-{name[:80]}"
 
 
 def end_listeners(handle: str = HANDLE) -> bool:
@@ -58,6 +65,8 @@ def _bound(protocol: str, port: int) -> socket.socket:
         if protocol == "tcp":
             # Connections that ended lately hold nothing back, neither ours nor those of who comes next.
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        else:
+            found.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
         found.bind(("", port))
         if protocol == "tcp":
             found.listen(64)
@@ -160,17 +169,26 @@ class _Listeners:
                 connection.setblocking(False)
                 self._selector.register(connection, selectors.EVENT_READ, name)
                 return
-            heard, sender = entry.recvfrom(MOST_BYTES)
+            heard, told, _, sender = entry.recvmsg(MOST_BYTES, 0 if stream else socket.CMSG_SPACE(12))
             greeting, _, caller = heard.decode(errors="replace").strip().partition(" ")
             if greeting == GREETING:
                 self._waiting[name].discard(caller)
                 if stream:
                     entry.send(self._answer)
                 else:
-                    entry.sendto(self._answer, sender)
+                    entry.sendmsg([self._answer], _from_where_it_came(told), 0, sender)
         if stream and entry is not self._opened[name]:
             self._selector.unregister(entry)
             entry.close()
+
+
+def _from_where_it_came(told: Sequence[tuple[int, int, bytes]]) -> list[tuple[int, int, bytes]]:
+    """Say what a packet has to be sent with to come from the address that was asked, and by the way that the kernel chooses."""
+    return [
+        (level, kind, struct.pack(PKTINFO, 0, struct.unpack(PKTINFO, data)[1], b""))
+        for level, kind, data in told
+        if (level, kind) == (socket.IPPROTO_IP, IP_PKTINFO)
+    ]
 
 
 def _close_all_but(kept: set[int]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, ip_address, ip_network
+from ipaddress import IPv4Network, collapse_addresses, ip_address, ip_network
 from typing import Any
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.flows import (
@@ -89,7 +89,12 @@ def openings(site: Site, host: Host, known: Mapping[str, Sequence[str]]) -> list
         told = () if PEOPLE in flow.sources else _sorted(text for text in sources if _is_network(text))
         if told or PEOPLE in flow.sources:
             found.setdefault((told, flow.protocol), set()).update(flow.ports)
-    return [Opening(sources, protocol, tuple(sorted(ports))) for (sources, protocol), ports in found.items()]
+    # What everybody may is not said of anybody again.
+    return [
+        Opening(sources, protocol, tuple(sorted(ports)))
+        for (sources, protocol), ports in found.items()
+        if not sources or not ports or not ports <= found.get(((), protocol), set())
+    ]
 
 
 def _braced(entries: Sequence[Any]) -> str:
@@ -133,6 +138,12 @@ def _iptables(chain: Mapping[str, Any], let_in: Sequence[Opening], forwards: Seq
     return [f"iptables -I {name} {rule} {comment}" for rule in rules]
 
 
+def _together(sources: Sequence[str]) -> list[str]:
+    """Tell sources by as few networks as hold them and nobody else, for tools that take one a rule."""
+    networks = collapse_addresses(IPv4Network(source) for source in sources)
+    return [str(network).removesuffix("/32") for network in networks]
+
+
 def _ufw(let_in: Sequence[Opening]) -> list[str]:
     """Ahead of the admin's own rules, since the first that fits decides. It lets what is established and lo in by itself."""
     found = []
@@ -140,7 +151,7 @@ def _ufw(let_in: Sequence[Opening]) -> list[str]:
         ports = f" port {','.join(map(str, entry.ports))}" if entry.ports else ""
         # It knows few protocols by name.
         protocol = f"proto {entry.protocol} " if entry.ports else ""
-        for source in entry.sources or ("any",):
+        for source in _together(entry.sources) or ("any",):
             found.append(f"ufw prepend allow {protocol}from {source} to any{ports}")
     return found
 
@@ -152,7 +163,7 @@ def _firewalld_input(zone: str, let_in: Sequence[Opening]) -> list[str]:
         opened = [f'port port="{port}" protocol="{entry.protocol}"' for port in entry.ports] or [
             f'protocol value="{PROTOCOL_NUMBERS.get(entry.protocol, entry.protocol)}"'
         ]
-        for source in entry.sources or ("",):
+        for source in _together(entry.sources) or ("",):
             of = f' source address="{source}"' if source else ""
             for what in opened:
                 rule = f'rule family="ipv4"{of} {what} accept'

@@ -134,7 +134,9 @@ def flows(site: Site) -> list[Flow]:
         ),
         Flow(("proxy",), NODE_GROUPS, "tcp", tuple(node_ports), "BinderHub, at its node port"),
         Flow((*NODE_GROUPS, *outside), ("registry",), "tcp", (registry_at(site)[1],), "images"),
-        Flow((PEOPLE, *NODE_GROUPS), ("proxy",), "tcp", tuple(sorted({80, public_port(site)})), "the hubs"),
+        # Nodes use the public URL as it is written; where that is https, port 80 sends people's browsers there.
+        Flow((PEOPLE,), ("proxy",), "tcp", tuple(sorted({80, public_port(site)})), "the hubs"),
+        Flow(NODE_GROUPS, ("proxy",), "tcp", (public_port(site),), "the public URL, of builds and sessions"),
     ]
 
 

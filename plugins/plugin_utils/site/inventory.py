@@ -13,7 +13,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.facts imp
     reduce_hubs,
     state_of,
 )
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.failures import failure_of
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.failures import failure_of, words_of
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.http_proxy import PROXIES
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.proxy_forms import describe_proxy
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.renamed import RENAMED
@@ -122,6 +122,9 @@ def _host(
         probe = plain(probed.get("probe")) or {"failed": failure_of(probed) or "no answer"}
         ports = raw.get(names.get("ports", ""))
         probe["tried"] = plain(ports.get("tried") or []) if isinstance(ports, Mapping) else []
+        # What was skipped has no words either; what failed is not marked so, as the play goes on.
+        if isinstance(ports, Mapping) and not ports.get("skipped") and (said := failure_of(ports)):
+            probe["untried"] = words_of(said)
     return {
         "variables": variables,
         "facts": plain(reduce_facts(facts)) if state == "seen" else {},

@@ -9,6 +9,7 @@ from ipaddress import ip_network
 from itertools import islice
 from typing import Any
 
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.flow_places import EXTRA_HOSTS
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.flows import (
     CONTROLLER,
     PODS,
@@ -42,7 +43,7 @@ ANSWERS = "answers to what it asks itself"
 
 def flow_site(values: SiteValues) -> Site:
     """Give as much of the site as its list of flows is made of. A value that cannot be computed counts as not there."""
-    told = {name: values.find(name, default=None) for name in VARIABLES}
+    told = {name: values.find(name, default=None) for name in (*VARIABLES, EXTRA_HOSTS)}
     return Site.from_data(
         {
             "values": {name: value for name, value in told.items() if value is not None},
@@ -108,7 +109,7 @@ def tried(
     site: Site,
     host: str,
     probes: Callable[[str], Mapping[str, Any]],
-    address: Callable[[str], str],
+    address: Callable[[str, int], str],
     now: float,
 ) -> list[dict[str, Any]]:
     """Give the ports that a machine tries, as module port_probe takes them.
@@ -117,7 +118,7 @@ def tried(
         site: groups and values are enough.
         host: who tries; `controller` for the controller.
         probes: gives what module site_probe saw on a machine, nothing where it could not look.
-        address: gives a machine's address, `` where it has none.
+        address: gives the address at which a port of a machine is used, `` where there is none; see `flow_places.places`.
         now: the controller's time in seconds.
 
     Returns:
@@ -128,7 +129,7 @@ def tried(
     own = as_text(probes(host).get("machine_id")) if host != CONTROLLER else ""
     for attempt in attempts(site, host):
         probe = probes(attempt.target)
-        where = address(attempt.target) if probe else ""
+        where = address(attempt.target, attempt.port) if probe else ""
         if (
             not where
             or (own and own == probe.get("machine_id"))

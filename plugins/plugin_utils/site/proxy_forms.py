@@ -28,6 +28,7 @@ _ACCOUNT = re.compile(r"(?:[A-Za-z0-9._~!&()*+,;=:-]|%[0-9A-Fa-f]{2})*")
 _NAME = re.compile(
     r"(?=.{1,253}$)(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?\.)*[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?\.?"
 )
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _EXAMPLE = "write it as http://proxy.example.org:3128"
 _ENTRY = "write one host, .domain, address or network an entry"
 
@@ -58,6 +59,15 @@ def _ignored(observed: str, remedy: str) -> Fault:
     return Fault(observed, remedy, refuses=False)
 
 
+def _of_scheme(scheme: str) -> Fault:
+    if not _SCHEME.fullmatch(scheme):  # an account in the wrong place, for example
+        return _fault("has something in front of :// that is no scheme (its value is not shown)")
+    return _fault(
+        f"begins with {scheme[:12]}://, and not every program speaks that to a proxy",
+        "write http://; what is fetched by https stays encrypted through it",
+    )
+
+
 def parse_proxy(text: Any) -> ProxyUrl | Fault | None:
     """Read the URL of a proxy. None: there is none."""
     if text is None or text == "":
@@ -69,10 +79,7 @@ def parse_proxy(text: Any) -> ProxyUrl | Fault | None:
     if not there:
         return _fault("has no scheme: apt and Python refuse it, and others guess")
     if scheme.lower() != "http":
-        return _fault(
-            f"begins with {scheme[:12]}://, and not every program speaks that to a proxy",
-            "write http://; what is fetched by https stays encrypted through it",
-        )
+        return _of_scheme(scheme)
     if at and not _ACCOUNT.fullmatch(account):
         return _fault(
             "has an account with a character that a URL cannot carry (its value is not shown)",

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -32,6 +33,19 @@ CALM_SECONDS = 0.2
 PROGRAM_SECONDS = 45.0
 
 
+def _run(argv: list[str]) -> tuple[int, str, str]:
+    """Run a program; one that hangs ends together with what it waits for. Raises OSError and TimeoutExpired."""
+    with subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as ran:
+        try:
+            out, err = ran.communicate(timeout=PROGRAM_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(ran.pid, signal.SIGKILL)
+            raise
+    return ran.returncode, out, err
+
+
 class Kept:
     """The routes and rules, by way of the program that knows them."""
 
@@ -42,14 +56,12 @@ class Kept:
     def run(self, verb: str) -> tuple[bool, str]:
         """Call the program: whether it went well, and what it printed, its errors where it did not."""
         try:
-            ran = subprocess.run(
-                [self.program, verb], capture_output=True, text=True, timeout=PROGRAM_SECONDS, check=False
-            )
+            code, out, err = _run([self.program, verb])
         except (OSError, subprocess.TimeoutExpired) as error:
             return False, f"{self.program} {verb}: {error}"
-        if ran.returncode:
-            return False, " ".join(ran.stderr.split()) or f"{self.program} {verb} ended with {ran.returncode}"
-        return True, ran.stdout.strip()
+        if code:
+            return False, " ".join(err.split()) or f"{self.program} {verb} ended with {code}"
+        return True, out.strip()
 
     def look(self) -> bool:
         """Put right what is missing, and return whether all is there. What keeps it from being so is told once."""

@@ -164,7 +164,7 @@ def look(site: WalledSite, data: dict[str, Any], seconds: float = 20) -> dict[st
 
     def try_from(name: str) -> Any:
         tried = port_plan.tried(
-            plan, name, lambda other: probes.get(other, {}), MACHINES.__getitem__, data["clock"]
+            plan, name, lambda other: probes.get(other, {}), lambda other, _: MACHINES[other], data["clock"]
         )
         return site.ask(name, name=name, tried=tried)
 

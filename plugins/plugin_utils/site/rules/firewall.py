@@ -60,6 +60,17 @@ def _deaf(host: Host) -> bool:
     return any(ANSWERS in as_list(chain.get("dropped")) for chain in _chains(host))
 
 
+def _lost(host: Host, tried: Iterable[_Tried], site: Site) -> set[str]:
+    """Name those who have no route to a machine at all, which no-route-between-nodes reports."""
+    found: dict[str, bool] = {}
+    for entry in tried:
+        peers = as_mapping(site.hosts[entry.by].probe.get("peers")) if entry.by in site.hosts else {}
+        states = (entry.attempt.get("state"), peers.get(as_text(entry.attempt.get("address"))))
+        lost = all(as_text(state).startswith("unreachable") for state in states)
+        found[entry.by] = found.get(entry.by, True) and lost
+    return {name for name, lost in found.items() if lost and name != host.name}
+
+
 class _Tried(NamedTuple):
     """An attempt, with who made it, and whether that machine hears answers at all."""
 
@@ -181,6 +192,8 @@ def port_blocked(site: Site) -> Iterator[Problem]:
     hub_ports = {f"tcp {hub.get('node_port')}" for hub in site_hubs(site).values()}
     for host in site.seen("head", "workers", "proxy", "registry"):
         tried = _telling(host, all_tried.get(host.name, ()))
+        lost = _lost(host, tried, site)
+        tried = [entry for entry in tried if entry.by not in lost]
         pairs = _pairs(tried)
         names = {f"{protocol} {port}" for protocol, port in pairs}
         chains, untried = _at_fault(host, tried, names, hub_ports if host.joined else set())
@@ -208,6 +221,23 @@ def port_blocked(site: Site) -> Iterator[Problem]:
                 f"does not let in: {what}. No rule of its own that was understood drops this",
                 "open these in what is between the machines, a firewall or a cloud's security group, and in rules for what "
                 "leaves the machines that asked",
+                "",
+                host.name,
+            )
+
+
+@rule("ports-not-tried", WARNING, "A machine could not try the ports of the others.")
+def ports_not_tried(site: Site) -> Iterator[Problem]:
+    for host in site.seen("head", "workers", "proxy", "registry"):
+        tried = map(as_mapping, as_list(host.probe.get("tried")))
+        odd = [entry for entry in tried if as_text(entry.get("state")).startswith("other")]
+        said = as_text(host.probe.get("untried"))
+        if odd and not said:
+            said = f"{odd[0].get('protocol')} {odd[0].get('port')} of {odd[0].get('target')}: {odd[0].get('state')}"
+        if said:
+            yield Problem(
+                f"could not try what the others let in, so that a firewall in its way stays unseen: {said}",
+                "put right what it says, and run preflight again",
                 "",
                 host.name,
             )

@@ -135,6 +135,11 @@ def _is_elsewhere(host: Host, known: set[str], addresses: set[str]) -> bool:
     return bool(server) and not known and not own and bool(addresses) and server not in addresses
 
 
+def _judged(site: Site) -> list[Host]:
+    """Nodes of which it can be said whose they are: none where no head was seen, as remedies remove what is there."""
+    return list(site.seen("head", "workers")) if any(site.seen("head")) else []
+
+
 @rule(
     "node-of-another-cluster",
     ERROR,
@@ -143,7 +148,7 @@ def _is_elsewhere(host: Host, known: set[str], addresses: set[str]) -> bool:
 )
 def node_of_another_cluster(site: Site) -> Iterator[Problem]:
     known, addresses = _of_the_site(site)
-    for host in site.seen("head", "workers"):
+    for host in _judged(site):
         if _is_elsewhere(host, known, addresses):
             yield Problem(
                 f"its kubelet belongs to another cluster, at {as_text(past_of(host, 'cluster').get('server'))}",
@@ -160,7 +165,7 @@ def cluster_leftovers(site: Site) -> Iterator[Problem]:
     answers = any(
         as_text(as_mapping(head.probe.get("cluster")).get("source")) == "api" for head in site.seen("head")
     )
-    for host in site.seen("head", "workers"):
+    for host in _judged(site):
         told = past_of(host, "cluster")
         found = [as_text(name) for name in as_list(told.get("leftovers"))]
         # A cluster that answers is adopted, with its nodes.

@@ -168,13 +168,13 @@ def package_will_change(site: Site) -> Iterator[Problem]:
             )
 
 
-@rule("docker-version-changed", ERROR, "Nodes of the cluster run another Docker than the site asks for.")
+@rule("docker-version-changed", WARNING, "Nodes of the cluster run another Docker than the site asks for.")
 def docker_version_changed(site: Site) -> Iterator[Problem]:
     wanted = site.text(DOCKER)
     for version, names in _others(site, DOCKER, "docker-ce", joined=True).items():
         yield Problem(
-            f"is {wanted}, and docker-ce {version} runs there: the stage nodes would replace it under running builds",
-            f"set {DOCKER} back to {version}; or, node by node, kubectl cordon, wait for its builds, apt-get install "
+            f"is {wanted}, and docker-ce {version} runs there and stays: builds may be running",
+            "nothing, if nodes may differ; else, node by node, kubectl cordon, wait for its builds, apt-get install "
             f"--allow-change-held-packages docker-ce=5:{wanted}-* docker-ce-cli=5:{wanted}-*, kubectl uncordon, then run again",
             DOCKER,
             some_hosts(list(names)),
@@ -182,10 +182,7 @@ def docker_version_changed(site: Site) -> Iterator[Problem]:
 
 
 @rule(
-    "kubernetes-cni-version-changed",
-    ERROR,
-    "A machine has another kubernetes-cni than the site asks for.",
-    acceptable=False,
+    "kubernetes-cni-version-changed", WARNING, "A machine has another kubernetes-cni than the site asks for."
 )
 def kubernetes_cni_version_changed(site: Site) -> Iterator[Problem]:
     wanted = site.text(CNI)
@@ -195,9 +192,9 @@ def kubernetes_cni_version_changed(site: Site) -> Iterator[Problem]:
             both.setdefault(version, []).extend(names)
     for version, names in both.items():
         yield Problem(
-            f"is {wanted}, and kubernetes-cni {version} is installed there",
-            f'set {CNI}: "{version}"; or run apt-get install --allow-change-held-packages kubernetes-cni={wanted}-* there: '
-            "running pods do not notice",
+            f"is {wanted}, and kubernetes-cni {version} is installed there and stays",
+            "nothing, if nodes may differ; else run apt-get install --allow-change-held-packages "
+            f"kubernetes-cni={wanted}-* there: running pods do not notice",
             CNI,
             some_hosts(names),
         )

@@ -171,14 +171,16 @@ def hosts_file_rewritten(site: Site) -> Iterator[Problem]:
             )
 
 
-@rule("apparmor-without-parser", ERROR, "A node's kernel has AppArmor, and nothing there can load a profile.")
+@rule(
+    "apparmor-without-parser", WARNING, "A node's kernel has AppArmor, and nothing there can load a profile."
+)
 def apparmor_without_parser(site: Site) -> Iterator[Problem]:
     for host in site.seen("head", "workers"):
         told = past_of(host, "apparmor")
         if told.get("enabled") is True and told.get("parser") is False and not host.contained:
             yield Problem(
-                "has AppArmor in its kernel and no apparmor_parser, without which containers may not start",
-                "apt-get install apparmor, or boot with apparmor=0",
+                "has AppArmor in its kernel and no apparmor_parser: containers run there without its profiles",
+                "apt-get install apparmor, and restart the machine when that suits; or nothing",
                 "",
                 host.name,
             )

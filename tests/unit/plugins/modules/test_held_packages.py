@@ -48,6 +48,10 @@ def test_errors_are_the_modules_errors(
     )
     assert code == 1
     assert "and 0.0.1 was asked for. Leave it." in result["msg"]
+    kept = {"name": ["dpkg"], "version": "0.0.1", "kept": ["dpkg"], "_ansible_check_mode": True}
+    assert run(capsys, **kept)[0] == 0
+    assert run(capsys, **kept, kept_where="/")[0] == 0
+    assert run(capsys, **kept, kept_where="/nowhere")[0] == 1
     monkeypatch.setenv("PATH", "/nowhere")
     code, result = run(capsys, name=["dpkg"])
     assert (code, "this needs apt and dpkg" in result["msg"]) == (1, True)

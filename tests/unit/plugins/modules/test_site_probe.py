@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 from typing import Any
 
 import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.ironbinder.platform.plugins.module_utils._net import probe as _probe
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.knock import knock
 from ansible_collections.ironbinder.platform.plugins.modules import site_probe
 from web_server import Answer, WebServer
 
@@ -43,6 +45,28 @@ def test_answer_is_as_documented(check_mode: bool, capsys: pytest.CaptureFixture
     documented = yaml.safe_load(site_probe.RETURN)["probe"]["contains"]
     assert set(probe) == set(documented)
     assert (probe["asked_epoch"], probe["urls"], probe["packages"]) == (1.0, {}, {})
+
+
+def test_ports_of_another_name_of_this_machine_stay_open(capsys: pytest.CaptureFixture[str]) -> None:
+    """A `localhost` in the inventory of who runs Ansible on the head is that machine, and no part of the site."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    name = f"test-{port}"
+    wanted = [{"protocol": "tcp", "port": port, "expected": ["worker1"]}]
+    attempt = {"target": name, "address": "127.0.0.1", "protocol": "tcp", "port": port, "token": "t"}
+
+    def state() -> str:
+        return str(knock("somebody", [attempt])[0]["state"])
+
+    probe = run(capsys, listen=wanted, listen_name=name, listen_token="t", listen_seconds=60)
+    assert probe["listeners"]["opened"] == [f"tcp {port}"]
+    for others in ({}, {"listen_name": "another"}):
+        probe = run(capsys, **others)
+        assert state() == "answered"
+        assert port not in [entry["port"] for entry in probe["listening"]], "they are nobody's service"
+    run(capsys, listen_name=name)
+    assert state() == "refused"
 
 
 def packages(*versions: str) -> Answer:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -137,6 +138,43 @@ def test_one_gateway_that_is_elsewhere_keeps_no_other_from_its_route(tmp_path: P
         made.close()
 
 
+@needs_a_kernel
+def test_a_large_site_costs_little(tmp_path: Path) -> None:
+    """Every node does this twice a minute, for ever: one look at all routes, and not one at each."""
+    nodes = {
+        f"worker{number}": {
+            "address": f"192.0.2.{22 + number % 200}",
+            "pod_cidr": f"10.{240 + number // 256}.{number % 256}.0/24",
+        }
+        for number in range(2, 801)
+    }
+    made = PodNode(tmp_path, f"{os.getpid()}-l")
+
+    def seconds(verb: str) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        made.run(str(program), verb)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    try:
+        made.open()
+        program = script(tmp_path, nodes)
+        made.run("ip", "route", "add", "10.250.0.0/24", "via", "192.0.2.22", "proto", "99")
+        assert seconds("apply") < 1
+        assert len(made.routes().splitlines()) == 799
+        assert seconds("check") < 1
+        made.run("ip", "route", "del", "10.240.7.0/24")
+        made.run("ip", "route", "replace", "10.240.8.0/24", "via", "192.0.2.22", "proto", "99")
+        made.run("ip", "route", "add", "10.250.0.0/24", "via", "192.0.2.22", "proto", "99")
+        assert made.run(str(program), "check").splitlines() == [
+            "route to a node that is gone: 10.250.0.0/24",
+            "route to 10.240.7.0/24 via 192.0.2.29",
+            "route to 10.240.8.0/24 via 192.0.2.30",
+        ]
+    finally:
+        made.close()
+
+
 def program(folder: Path, text: str) -> str:
     """Write a program in place of the role's."""
     path = folder / "program"
@@ -182,6 +220,25 @@ def test_a_program_that_hangs_is_given_up(
     told: list[str] = []
     assert not keeper.Kept(program(tmp_path, "exec sleep 30"), told.append).look()
     assert "timed out" in told[0]
+
+
+def test_what_a_program_that_hangs_waits_for_goes_with_it(
+    tmp_path: Path, keeper: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As iptables, which waits for the lock of the firewall: one more at each look, else."""
+    monkeypatch.setattr(keeper, "PROGRAM_SECONDS", 0.5)
+    waits = program(tmp_path, f"sleep 30 </dev/null >/dev/null 2>&1 &\necho $! >{tmp_path}/waits\nwait")
+    assert not keeper.Kept(waits, [].append).look()
+    process = Path("/proc", (tmp_path / "waits").read_text().strip())
+    until(lambda: not process.exists() or ") Z " in (process / "stat").read_text(), 3)
+
+
+def test_no_other_unit_takes_the_keeper_along() -> None:
+    """Who stops Docker, or networking, takes the routes: the keeper has to be there then. It starts after them, and no more."""
+    text = (KEEPER.parents[1] / "templates/ironbinder-pod-network.service.j2").read_text()
+    told = {line.partition("=")[0] for line in text.splitlines() if "=" in line and not line.startswith("#")}
+    assert "After" in told
+    assert told.isdisjoint({"PartOf", "BindsTo", "Requires", "Requisite", "StopPropagatedFrom", "Conflicts"})
 
 
 def test_systemd_is_told_when_all_is_there_and_not_before(tmp_path: Path) -> None:

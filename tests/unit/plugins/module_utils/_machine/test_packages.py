@@ -342,6 +342,15 @@ def test_what_is_installed_has_to_run(machine: apt_root.AptRoot) -> None:
         have(machine, proof_argv=["false"])
 
 
+@pytest.mark.parametrize("allow_change", [True, False])
+def test_what_is_kept_stays_in_its_version(machine: apt_root.AptRoot, allow_change: bool) -> None:
+    """Nodes that were installed on other days differ: neither refused nor moved, only held; a new one gets what is asked."""
+    have(machine, names=["kubelet"], version="1.36.2", hold=False)
+    made = have(machine, kept=["kubelet"], allow_change=allow_change)
+    assert versions(made.after) == {"kubelet": ("1.36.2-1.1", True), "kubeadm": ("1.36.3-1.2", True)}
+    assert not have(machine, kept=KUBE, version="1.36.30", allow_change=allow_change).changed
+
+
 def test_packages_that_count_their_own_versions(machine: apt_root.AptRoot) -> None:
     """Installed and held together with the others, refused and moved by their own version; an empty one is any."""
     for version in ("0.37.1-1~debian.12", "0.38.2-1~debian.12"):

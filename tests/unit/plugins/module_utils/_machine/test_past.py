@@ -280,3 +280,13 @@ def test_settings_that_come_after_ours(tmp_path: Path) -> None:
         {"file": "/usr/lib/sysctl.d/95-vendor.conf", "name": "fs.inotify.max_user_watches", "value": "8192"},
         {"file": "/etc/sysctl.d/99-sysctl.conf", "name": "net.ipv4.ip_forward", "value": "0"},
     ]
+
+
+def test_of_several_settings_the_last_one_counts(tmp_path: Path) -> None:
+    files = {
+        f"etc/sysctl.d/99-{name}.conf": f"net.ipv4.ip_forward={value}\n"
+        for name, value in (("a", 0), ("b", 1))
+    }
+    assert facts(tmp_path, files)["sysctls"] == [
+        {"file": "/etc/sysctl.d/99-b.conf", "name": "net.ipv4.ip_forward", "value": "1"}
+    ]

@@ -84,7 +84,24 @@ def test_they_prove_themselves_and_end_when_all_have_called() -> None:
     assert second["state"] == "answered"
     assert not ended(tcp, 1.2), "it waits for c"
     assert states("c", attempt("tcp", tcp)) == ["answered"]
-    assert ended(tcp, 3)
+    assert ended(tcp, 5)
+
+
+def test_udp_answers_from_the_address_that_was_asked() -> None:
+    """A machine with several would take the one it likes best, and the caller, or a firewall between, drops that."""
+    port = free(socket.SOCK_DGRAM)
+    open_listeners([wanted("udp", port, "a")], TOKEN, 10, HANDLE)
+    for address in ("127.0.0.1", "127.0.0.2", "127.0.0.3"):
+        assert states("b", {**attempt("udp", port), "address": address}) == ["answered"]
+
+
+def test_who_lost_an_answer_by_udp_finds_them_again() -> None:
+    """The last one is counted when it asks, and may have to ask once more."""
+    port = free(socket.SOCK_DGRAM)
+    open_listeners([wanted("udp", port, "a")], TOKEN, 30, HANDLE)
+    assert states("a", attempt("udp", port)) == ["answered"]
+    time.sleep(_knock.UDP_SECONDS * (_knock.UDP_TRIES - 1))
+    assert states("a", attempt("udp", port)) == ["answered"]
 
 
 def test_they_end_at_their_deadline() -> None:

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site import port_plan
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.flow_places import places
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.flows import (
     CONTROLLER,
     Attempt,
@@ -17,6 +19,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.flows imp
     parse_pod_network_port,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.resolve import Answer
 from site_cases import good_site
 
 
@@ -65,7 +68,7 @@ def test_the_lab_in_full() -> None:
     assert ports == {
         "head1": [("tcp", 6443), ("tcp", 7946), ("tcp", 30585), ("udp", 7946)],
         "worker1": node,
-        "proxy1": [("tcp", 80), ("tcp", 443)],
+        "proxy1": [("tcp", 443)],
         "mirror1": [("tcp", 5000)],
     }
     assert expected(model, "head1")["tcp", 6443] == ["worker1", "worker2", CONTROLLER]
@@ -76,6 +79,16 @@ def test_several_heads_and_a_client_among_them() -> None:
     assert expected(model, "head2")["tcp", 2379] == ["head1", "head3"]
     assert CONTROLLER not in expected(model, "head1")["tcp", 7443]
     assert attempts(model, CONTROLLER) == []
+
+
+def test_nodes_use_the_public_url_as_it_is_written() -> None:
+    """Port 80 sends browsers on: a site whose nodes have no way there has nothing amiss."""
+    model = site()
+    assert [entry.port for entry in attempts(model, "worker1") if entry.target == "proxy1"] == [443]
+    for_people = [flow.ports for flow in flows_to(model, "proxy1") if "people" in flow.sources]
+    assert for_people == [(80, 443)]
+    plain = site(site_public_url="http://binder.example.org")
+    assert [entry.port for entry in attempts(plain, "worker1") if entry.target == "proxy1"] == [80]
 
 
 def test_a_head_alone_lets_pods_in() -> None:
@@ -107,12 +120,45 @@ def test_what_is_tried_and_what_is_left() -> None:
 
     def tried(now: float) -> dict[str, str]:
         told = port_plan.tried(
-            model, "worker1", lambda name: probes.get(name, {}), lambda name: addresses.get(name, ""), now
+            model,
+            "worker1",
+            lambda name: probes.get(name, {}),
+            lambda name, port: addresses.get(name, ""),
+            now,
         )
         return {f"{entry['target']} {entry['protocol']} {entry['port']}": entry["token"] for entry in told}
 
     assert tried(101) == {"head1 tcp 6443": "t", "head1 tcp 7946": "", "head1 udp 7946": "t"}
     assert tried(115) == {"head1 tcp 6443": "", "head1 tcp 7946": ""}
+
+
+def test_ports_are_tried_where_they_are_used() -> None:
+    """A registry and a proxy with an address for their admins, which nodes have no way to."""
+    model = site(
+        site_registry_host="registry.example.org:5000",
+        site_public_url="https://binder.example.org",
+        site_extra_hosts={"192.0.2.31": ["binder.example.org"]},
+    )
+    names = {"registry.example.org": "192.0.2.41"}
+    asked: list[str] = []
+
+    def find(wanted: Iterable[str]) -> dict[str, Answer]:
+        asked.extend(wanted)
+        return {name: Answer(names.get(name, "")) for name in asked}
+
+    def place(target: str, port: int, *owned: str) -> str:
+        return places(model, lambda name: "192.168.1.5", lambda name: owned, find)(target, port)
+
+    assert place("mirror1", 5000, "192.168.1.5", "192.0.2.41") == "192.0.2.41"
+    assert place("proxy1", 443, "192.168.1.5", "192.0.2.31") == "192.0.2.31"
+    assert asked == ["registry.example.org"], "what the site itself says is not asked for"
+    # As a node, and where nobody looked at the machine, or nobody knows the name.
+    assert place("head1", 6443, "192.0.2.41") == "192.168.1.5"
+    assert place("mirror1", 5000) == "192.168.1.5"
+    # It leads to something between, which nobody asks for this machine's own.
+    assert place("proxy1", 443, "192.168.1.5") == ""
+    names.clear()
+    assert place("mirror1", 5000, "192.168.1.5") == "192.168.1.5"
 
 
 def test_more_machines_have_more_time() -> None:

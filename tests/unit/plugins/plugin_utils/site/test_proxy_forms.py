@@ -104,3 +104,14 @@ def test_entries_that_nobody_understands(entry: Any, remedy: str) -> None:
     fault = entry_fault(entry)
     assert fault and fault.refuses
     assert remedy in fault.remedy
+
+
+@pytest.mark.parametrize(
+    "slip", ["alice:pw@http://proxy.example.org:3128", "pw@http://proxy:3128", "alice:pw@://proxy:3128"]
+)
+def test_an_account_in_front_of_the_scheme_is_not_shown(slip: str) -> None:
+    fault = parse_proxy(slip)
+    assert isinstance(fault, Fault)
+    assert "pw" not in fault.observed + fault.remedy
+    assert "alice" not in fault.observed
+    assert "socks5://" in parse_proxy("socks5://proxy:1080").observed  # type: ignore[union-attr]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.check import check_site
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import Finding
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.firewall_words import Opening, commands
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.port_plan import ANSWERS
 from site_cases import Case, case, found, probe, rules_in, value
 
@@ -55,7 +56,40 @@ CASES = [
     ),
     *(
         probe(f"nothing listens, and {state}", "worker1", "tried", [attempt("head1", state, proved=False)])
-        for state in ("refused", "connected", "other: odd")
+        for state in ("refused", "connected")
+    ),
+    case(
+        "no route at all, which is another rule's",
+        {
+            "hosts/worker1/probe/tried": [
+                attempt("head1", "unreachable: No route to host", port) for port in (6443, 7946)
+            ],
+            "hosts/worker1/probe/peers": {"192.0.2.11": "unreachable: No route to host"},
+        },
+        ("no-route-between-nodes", "site_node_address", "worker1"),
+    ),
+    case(
+        "a route, and a port that is refused in the words of a router",
+        {
+            "hosts/worker1/probe/tried": [
+                attempt("head1", "unreachable: No route to host"),
+                attempt("head1", "connected", 7946, proved=False),
+            ],
+            "hosts/worker1/probe/peers": {"192.0.2.11": "unreachable: No route to host"},
+        },
+        BLOCKED,
+    ),
+    case(
+        "nobody tried",
+        {"hosts/worker1/probe/untried": "python3: not found"},
+        ("ports-not-tried", "", "worker1"),
+    ),
+    probe(
+        "an odd end",
+        "worker1",
+        "tried",
+        [attempt("head1", "other: [Errno 24] Too many open files")],
+        ("ports-not-tried", "", "worker1"),
     ),
     probe("answered", "worker1", "tried", [attempt("head1", "answered")]),
     case(
@@ -169,6 +203,18 @@ def test_words_of_ufw() -> None:
         "ufw prepend allow proto udp from 192.0.2.22 to any port 7946",
         "ufw prepend allow proto tcp from 192.0.2.31 to any port 30585",
     ]
+
+
+@pytest.mark.parametrize("tool", ["ufw", "firewalld"])
+def test_a_large_site_has_few_lines(tool: str) -> None:
+    """These tools take one source a rule: addresses beside each other are told as a network, and nobody else is in it."""
+    nodes = (*(f"192.0.2.{number}" for number in range(128)), "198.51.100.7")
+    lines = commands([chain(tool)], "public", [Opening(nodes, "tcp", (7946,))], [], builds=False)
+    told = [line for line in lines if "7946" in line]
+    assert len(told) == 2
+    assert "192.0.2.0/25" in told[0]
+    assert "198.51.100.7" in told[1]
+    assert "198.51.100.7/32" not in told[1]
 
 
 def test_words_of_firewalld() -> None:

@@ -75,6 +75,23 @@ CASES = [
         },
         ("node-of-another-cluster", "ansible_host", "worker1"),
     ),
+    # `--limit worker1`, or a head that is down: nobody knows what the site's own cluster is.
+    case(
+        "a worker whose API has a name, and no head was seen",
+        {
+            **JOINED,
+            "hosts/head1/state": "not run",
+            "hosts/worker1/probe/past/cluster": {**OTHER, "server": "https://k8s.example.org:6443"},
+        },
+    ),
+    case(
+        "a worker of a cluster that may be adopted, and no head was seen",
+        {
+            **JOINED,
+            "hosts/head1/state": "not run",
+            "hosts/worker1/probe/past/cluster": {**OTHER, "server": "https://192.0.2.11:6443"},
+        },
+    ),
     case(
         "a head that is a worker elsewhere",
         {"hosts/head1/probe/past/cluster": OTHER},

@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 import pytest
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.check import check_site
 from site_cases import Case, case, found, good_site, rules_in, running_site, texts, value
 
 DOCKER_DEBIAN = "https://192.0.2.41/download.docker.com/linux/debian"
@@ -180,6 +181,15 @@ def test_a_list_that_could_not_be_read_leaves_the_last_word_to_apt() -> None:
     assert found(site) == expected
     site["hosts"]["worker1"]["probe"]["unread_lists"] = ["https://192.0.2.41/other/Packages.gz"]
     assert found(site) == set()
+
+
+def test_what_a_site_of_an_earlier_release_has_refuses_nothing() -> None:
+    """It named no version of these, so its nodes have what was newest on their day, and no value would suit them all."""
+    changes = has({"docker-ce": "28.5.2", "kubernetes-cni": "1.7.1"}, "worker1")
+    changes["hosts/worker2/probe/installed"] = {**INSTALLED, "docker-ce": "29.1.0", "kubernetes-cni": "1.8.0"}
+    report = check_site(case("", changes, running=True).site())
+    assert [finding for finding in report.findings if finding.severity == "error"] == []
+    assert len(report.findings) == 4
 
 
 REMEDIES = [

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.check import check_site
 from site_cases import Case, case, fact, found, probe, rules_in, running_site, texts
 
 DOCKER: dict[str, Any] = {
@@ -146,6 +147,12 @@ CASES = [
         ("hostname-changes", "site_keep_hostname", "worker1"),
     ),
 ]
+
+
+def test_a_node_without_profiles_of_apparmor_refuses_nothing() -> None:
+    """containerd since 1.6.17 and Docker since 23.0.1 look for the parser, and run containers without it."""
+    [bad] = [entry for entry in CASES if entry.name == "AppArmor without its parser"]
+    assert [finding.severity for finding in check_site(bad.site()).findings] == ["warning"]
 
 
 @pytest.mark.parametrize("bad", CASES, ids=[entry.name for entry in CASES])
