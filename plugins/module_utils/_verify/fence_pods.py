@@ -90,12 +90,9 @@ def order(
         if expected(target, origin, networks, resolved):
             entry["tries"] = 3
         asked.append(entry)
-    argument: dict[str, Any] = {"targets": asked}
-    if delay:
-        argument["delay"] = delay
-    if origin.role in _STAYING:
-        argument["stay"] = True
-    return json.dumps(argument, separators=(",", ":"))
+    wishes = {"delay": delay, "stay": origin.role in _STAYING}
+    wished = {name: value for name, value in wishes.items() if value}
+    return json.dumps({"targets": asked, **wished}, separators=(",", ":"))
 
 
 def name_of(role: str, run: str, number: int) -> str:
@@ -267,13 +264,9 @@ class Pods:
                     {(namespace, item["metadata"]["name"]): item for item in answer.get("items") or []}
                 )
             for place in places:
-                if (
-                    place.origin.role in _STAYING
-                    and place not in said
-                    and phase(found, place) == "Running"
-                    and not (report := read_report(place.origin, self._log(place))).trouble
-                ):
-                    said[place] = report
+                if place.origin.role in _STAYING and phase(found, place) == "Running" and place not in said:
+                    report = read_report(place.origin, self._log(place))
+                    said.update({} if report.trouble else {place: report})
             return found
 
         def phase(seen: Mapping[tuple[str, str], Mapping[str, Any]], place: Place) -> Any:
@@ -287,10 +280,8 @@ class Pods:
         seen = wait_until(
             look, ended, clock=self._clock, timeout_seconds=timeout_seconds, step_seconds=0.5, forgive=forgive
         ).seen
-        return [
-            said.get(place) or self._report(place, seen.get((place.namespace, place.name)))
-            for place in places
-        ]
+        pods = ((place, seen.get((place.namespace, place.name))) for place in places)
+        return [said.get(place) or self._report(place, found) for place, found in pods]
 
     def _report(self, place: Place, found: Optional[Mapping[str, Any]]) -> Report:
         if found is None:
