@@ -194,13 +194,7 @@ def scan_processes(
     return told
 
 
-def watch(
-    canaries: Canaries,
-    stop: Path,
-    seconds: float,
-    pause: float = 0.05,
-    root: Path = Path("/proc"),
-) -> list[dict[str, str]]:
+def watch(canaries: Canaries, stop: Path, seconds: float, pause: float = 0.05) -> list[dict[str, str]]:
     """Look at processes again and again, until the file `stop` is there or the time is up.
 
     A process is looked at when it is new, as it begins with the arguments of whoever started it, and then once a second: who
@@ -210,12 +204,12 @@ def watch(
     looks: dict[str, int] = {}
     deadline, everybody = time.monotonic() + seconds, 0.0
     while time.monotonic() < deadline and not stop.exists():
-        chosen = there = processes(root)
+        chosen = there = processes()
         if time.monotonic() < everybody:
             chosen = [process for process in there if looks.get(process, 0) < NEW_LOOKS]
         else:
             everybody = time.monotonic() + WATCH_EVERYBODY_SECONDS
-        for hit in scan_processes(canaries, root, chosen):
+        for hit in scan_processes(canaries, chosen=chosen):
             found[tuple(hit.values())] = hit
         looks = {process: looks.get(process, 0) + 1 for process in there}
         time.sleep(pause)

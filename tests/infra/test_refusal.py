@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 from live_site import ROOT, Site
 from snapshot import differences
+from watched import snapshot
 
-from playbooks import answers, play, start_script
+from playbooks import play
 
 # Faults that no stage but preflight would see before it had changed something.
 FAULTS: dict[str, dict[str, Any]] = {
@@ -27,21 +27,16 @@ FAULTS: dict[str, dict[str, Any]] = {
 }
 
 
-def take(site: Site, folder: Path) -> dict[str, Any]:
-    """A snapshot of every machine."""
-    return answers(start_script(site.inventory, "snapshot.py", folder), folder)
-
-
 @pytest.fixture(scope="module")
 def refused(site: Site, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Every refused run's exit code and output, and all machines before the first and after the last."""
     folder = tmp_path_factory.mktemp("refused")
-    told: dict[str, Any] = {"before": take(site, folder / "before")}
+    told: dict[str, Any] = {"before": snapshot(site, folder / "before")}
     for fault, variables in FAULTS.items():
         log = folder / f"{fault}.log"
         code = play(site.inventory, ROOT / "site.yml", "-e", json.dumps(variables), log=log)
         told[fault] = (code, log.read_text(errors="replace"))
-    return told | {"after": take(site, folder / "after")}
+    return told | {"after": snapshot(site, folder / "after")}
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -163,8 +163,6 @@ def test_a_sparse_file_is_read_where_it_was_written(tmp_path: Path) -> None:
         for place in (1 << 20, 1 << 40):
             stream.seek(place)
             stream.write(f"xx {NASTY} xx".encode())
-            told = canary.scan(canary.Canaries(SECRETS), loose=[], never=[str(tmp_path)])
-            assert told == []  # not flushed yet
             stream.flush()
             [hit] = canary.scan(canary.Canaries(SECRETS), loose=[], never=[str(tmp_path)])
             assert hit["secret"] == "nasty"

@@ -109,6 +109,23 @@ def test_ipv6(listen: Callable[..., int]) -> None:
     assert tried(listen(says(b"x"), "::1"), "::1") == "answered"
 
 
+@pytest.mark.parametrize("stays", [True, False])
+def test_it_stays_where_that_is_wanted(stays: bool) -> None:
+    """For whoever would delete what has ended."""
+    argv = [sys.executable, "-c", program_text(), json.dumps({"targets": [], "stay": stays})]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as probe:
+        try:
+            assert probe.stdout
+            assert probe.stdout.readline().startswith(program.MARK)
+            if stays:
+                with pytest.raises(subprocess.TimeoutExpired):
+                    probe.wait(1)
+            else:
+                assert probe.wait(20) == 0
+        finally:
+            probe.kill()
+
+
 def test_refused() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
