@@ -142,7 +142,9 @@ class Pods:
         metadata = {name: found["metadata"][name] for name in ("name", "namespace", "labels")}
         pods = f"/api/v1/namespaces/{key[0]}/pods"
         self._api.delete(f"{pods}/{key[1]}", gracePeriodSeconds="0")
-        self._api.create(pods, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": found["spec"]})
+        self._api.create(
+            pods, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": found["spec"]}
+        )
         return {"status": {"phase": "Pending"}}
 
     def listen(self, place: Place, timeout_seconds: float) -> tuple[str, Sequence[str]]:

@@ -157,7 +157,9 @@ def swap_comes_back(site: Site) -> Iterator[Problem]:
             )
 
 
-@rule("hosts-file-rewritten", WARNING, "A node's user data has cloud-init write /etc/hosts anew at each start.")
+@rule(
+    "hosts-file-rewritten", WARNING, "A node's user data has cloud-init write /etc/hosts anew at each start."
+)
 def hosts_file_rewritten(site: Site) -> Iterator[Problem]:
     for host in site.seen("head", "workers"):
         file = as_text(as_mapping(host.probe.get("past")).get("cloud_hosts"))
