@@ -135,6 +135,7 @@ class UnitWish:
     config_changed: bool = False
     on_change: str = "restart"
     timeout_seconds: float = 180.0
+    has_worked: bool = False
 
 
 def decide(seen: UnitState, wish: UnitWish, *, is_old: bool) -> list[str]:
@@ -170,7 +171,9 @@ def _to_run(seen: UnitState, wish: UnitWish, is_old: bool) -> list[str]:
     if seen.is_running:
         return [wish.on_change] if is_old else []
     if wish.state == "as_is":
-        return []
+        # One that starts and crashes is on its own way.
+        if not (wish.has_worked and seen.active_state in ("inactive", "failed")):
+            return []
     if seen.is_on_its_way:
         # What it reads may have changed since it began to.
         return ["restart"] if is_old else []
@@ -180,7 +183,7 @@ def _to_run(seen: UnitState, wish: UnitWish, is_old: bool) -> list[str]:
 
 def difference(seen: UnitState, wish: UnitWish, actions: Sequence[str]) -> dict[str, str]:
     """Show what `actions` change, in Ansible's form of a difference."""
-    enabled = {"enable": "enabled", "disable": "disabled"}
+    enabled = {"enable": "enabled", "disable": "disabled", "unmask": "unmasked"}
     runs = {
         "start": "active",
         "stop": "inactive",

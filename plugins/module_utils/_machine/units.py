@@ -98,6 +98,13 @@ class Units:
                 return Brought(_foreseen(seen, wish) or reread, seen, seen)
             self._systemctl(reread, wish)
             seen = self.show(wish.name)
+        if seen.load_state == "masked":
+            # What it is like below the mask shows when that is gone.
+            reread.append("unmask")
+            if check_mode:
+                starts = wish.state == "started" and not seen.is_running
+                return Brought([*reread, *(["start"] if starts else [])], seen, seen)
+            seen = self._unmasked(wish)
         if seen.load_state != "loaded":
             raise UnitError(_not_loaded(seen))
         # What a timer starts has no wish of its own, and systemd tells of each unit's own files only.
@@ -123,6 +130,15 @@ class Units:
                 f"a later drop-in takes it back ({', '.join(after.drop_ins)}). Remove Restart=no there"
             )
         return Brought([*reread, *actions], seen, after)
+
+    def _unmasked(self, wish: UnitWish) -> UnitState:
+        """Take the mask off, and one that lasts until the next start of the machine only."""
+        for words in (["unmask"], ["unmask", "--runtime"]):
+            self._systemctl([*words, wish.name], wish)
+            seen = self.show(wish.name)
+            if seen.load_state != "masked":
+                break
+        return seen
 
     def show(self, name: str) -> UnitState:
         """Ask systemd about a unit; a name without a suffix is a service's.
@@ -219,5 +235,5 @@ def _not_loaded(seen: UnitState) -> str:
     if seen.load_state == "not-found":
         return f"there is no unit {seen.name}: install the package that brings it, or correct its name"
     if seen.load_state == "masked":
-        return f"{seen.name} is masked, so that nothing starts it: `systemctl unmask {seen.name}` if that is no longer meant"
+        return f"{seen.name} is masked, and `systemctl unmask` does not take that off: look for {seen.name} in /etc/systemd/system"
     return f"systemd cannot load {seen.name} ({seen.load_state}): {seen.load_error or 'see `systemd-analyze verify`'}"
