@@ -11,8 +11,8 @@ author: Ironbinder maintainers (@ironbinder)
 description:
   - Writes names into CoreDNS's configuration, as one block between two lines that say so. All else in it stays as kubeadm, or
     an admin, wrote it.
-  - Has them start on another node as soon as asked for where theirs is lost. Until then pods of the cluster that ask one of them wait
-    in vain, and where both were on that node nobody has names.
+  - Has CoreDNS's pods start on another node as soon as asked for where theirs is lost. Where both were on one, nobody has names
+    until then.
   - Starts CoreDNS's pods anew, one after the other, and waits for them. CoreDNS would read its file by itself, up to two
     minutes later.
 extends_documentation_fragment:

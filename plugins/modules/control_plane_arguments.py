@@ -13,10 +13,10 @@ author: Ironbinder maintainers (@ironbinder)
 description:
   - Changes arguments of a component on a head that works already. A new cluster has them from C(kubeadm init).
   - Writes them to C(ClusterConfiguration) in the ConfigMap V(kubeadm-config), from which the next C(kubeadm upgrade) makes the
-    manifest anew; and into the static pod's manifest, from which the component runs now. Everything else in both stays as it is,
-    also what an admin wrote there.
-  - Waits until the pod runs with them. Where it does not, it gets its old manifest back. The API server of a cluster with one head
-    is away for some seconds when its own arguments change; other components are not missed.
+    manifest anew; and into the static pod's manifest, from which the component runs now. Everything else in both stays as it
+    is, also what an admin wrote there.
+  - Waits until the pod runs with them. Where it does not, it gets its old manifest back. The API server of a cluster with one
+    head is away for some seconds when its own arguments change; other components are not missed.
   - Runs on the head, as root, and needs C(kubectl) and C(kubeadm) there.
 options:
   component:

@@ -3,8 +3,8 @@
 """Arguments of a control plane's component in the two texts that kubeadm keeps them in. Pure functions, and no YAML library.
 
 Nodes have none. kubeadm writes both texts by a program, in one form each; whatever has another form is refused, not guessed.
-A static pod's manifest is what runs now; ClusterConfiguration, in the ConfigMap kubeadm-config, is what the next `kubeadm upgrade`
-makes of it: https://kubernetes.io/docs/tasks/administer-cluster/kubeadm/kubeadm-reconfigure/
+A static pod's manifest is what runs now; ClusterConfiguration, in the ConfigMap kubeadm-config, is what the next
+`kubeadm upgrade` makes of it: https://kubernetes.io/docs/tasks/administer-cluster/kubeadm/kubeadm-reconfigure/
 """
 
 from __future__ import annotations

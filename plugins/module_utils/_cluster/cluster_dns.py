@@ -85,8 +85,8 @@ def with_hosts(corefile: str, hosts: Mapping[str, Sequence[str]]) -> str:
 class ClusterDns:
     """The cluster's DNS, looked at by `look` and changed by `settle`.
 
-    `before` and `after` are the Corefile; `restarts` says that its pods have not read it yet. `lost_node_seconds` says how long they
-    stay with a lost node, None as long as they do; `tolerations_before` and `tolerations` are what that means for them.
+    `before` and `after` are the Corefile; `restarts` says that its pods have not read it yet. `lost_node_seconds` says how long
+    they stay with a lost node, None as long as they do; `tolerations_before` and `tolerations` are what that means for them.
     """
 
     hosts: Mapping[str, Sequence[str]]
@@ -146,7 +146,9 @@ class ClusterDns:
         """
         if self.before != self.after:
             api.patch(_CONFIG, {"data": {_KEY: self.after}}, fieldManager="ironbinder")
-        template: dict[str, Any] = {"metadata": {"annotations": {_ANNOTATION: self._mark}}} if self.restarts else {}
+        template: dict[str, Any] = (
+            {"metadata": {"annotations": {_ANNOTATION: self._mark}}} if self.restarts else {}
+        )
         if self.moves:
             # A merge patch has lists as a whole.
             template["spec"] = {"tolerations": list(self.tolerations)}

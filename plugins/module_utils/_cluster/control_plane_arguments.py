@@ -2,8 +2,8 @@
 # BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
 """A control plane's component on a head that works, with other arguments than kubeadm gave it.
 
-First the cluster's memory, from which `kubeadm upgrade` makes the manifest anew; then the manifest; then the pod is waited for. One
-that does not come up gets its old manifest back. A run that was ended anywhere in between is made good by the next one.
+First the cluster's memory, from which `kubeadm upgrade` makes the manifest anew; then the manifest; then the pod is waited for.
+One that does not come up gets its old manifest back. A run that was ended anywhere in between is made good by the next one.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ class ControlPlaneArguments:
         """Tell the component, or only say what would be told.
 
         Raises:
-            ArgumentsError: the cluster does not answer, or refuses; a text has a form that kubeadm does not give it; the component
-                does not run with these arguments, and has its old ones again.
+            ArgumentsError: the cluster does not answer, or refuses; a text has a form that kubeadm does not give it; the
+                component does not run with these arguments, and has its old ones again.
             OSError: the manifest cannot be read or written.
         """
         manifest = self._path.read_text(encoding="utf-8")
@@ -187,7 +187,9 @@ class ControlPlaneArguments:
         def lack(_seconds: float) -> str:
             try:
                 return self._lacks(self._look())
-            except ArgumentsError as error:  # an API server that restarts, maybe with arguments that it cannot start with
+            except (
+                ArgumentsError
+            ) as error:  # an API server that restarts, maybe with arguments that it cannot start with
                 return str(error)
 
         waited = wait_until(

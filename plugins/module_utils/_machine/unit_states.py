@@ -170,10 +170,9 @@ def _to_run(seen: UnitState, wish: UnitWish, is_old: bool) -> list[str]:
         return [] if seen.active_state in ("inactive", "failed") else ["stop"]
     if seen.is_running:
         return [wish.on_change] if is_old else []
-    if wish.state == "as_is":
-        # One that starts and crashes is on its own way.
-        if not (wish.has_worked and seen.active_state in ("inactive", "failed")):
-            return []
+    # One that starts and crashes is on its own way.
+    if wish.state == "as_is" and not (wish.has_worked and seen.active_state in ("inactive", "failed")):
+        return []
     if seen.is_on_its_way:
         # What it reads may have changed since it began to.
         return ["restart"] if is_old else []

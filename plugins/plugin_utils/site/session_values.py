@@ -30,8 +30,8 @@ SESSION_PRIORITY = "ironbinder-session"
 class SessionSettings:
     """Bounds of a session. Memory is written as JupyterHub does (512M, 2G), disk as Kubernetes does (512Mi, 4Gi).
 
-    `session_max_age_seconds` 0 is no bound. `node_purpose_affinity` is `prefer` or `require`. `core_pods_wait_seconds` is how long the
-    hub's own pods stay with a lost node; sessions stay for the 300 seconds that Kubernetes gives them.
+    `session_max_age_seconds` 0 is no bound. `node_purpose_affinity` is `prefer` or `require`. The hub's own pods stay with a lost
+    node for `core_pods_wait_seconds`, sessions for the 300 seconds that Kubernetes gives them.
     """
 
     session_memory_guarantee: str = "256M"
@@ -46,8 +46,9 @@ class SessionSettings:
 
 
 def _tolerations(settings: SessionSettings) -> list[dict[str, Any]]:
-    """Let core pods onto core nodes, and off a lost one. The chart's own list, which a list of ours replaces, and the control plane.
+    """Let core pods onto core nodes, and off a lost one.
 
+    The chart's own list, which a list of ours replaces, and the control plane.
     A node that is only for the core is often the head, which has the taint of control planes.
     """
     leaves = staying(settings.core_pods_wait_seconds)

@@ -32,7 +32,9 @@ def loss_times_out_of_range(site: Site) -> Iterator[Problem]:
         given = site.values.get(variable)
         # What is no number is the contract's own rule's.
         if str(given).lstrip("-").isdigit() and not least <= as_int(given) <= most:
-            yield Problem(f"is {given} seconds: {REASONS[variable]}", f"give {least} to {most} seconds", variable)
+            yield Problem(
+                f"is {given} seconds: {REASONS[variable]}", f"give {least} to {most} seconds", variable
+            )
 
 
 @rule("core-on-one-worker", WARNING, "Hubs may run on one worker only, and are gone for as long as it is.")

@@ -71,7 +71,9 @@ def test_a_file_that_was_changed_since(run: Run, tmp_path: Path, monkeypatch: py
     assert run("running", enabled=False, config_files=[str(tmp_path / "new")])["actions"] == ["restart"]
 
 
-def test_a_failure_is_one_message(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_is_one_message(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(service_unit, "run_command", lambda _argv, _seconds: Ran(1, stderr="no bus"))
     with patch_module_args({"name": "x"}), pytest.raises(SystemExit):
         service_unit.main()

@@ -59,7 +59,10 @@ def test_at_either_end(name: str) -> None:
 
 def test_what_an_admin_wrote_there_stays() -> None:
     theirs = MANIFEST.replace("    - --leader-elect=true\n", "    - --v=4\n    - --leader-elect=true\n")
-    assert others(in_manifest(theirs, MANAGER, WANTED), "- --node-monitor-grace-period=20s") == theirs.splitlines()
+    assert (
+        others(in_manifest(theirs, MANAGER, WANTED), "- --node-monitor-grace-period=20s")
+        == theirs.splitlines()
+    )
 
 
 def test_a_manifest_of_another_form_is_refused() -> None:
@@ -82,7 +85,10 @@ ARGS = "controllerManager:\n  extraArgs:\n  - name: cluster-name\n    value: lab
         ("", {}),
         ("controllerManager:\n  extraVolumes:\n  - hostPath: /x\n    mountPath: /x\n    name: x\n", {}),
         (ARGS, {"cluster-name": "lab"}),
-        (ARGS + "  extraVolumes:\n  - hostPath: /x\n    mountPath: /x\n    name: x\n", {"cluster-name": "lab"}),
+        (
+            ARGS + "  extraVolumes:\n  - hostPath: /x\n    mountPath: /x\n    name: x\n",
+            {"cluster-name": "lab"},
+        ),
         (ARGS + '  - name: node-monitor-grace-period\n    value: "40s"\n', {"cluster-name": "lab"}),
     ],
 )
@@ -115,5 +121,5 @@ def test_a_value_that_is_no_plain_word_is_quoted() -> None:
     ],
 )
 def test_a_configuration_of_another_form_is_refused(part: str) -> None:
-    with pytest.raises(ArgumentsError, match="form that kubeadm does not write.*edit configmap"):
+    with pytest.raises(ArgumentsError, match=r"form that kubeadm does not write.*edit configmap"):
         in_configuration(CONFIG.replace("controllerManager: {}\n", part), SECTION, WANTED)

@@ -109,7 +109,9 @@ def test_check_do_check_again_do_again(head: Head) -> None:
     assert (head.manifest.read_text(), head.config) == before
     told.append(head.work().bring_about())
     assert told[0] == told[1]
-    assert head.done == ["config"], "the memory first: whoever is ended in between has a manifest to be made good"
+    assert head.done == ["config"], (
+        "the memory first: whoever is ended in between has a manifest to be made good"
+    )
     assert FLAG in head.runs
     assert list(head.manifest.parent.iterdir()) == [head.manifest], "the kubelet starts what else is there"
     asked = head.seconds

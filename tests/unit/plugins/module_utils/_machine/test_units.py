@@ -239,6 +239,13 @@ def test_a_mask_until_the_next_start_of_the_machine(make: Make) -> None:
     assert systemd.given == ["unmask x", "unmask --runtime x"]
 
 
+def test_a_masked_unit_that_runs_is_stopped_and_stays_masked(make: Make) -> None:
+    masked = recorded("masked", ("ActiveState=inactive", "ActiveState=active"))
+    systemd = Systemd(masked, recorded("masked"))
+    assert make(systemd).bring_about(UnitWish("x", state="stopped", enabled=False)).actions == ["stop"]
+    assert systemd.given == ["stop systemd-logind.service"]
+
+
 def test_a_program_that_gives_up_at_once_is_told_with_its_journal(make: Make) -> None:
     # The first answer after the start is systemd's belief; a second later it knows better.
     systemd = Systemd(recorded("stopped"), RUNNING, recorded("auto_restart"))
