@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import ClassVar
 
 import pytest
 
@@ -26,7 +27,7 @@ class Handler(BaseHTTPRequestHandler):
     """Answers 200, or 503 while it is away; a launch is ready, or fails while it is away."""
 
     away = False
-    ended: list[str] = []
+    ended: ClassVar[list[str]] = []
 
     def do_GET(self) -> None:
         self.send_response(503 if self.away and self.path == "/up" else 200)

@@ -42,7 +42,7 @@ class SessionSettings:
     session_ephemeral_storage_limit: str = "4Gi"
     session_max_age_seconds: int = 43200
     node_purpose_affinity: str = "prefer"
-    core_pods_wait_seconds: int = 300
+    core_pods_wait_seconds: int = 10
 
 
 def _tolerations(settings: SessionSettings) -> list[dict[str, Any]]:
