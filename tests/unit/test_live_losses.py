@@ -33,7 +33,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(503 if self.away and self.path == "/up" else 200)
         self.end_headers()
         if self.path != "/up":
-            url = f"http://127.0.0.1:{self.server.server_address[1]}/user/x/"  # type: ignore[attr-defined]
+            url = f"http://{self.headers['Host']}/user/x/"
             data = {"phase": "Failed"} if self.away else {"phase": "ready", "url": url, "token": "t"}
             self.wfile.write(f"data: {json.dumps(data)}\n\n".encode())
 

@@ -251,26 +251,26 @@ def told(
     def run(name: str, *arguments: str) -> None:
         output = folder / f"{name}.log"
         with mock.patch.dict(os.environ, environment):
-            told.codes.append(play(site.inventory, ROOT / "site.yml", *OPTIONS, *arguments, log=output))
-        told.logs.append(output.read_text(errors="replace"))
+            found.codes.append(play(site.inventory, ROOT / "site.yml", *OPTIONS, *arguments, log=output))
+        found.logs.append(output.read_text(errors="replace"))
 
-    told = Told(answers(site, drifts))
+    found = Told(answers(site, drifts))
     machines = snapshot(site, folder / "before") if is_long else {}
     try:
         for drift in drifts:
             shell(site, drift.host, drift.make)
-        told.drifted = answers(site, drifts)
+        found.drifted = answers(site, drifts)
         run("check", "--check")
         run("repair")
         if is_long:
             after = snapshot(site, folder / "after")
-            told.differences = {host: differences(machines[host], after[host]) for host in machines}
+            found.differences = {host: differences(machines[host], after[host]) for host in machines}
             run("again")
-        told.runs = [run["changes"] for run in json.loads(log.read_text(encoding="utf-8"))]
-        yield told
+        found.runs = [run["changes"] for run in json.loads(log.read_text(encoding="utf-8"))]
+        yield found
     finally:
         # Others come after this on the same machines.
-        if told.codes[1:2] != [0]:
+        if found.codes[1:2] != [0]:
             play(site.inventory, ROOT / "site.yml", *OPTIONS)
 
 
