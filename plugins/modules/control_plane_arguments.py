@@ -57,7 +57,14 @@ EXAMPLES = r"""
     node_name: head1
 """
 
-RETURN = r""" # """
+RETURN = r"""
+texts:
+  description: What was written, or would be.
+  returned: success
+  type: list
+  elements: str
+  sample: ["kubeadm-config (ClusterConfiguration)", "/etc/kubernetes/manifests/kube-controller-manager.yaml"]
+"""
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import SystemClock
@@ -96,12 +103,18 @@ def main() -> None:
         module.fail_json(
             msg=f"{error.filename}: {error.strerror}; this needs a head of a cluster that works, and root (become: true)"
         )
+    texts = [name for name, before in told.before.items() if before != told.after[name]]
     module.exit_json(
         changed=told.changed,
+        texts=texts,
         diff=[
-            {"before_header": name, "after_header": name, "before": before, "after": told.after[name]}
-            for name, before in told.before.items()
-            if before != told.after[name]
+            {
+                "before_header": name,
+                "after_header": name,
+                "before": told.before[name],
+                "after": told.after[name],
+            }
+            for name in texts
         ],
     )
 

@@ -57,7 +57,7 @@ def test_what_differs_is_shown(run: Callable[..., dict[str, Any]], check_mode: b
     told = run(
         lambda: Told({"memory": "a\n", "manifest": "x\n"}, {"memory": "a\n", "manifest": "y\n"}), check_mode
     )
-    assert told["changed"]
+    assert (told["changed"], told["texts"]) == (True, ["manifest"])
     [diff] = told["diff"]
     assert diff == {
         "before_header": "manifest",
