@@ -122,6 +122,10 @@ options:
     type: str
     choices: [prefer, require]
     default: prefer
+  core_pods_wait_seconds:
+    description: Seconds for which pods of the hub stay with a lost node before they start on another. 300 is Kubernetes' own.
+    type: int
+    default: 10
   total_quota:
     description: Sessions of all hubs together. 0 for no quota.
     type: int

@@ -11,6 +11,8 @@ author: Ironbinder maintainers (@ironbinder)
 description:
   - Writes names into CoreDNS's configuration, as one block between two lines that say so. All else in it stays as kubeadm, or
     an admin, wrote it.
+  - Has CoreDNS's pods start on another node as soon as asked for where theirs is lost. Where both were on one, nobody has names
+    until then.
   - Starts CoreDNS's pods anew, one after the other, and waits for them. CoreDNS would read its file by itself, up to two
     minutes later.
 extends_documentation_fragment:
@@ -21,6 +23,9 @@ options:
     description: The names, {address [name, ...]}. Empty takes the block out.
     type: dict
     required: true
+  lost_node_seconds:
+    description: Seconds for which CoreDNS's pods stay with a node that is lost. Without it as long as they do, which is 300.
+    type: int
   timeout_seconds:
     default: 120
 attributes:
@@ -29,7 +34,7 @@ attributes:
     description: Compares and writes nothing. Where there is no cluster yet, says what a run will do.
   diff_mode:
     support: full
-    description: Shows CoreDNS's configuration before and after.
+    description: Shows CoreDNS's configuration, and what its pods tolerate, before and after.
   idempotent:
     support: full
     description: Two questions to the API where all is as it is to be.
@@ -52,6 +57,10 @@ observed:
   type: str
 """
 
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import SystemClock
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.cluster_dns import (
@@ -71,17 +80,23 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._kube.workload
 STUCK_SECONDS = 60
 
 
+def shown(tolerations: Sequence[Mapping[str, Any]]) -> str:
+    """Write tolerations for people, a line each."""
+    return "".join(f"toleration: {json.dumps(entry, sort_keys=True)}\n" for entry in tolerations)
+
+
 def main() -> None:
     """Look, write, wait, report."""
     module = AnsibleModule(
         argument_spec={
             "hosts": {"type": "dict", "required": True},
+            "lost_node_seconds": {"type": "int"},
             "timeout_seconds": {"type": "int", "default": 120},
             "kubeconfig": {"type": "path", "required": True},
         },
         supports_check_mode=True,
     )
-    dns = ClusterDns(module.params["hosts"])
+    dns = ClusterDns(module.params["hosts"], module.params["lost_node_seconds"])
     observed = ""
     try:
         api = connect(module.params["kubeconfig"])
@@ -104,7 +119,10 @@ def main() -> None:
     module.exit_json(
         changed=dns.changed or bool(observed and module.params["hosts"]),
         observed=observed,
-        diff={"before": dns.before, "after": dns.after},
+        diff=[
+            {"before": dns.before, "after": dns.after},
+            {"before": shown(dns.tolerations_before), "after": shown(dns.tolerations)},
+        ],
     )
 
 

@@ -174,8 +174,9 @@ def main() -> None:
         if not module.check_mode:
             site.put_in_place(changes)
         result.update(changed=bool(changes), replaced=replaced, running=site.runs())
-        # An NGINX that does not run reads what is there when it starts, which is another task's matter.
-        if not result["running"] and site.active:
+        # An NGINX that does not run reads what is there when it starts, which is another task's matter. One that was told to read
+        # a file that somebody edited answers as if it had ours: what stands for the configuration is a part of it.
+        if (site.reloads(changes) or not result["running"]) and site.active:
             result["changed"] = True
             if not module.check_mode:
                 site.make_run(module.params["timeout_seconds"])

@@ -13,6 +13,7 @@ description:
   - Enables and starts a unit, and restarts what was started before its configuration was changed or its program was replaced.
     So a run that was killed between a file and a restart is made good by the next one.
   - Gives a service that has no restart policy one by a drop-in, so that it comes back by itself, whatever ended it.
+  - Takes off a mask, by which somebody kept the unit from ever being started, unless O(state=stopped).
   - Has systemd read its units again where it says that it should, of the unit or of what the unit triggers, such as a timer's
     service.
   - Waits until the unit is active, and a moment longer where systemd calls a program active before it has read its configuration.
@@ -39,6 +40,13 @@ options:
     type: str
     choices: [started, stopped, as_is]
     default: started
+  worked_where:
+    description:
+      - Files of which one says that the unit has done its work here before. With O(state=as_is) it is then started again where
+        somebody stopped it, or where it failed too often; one that systemd goes on starting is left to that.
+    type: list
+    elements: path
+    default: []
   enabled:
     description: Whether it starts with the machine. Units that cannot be enabled, such as static ones, are left as they are.
     type: bool
@@ -162,6 +170,7 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "also": {"type": "list", "elements": "str", "default": []},
             "state": {"type": "str", "choices": ["started", "stopped", "as_is"], "default": "started"},
+            "worked_where": {"type": "list", "elements": "path", "default": []},
             "enabled": {"type": "bool", "default": True},
             "comes_back_enabled": {"type": "bool", "default": True},
             "config_files": {"type": "list", "elements": "path", "default": []},
@@ -173,6 +182,7 @@ def main() -> None:
     )
     params = dict(module.params)
     others = [UnitWish(name=name) for name in params.pop("also")]
+    params["has_worked"] = any(Path(path).exists() for path in params.pop("worked_where"))
     wish = UnitWish(**params)
     units = Units(
         run=run_command,

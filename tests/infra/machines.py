@@ -44,6 +44,17 @@ def restart(names: Sequence[str]) -> datetime:
     return off
 
 
+def cut_off(name: str) -> datetime:
+    """Take the power from a machine; give the time at which it was off."""
+    subprocess.run(["docker", "kill", container(name)], check=True, capture_output=True, timeout=SECONDS)
+    return datetime.now(timezone.utc)
+
+
+def switch_on(name: str) -> None:
+    """Give it back."""
+    subprocess.run(["docker", "start", container(name)], check=True, capture_output=True, timeout=SECONDS)
+
+
 def lacking(site: Site, since: datetime) -> list[str]:
     """Say what is not as it has to be after a restart, of all machines."""
     nodes = site.hosts("head", "workers")
@@ -90,12 +101,12 @@ def _of_cluster(head: str, since: datetime) -> Iterator[str]:
         if renewed < since:
             yield f"the kubelet of {item['metadata']['name']} has not reported since"
     nodes = _items(head, "nodes")
-    yield from (f"node {item['metadata']['name']} is not ready" for item in nodes if not _ready(item))
+    yield from (f"node {item['metadata']['name']} is not ready" for item in nodes if not is_ready(item))
     if not nodes:
         yield "the API does not answer"
     for item in _items(head, "pods", "--all-namespaces"):
         name, phase = item["metadata"]["name"], item.get("status", {}).get("phase")
-        if not name.startswith(OF_PEOPLE) and phase not in ("Succeeded", "Failed") and not _ready(item):
+        if not name.startswith(OF_PEOPLE) and phase not in ("Succeeded", "Failed") and not is_ready(item):
             yield f"pod {name} is not ready"
 
 
@@ -105,6 +116,7 @@ def _items(head: str, *what: str) -> list[dict[str, Any]]:
     return items
 
 
-def _ready(item: dict[str, Any]) -> bool:
+def is_ready(item: dict[str, Any]) -> bool:
+    """Say whether a node or a pod calls itself ready."""
     conditions = item.get("status", {}).get("conditions") or []
     return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)

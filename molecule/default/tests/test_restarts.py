@@ -9,9 +9,7 @@ form, of which 40 seconds are Kubernetes' own.
 from __future__ import annotations
 
 import re
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +18,8 @@ from live_site import ROOT, Site
 from machines import lacking, on, restart
 
 from playbooks import play
+
+pytestmark = pytest.mark.usefixtures("fresh_connections")
 
 INVENTORY = yaml.safe_load((ROOT / "inventories/lab/hosts.yml").read_text())
 WORKERS = INVENTORY["all"]["children"]["machines"]["children"]["workers"]["hosts"]
@@ -40,15 +40,6 @@ ip link set eth0 up
 for address in $addresses; do ip -6 address add "$address" dev eth0 nodad; done
 echo "$routes" | while read -r route; do ip route replace $route dev eth0; done
 """
-
-
-@pytest.fixture(autouse=True)
-def fresh_connections(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Connections that Ansible kept open lead to machines as they were before."""
-    folder = tempfile.mkdtemp(prefix="ib-")
-    monkeypatch.setenv("ANSIBLE_SSH_CONTROL_PATH_DIR", folder)
-    yield
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

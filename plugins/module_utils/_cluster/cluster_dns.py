@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.text_blocks import with_block
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.lost_nodes import with_staying
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi
 
 __all__ = ["DEPLOYMENT", "NAMESPACE", "ClusterDns", "DnsError", "with_hosts"]
@@ -84,18 +85,27 @@ def with_hosts(corefile: str, hosts: Mapping[str, Sequence[str]]) -> str:
 class ClusterDns:
     """The cluster's DNS, looked at by `look` and changed by `settle`.
 
-    `before` and `after` are the Corefile; `restarts` says that its pods have not read it yet.
+    `before` and `after` are the Corefile; `restarts` says that its pods have not read it yet. `lost_node_seconds` says how long
+    they stay with a lost node, None as long as they do; `tolerations_before` and `tolerations` are what that means for them.
     """
 
     hosts: Mapping[str, Sequence[str]]
+    lost_node_seconds: Optional[int] = None
     before: str = ""
     after: str = ""
     restarts: bool = False
+    tolerations_before: Sequence[Mapping[str, Any]] = ()
+    tolerations: Sequence[Mapping[str, Any]] = ()
 
     @property
     def changed(self) -> bool:
         """Whether anything is to be done, or was."""
-        return self.before != self.after or self.restarts
+        return self.before != self.after or self.restarts or self.moves
+
+    @property
+    def moves(self) -> bool:
+        """Whether its pods stay with a lost node for another time than they are to."""
+        return list(self.tolerations) != list(self.tolerations_before)
 
     @property
     def _mark(self) -> Optional[str]:
@@ -119,8 +129,14 @@ class ClusterDns:
             return
         self.before = str((config.get("data") or {}).get(_KEY, ""))
         self.after = with_hosts(self.before, self.hosts)
-        metadata = workload["spec"]["template"].get("metadata") or {}
+        template = workload["spec"]["template"]
+        metadata = template.get("metadata") or {}
         self.restarts = (metadata.get("annotations") or {}).get(_ANNOTATION) != self._mark
+        self.tolerations_before = (template.get("spec") or {}).get("tolerations") or []
+        if self.lost_node_seconds is not None:
+            self.tolerations = with_staying(self.tolerations_before, self.lost_node_seconds)
+        else:
+            self.tolerations = self.tolerations_before
 
     def settle(self, api: KubeApi) -> None:
         """Write what `look` found missing. The file first: a pod that starts meanwhile reads it.
@@ -130,6 +146,11 @@ class ClusterDns:
         """
         if self.before != self.after:
             api.patch(_CONFIG, {"data": {_KEY: self.after}}, fieldManager="ironbinder")
-        if self.restarts:
-            template: dict[str, Any] = {"metadata": {"annotations": {_ANNOTATION: self._mark}}}
+        template: dict[str, Any] = (
+            {"metadata": {"annotations": {_ANNOTATION: self._mark}}} if self.restarts else {}
+        )
+        if self.moves:
+            # A merge patch has lists as a whole.
+            template["spec"] = {"tolerations": list(self.tolerations)}
+        if template:
             api.patch(_WORKLOAD, {"spec": {"template": template}}, fieldManager="ironbinder")

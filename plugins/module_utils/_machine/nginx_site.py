@@ -149,6 +149,10 @@ class NginxSite:
         for change in changes[len(logs) :]:
             change.make()
 
+    def reloads(self, changes: Sequence[Change]) -> bool:
+        """Whether NGINX has to read its configuration again after these changes: it does not for logs."""
+        return any(change.path.parent != self._machine.log_dir for change in changes)
+
     def runs(self) -> bool:
         """Whether the NGINX that runs has this configuration. One that does not answer has not."""
         try:

@@ -135,6 +135,7 @@ class UnitWish:
     config_changed: bool = False
     on_change: str = "restart"
     timeout_seconds: float = 180.0
+    has_worked: bool = False
 
 
 def decide(seen: UnitState, wish: UnitWish, *, is_old: bool) -> list[str]:
@@ -169,7 +170,8 @@ def _to_run(seen: UnitState, wish: UnitWish, is_old: bool) -> list[str]:
         return [] if seen.active_state in ("inactive", "failed") else ["stop"]
     if seen.is_running:
         return [wish.on_change] if is_old else []
-    if wish.state == "as_is":
+    # One that starts and crashes is on its own way.
+    if wish.state == "as_is" and not (wish.has_worked and seen.active_state in ("inactive", "failed")):
         return []
     if seen.is_on_its_way:
         # What it reads may have changed since it began to.
@@ -180,7 +182,7 @@ def _to_run(seen: UnitState, wish: UnitWish, is_old: bool) -> list[str]:
 
 def difference(seen: UnitState, wish: UnitWish, actions: Sequence[str]) -> dict[str, str]:
     """Show what `actions` change, in Ansible's form of a difference."""
-    enabled = {"enable": "enabled", "disable": "disabled"}
+    enabled = {"enable": "enabled", "disable": "disabled", "unmask": "unmasked"}
     runs = {
         "start": "active",
         "stop": "inactive",

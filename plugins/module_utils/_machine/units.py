@@ -90,15 +90,13 @@ class Units:
         seen = self.show(wish.name)
         if wish.state == "stopped" and seen.load_state in ("not-found", "masked") and not seen.is_running:
             return Brought([], seen, seen)
-        reread = []
-        if seen.load_state not in ("loaded", "masked"):
-            # A file that has just come, or come anew under a unit that ran.
-            reread = ["daemon-reload"]
-            if check_mode:
-                return Brought(_foreseen(seen, wish) or reread, seen, seen)
-            self._systemctl(reread, wish)
-            seen = self.show(wish.name)
-        if seen.load_state != "loaded":
+        reread = _first(seen, wish)
+        if reread and check_mode:
+            # What it is like then does not show before.
+            return Brought(_foreseen(seen, wish, reread), seen, seen)
+        if reread:
+            seen = self._made_known(wish, reread)
+        if seen.load_state not in ("loaded", "masked" if wish.state == "stopped" else "loaded"):
             raise UnitError(_not_loaded(seen))
         # What a timer starts has no wish of its own, and systemd tells of each unit's own files only.
         if not seen.needs_reload and any(self.show(name).needs_reload for name in seen.triggers):
@@ -123,6 +121,18 @@ class Units:
                 f"a later drop-in takes it back ({', '.join(after.drop_ins)}). Remove Restart=no there"
             )
         return Brought([*reread, *actions], seen, after)
+
+    def _made_known(self, wish: UnitWish, first: Sequence[str]) -> UnitState:
+        """Have systemd read a unit, and may have it start it; also where it is masked until the machine's next start only."""
+        if "unmask" not in first:
+            self._systemctl(first, wish)
+            return self.show(wish.name)
+        for words in (["unmask"], ["unmask", "--runtime"]):
+            self._systemctl([*words, wish.name], wish)
+            seen = self.show(wish.name)
+            if seen.load_state != "masked":
+                break
+        return seen
 
     def show(self, name: str) -> UnitState:
         """Ask systemd about a unit; a name without a suffix is a service's.
@@ -208,16 +218,27 @@ class Units:
         )
 
 
-def _foreseen(seen: UnitState, wish: UnitWish) -> list[str]:
-    """What becomes of a unit that is not there in a check: a package that was not installed brings it."""
+def _first(seen: UnitState, wish: UnitWish) -> list[str]:
+    """What has to be done before it shows what a unit is like."""
+    if seen.load_state == "masked":
+        return [] if wish.state == "stopped" else ["unmask"]
+    # A file that has just come, or come anew under a unit that ran.
+    return [] if seen.load_state == "loaded" else ["daemon-reload"]
+
+
+def _foreseen(seen: UnitState, wish: UnitWish, first: Sequence[str]) -> list[str]:
+    """What becomes in a check of a unit that is masked, or not there: a package that was not installed brings it."""
+    starts = ["start"] if wish.state == "started" and not seen.is_running else []
+    if seen.load_state == "masked":
+        return [*first, *starts]
     if seen.load_state != "not-found":
-        return []
-    return (["enable"] if wish.enabled else []) + (["start"] if wish.state == "started" else [])
+        return list(first)
+    return (["enable"] if wish.enabled else []) + starts or list(first)
 
 
 def _not_loaded(seen: UnitState) -> str:
     if seen.load_state == "not-found":
         return f"there is no unit {seen.name}: install the package that brings it, or correct its name"
     if seen.load_state == "masked":
-        return f"{seen.name} is masked, so that nothing starts it: `systemctl unmask {seen.name}` if that is no longer meant"
+        return f"{seen.name} is masked, and `systemctl unmask` does not take that off: look for it in /etc/systemd/system"
     return f"systemd cannot load {seen.name} ({seen.load_state}): {seen.load_error or 'see `systemd-analyze verify`'}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.lost_nodes import staying
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import (
     CONTROL_PLANE,
     DEDICATED,
@@ -29,7 +30,8 @@ SESSION_PRIORITY = "ironbinder-session"
 class SessionSettings:
     """Bounds of a session. Memory is written as JupyterHub does (512M, 2G), disk as Kubernetes does (512Mi, 4Gi).
 
-    `session_max_age_seconds` 0 is no bound. `node_purpose_affinity` is `prefer` or `require`.
+    `session_max_age_seconds` 0 is no bound. `node_purpose_affinity` is `prefer` or `require`. The hub's own pods stay with a lost
+    node for `core_pods_wait_seconds`, sessions for the 300 seconds that Kubernetes gives them.
     """
 
     session_memory_guarantee: str = "256M"
@@ -40,19 +42,22 @@ class SessionSettings:
     session_ephemeral_storage_limit: str = "4Gi"
     session_max_age_seconds: int = 43200
     node_purpose_affinity: str = "prefer"
+    core_pods_wait_seconds: int = 10
 
 
 def _tolerations(settings: SessionSettings) -> list[dict[str, Any]]:
-    """Let core pods onto core nodes. The chart's own list, which a list of ours replaces, and the control plane.
+    """Let core pods onto core nodes, and off a lost one.
 
+    The chart's own list, which a list of ours replaces, and the control plane.
     A node that is only for the core is often the head, which has the taint of control planes.
     """
+    leaves = staying(settings.core_pods_wait_seconds)
     dedicated: list[dict[str, Any]] = [
         {"key": key, "operator": "Equal", "value": "core", "effect": "NoSchedule"} for key in DEDICATED
     ]
     if settings.node_purpose_affinity != REQUIRE:
-        return dedicated
-    return [*dedicated, {"key": CONTROL_PLANE, "operator": "Exists", "effect": "NoSchedule"}]
+        return [*dedicated, *leaves]
+    return [*dedicated, {"key": CONTROL_PLANE, "operator": "Exists", "effect": "NoSchedule"}, *leaves]
 
 
 def core_values(settings: SessionSettings, user_scheduler_replicas: int) -> dict[str, Any]:
@@ -63,7 +68,7 @@ def core_values(settings: SessionSettings, user_scheduler_replicas: int) -> dict
     binder: dict[str, Any] = (
         {"nodeSelector": {PURPOSE_LABEL: "core"}, "tolerations": _tolerations(settings)}
         if settings.node_purpose_affinity == REQUIRE
-        else {}
+        else {"tolerations": staying(settings.core_pods_wait_seconds)}
     )
     return {
         **binder,

@@ -56,7 +56,7 @@ def test_check_do_check_do(
         done = run(capsys, hosts)
         assert (checked["changed"], checked["diff"]) == (True, done["diff"])
         assert done["changed"]
-        assert ("git.example.org" in done["diff"]["after"]) is bool(hosts)
+        assert ("git.example.org" in done["diff"][0]["after"]) is bool(hosts)
         # The file is there before a pod reads it.
         assert [path for _verb, path in api.changes()[before:]] == [CONFIG, WORKLOAD]
         for check in (True, False):
@@ -87,3 +87,22 @@ def test_a_check_without_a_cluster_predicts(capsys: pytest.CaptureFixture[str], 
     assert (checked["changed"], missing in checked["observed"]) == (True, True)
     assert not run(capsys, {}, kubeconfig=missing, _ansible_check_mode=True)["changed"]
     assert run(capsys, HOSTS, kubeconfig=missing)["failed"]
+
+
+def test_its_pods_leave_a_lost_node_in_time(api: MemoryApi, capsys: pytest.CaptureFixture[str]) -> None:
+    """What else they tolerate stays, and so do they where nothing is said."""
+    theirs = [{"key": "CriticalAddonsOnly", "operator": "Exists"}]
+    api.objects[WORKLOAD]["spec"]["template"]["spec"] = {"tolerations": list(theirs)}
+    assert not run(capsys, {})["changed"]
+    for seconds in (10, 20):
+        checked = run(capsys, {}, lost_node_seconds=seconds, _ansible_check_mode=True)
+        before = api.changes()
+        done = run(capsys, {}, lost_node_seconds=seconds)
+        assert (checked["changed"], checked["diff"]) == (True, done["diff"])
+        assert f'"tolerationSeconds": {seconds}' in done["diff"][1]["after"]
+        assert [path for _verb, path in api.changes()[len(before) :]] == [WORKLOAD]
+        told = api.objects[WORKLOAD]["spec"]["template"]["spec"]["tolerations"]
+        assert told[:1] == theirs
+        assert [entry["tolerationSeconds"] for entry in told[1:]] == [seconds, seconds]
+        assert not run(capsys, {}, lost_node_seconds=seconds)["changed"]
+    assert not run(capsys, {})["changed"]

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,42 @@ def test_a_file_of_an_admin_is_named(
     assert answer["diff"][0]["after"] == f"moved to {kept}\n"
     assert "geheim" not in text
     assert enabled.is_file() and not Path(kept).exists()
+
+
+def test_a_file_that_somebody_edited_and_had_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NGINX answers as if it had ours, as what stands for a configuration is a part of the edited one, too."""
+    for name in ("sites-enabled", "sites-available", "conf.d"):
+        (tmp_path / name).mkdir()
+    reloaded = tmp_path / "reloaded"
+    machine = Machine(
+        log_owner=(0, 0),
+        owner=(os.getuid(), os.getgid()),
+        config_dir=tmp_path,
+        log_dir=tmp_path / "logs",
+        ask_running=("true",),
+        reload=("touch", str(reloaded)),
+    )
+    monkeypatch.setattr(nginx_site, "machine_here", lambda: machine)
+    monkeypatch.setattr(nginx_site.NginxSite, "installed", True)
+    monkeypatch.setattr(nginx_site.NginxSite, "runs", lambda _site: True)
+    monkeypatch.setattr(nginx_site.NginxSite, "_test", lambda _site: None)
+    arguments = {"name": "hello", "configuration": "server {}\n", "generation_url": "http://127.0.0.1:9/g"}
+
+    def run(check_mode: bool = False) -> dict[str, object]:
+        with patch_module_args({**arguments, "_ansible_check_mode": check_mode}), pytest.raises(SystemExit):
+            nginx_site.main()
+        return dict(json.loads(capsys.readouterr().out))
+
+    assert run()["changed"]
+    file = tmp_path / "conf.d/hello.conf"
+    file.write_text("server { proxy_buffering on; }\n")
+    reloaded.unlink()
+    assert run(check_mode=True)["changed"]
+    assert not reloaded.exists()
+    assert run()["changed"]
+    assert (file.read_text(), reloaded.exists()) == ("server {}\n", True)
+    reloaded.unlink()
+    assert not run()["changed"]
+    assert not reloaded.exists()

@@ -71,11 +71,32 @@ def test_a_file_that_was_changed_since(run: Run, tmp_path: Path, monkeypatch: py
     assert run("running", enabled=False, config_files=[str(tmp_path / "new")])["actions"] == ["restart"]
 
 
-def test_a_failure_is_one_message(run: Run) -> None:
-    answer = run("masked")
+def test_a_failure_is_one_message(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_unit, "run_command", lambda _argv, _seconds: Ran(1, stderr="no bus"))
+    with patch_module_args({"name": "x"}), pytest.raises(SystemExit):
+        service_unit.main()
+    answer = json.loads(capsys.readouterr().out)
     assert answer["failed"]
-    assert "is masked" in answer["msg"]
+    assert "x.service and did not answer: no bus" in answer["msg"]
     assert answer["journal"] == []
+
+
+def test_a_mask_is_shown(run: Run) -> None:
+    answer = run("masked")
+    assert answer["actions"] == ["unmask", "start"]
+    assert "starts with the machine: masked" in answer["diff"][0]["before"]
+    assert "starts with the machine: unmasked" in answer["diff"][0]["after"]
+
+
+def test_what_has_worked_is_started_again(run: Run, tmp_path: Path) -> None:
+    """By any of the files that say so."""
+    marker = tmp_path / "worked"
+    asked = {"state": "as_is", "comes_back_enabled": False, "worked_where": ["/nowhere/x", str(marker)]}
+    assert run("stopped", **asked)["actions"] == []
+    marker.touch()
+    assert run("stopped", **asked)["actions"] == ["start"]
 
 
 def test_what_belongs_to_it_comes_first(run: Run) -> None:
@@ -88,4 +109,4 @@ def test_what_belongs_to_it_comes_first(run: Run) -> None:
 
 def test_what_belongs_to_it_changes_the_task(run: Run) -> None:
     assert run("needs_reload", enabled=False)["changed"]
-    assert run("masked", also=["x.timer"])["failed"]
+    assert run("masked", also=["x.timer"])["actions"] == ["unmask", "start"] * 2

@@ -198,7 +198,7 @@ def test_a_check_does_not_know_what_reading_a_broken_unit_again_will_bring(make:
 
 REFUSED = {
     "not_found": "install the package that brings it",
-    "masked": "systemctl unmask systemd-logind.service",
+    "masked": "`systemctl unmask` does not take that off",
     "bad_setting": "has a bad unit file setting",
 }
 
@@ -211,6 +211,39 @@ def test_what_systemd_cannot_load_is_named_with_its_remedy(make: Make, answer: s
 
 def test_a_masked_unit_is_stopped_enough(make: Make) -> None:
     assert make(Systemd(recorded("masked"))).bring_about(UnitWish("x", state="stopped")).actions == []
+
+
+def test_a_mask_is_taken_off_and_what_is_below_it_put_right(make: Make) -> None:
+    masked = recorded("masked")
+    systemd = Systemd(masked, recorded("stopped"), RUNNING)
+    wish = UnitWish("d1fork", comes_back_enabled=False)
+    assert make(systemd).bring_about(wish, check_mode=True).actions == ["unmask", "start"]
+    assert systemd.given == []
+    systemd.answers.insert(0, masked)
+    assert make(systemd).bring_about(wish).actions == ["unmask", "start"]
+    assert systemd.given == ["unmask d1fork", "start d1fork.service"]
+
+
+def test_a_mask_over_what_runs_is_taken_off_and_it_goes_on(make: Make) -> None:
+    masked = recorded("masked", ("ActiveState=inactive", "ActiveState=active"))
+    systemd = Systemd(masked, masked, RUNNING)
+    wish = UnitWish("x", enabled=None)
+    assert make(systemd).bring_about(wish, check_mode=True).actions == ["unmask"]
+    assert make(systemd).bring_about(wish).actions == ["unmask"]
+    assert systemd.given == ["unmask x"]
+
+
+def test_a_mask_until_the_next_start_of_the_machine(make: Make) -> None:
+    systemd = Systemd(recorded("masked"), recorded("masked"), RUNNING)
+    assert make(systemd).bring_about(UnitWish("x", enabled=None)).actions == ["unmask"]
+    assert systemd.given == ["unmask x", "unmask --runtime x"]
+
+
+def test_a_masked_unit_that_runs_is_stopped_and_stays_masked(make: Make) -> None:
+    masked = recorded("masked", ("ActiveState=inactive", "ActiveState=active"))
+    systemd = Systemd(masked, recorded("masked"))
+    assert make(systemd).bring_about(UnitWish("x", state="stopped", enabled=False)).actions == ["stop"]
+    assert systemd.given == ["stop systemd-logind.service"]
 
 
 def test_a_program_that_gives_up_at_once_is_told_with_its_journal(make: Make) -> None:

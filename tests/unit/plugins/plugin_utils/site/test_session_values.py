@@ -82,8 +82,20 @@ def test_pods_follow_the_purpose_of_nodes(affinity: str) -> None:
     required = affinity == "require"
     assert ("node-role.kubernetes.io/control-plane" in tolerated) is required
     assert told.get("nodeSelector") == ({"hub.jupyter.org/node-purpose": "core"} if required else None)
-    assert told.get("tolerations") == (core if required else None)
+    leaves = [entry for entry in core if "tolerationSeconds" in entry]
+    assert told["tolerations"] == (core if required else leaves)
     assert "tolerations" not in at(told, "jupyterhub.scheduling.userPods"), "sessions keep the chart's"
+
+
+@pytest.mark.parametrize("affinity", ["prefer", "require"])
+def test_pods_of_the_core_leave_a_lost_node_in_time_and_sessions_stay(affinity: str) -> None:
+    told = config(node_purpose_affinity=affinity, core_pods_wait_seconds=7)
+    for tolerations in (told["tolerations"], at(told, "jupyterhub.scheduling.corePods.tolerations")):
+        leaves = {entry["key"]: entry for entry in tolerations if entry["effect"] == "NoExecute"}
+        assert sorted(leaves) == ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"]
+        assert {entry["tolerationSeconds"] for entry in leaves.values()} == {7}
+    assert "tolerations" not in at(told, "jupyterhub.scheduling").get("userPods", {})
+    assert "tolerations" not in told["jupyterhub"]["singleuser"].get("extraPodConfig", {})
 
 
 def test_every_pod_of_the_core_wins_over_sessions() -> None:

@@ -23,6 +23,7 @@ CASES = [
             "hosts/head1/variables/site_node_purposes": ["core", "user"],
             "hosts/worker1/variables/site_node_purposes": ["core"],
         },
+        ("core-on-one-worker", "site_node_purpose_affinity", "worker1"),
     ),
     value("only the head is left", "site_user_nodes_tainted", True, (TAINTED, "site_user_nodes_tainted", "")),
     case(
