@@ -54,6 +54,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules imp
     sessions,
     tls,
     trust,
+    upkeep,
     urls,
     versions,
 )
@@ -72,6 +73,7 @@ RULE_FILES = (
     capacity,
     ports,
     running,
+    upkeep,
     network,
     limits,
     firewall,

@@ -23,7 +23,7 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -183,14 +183,17 @@ class Head:
         try:
             with opener.open(url, timeout=ASK_SECONDS):
                 return ""
+        except urllib.error.HTTPError as error:
+            # Where strangers are told nothing, that it answers has to do.
+            return "" if error.code in (401, 403) else f"{url}: {error}"
         except (OSError, ValueError) as error:  # urllib's and ssl's errors are the former
             return f"{url}: {error}"
 
     def served(self, port: int, address: str = "127.0.0.1") -> bytes:
         """Give the certificate that a port of this machine serves, in DER. Raises OSError."""
-        with socket.create_connection((address, port), timeout=ASK_SECONDS) as connection:
-            with self._anybody.wrap_socket(connection) as secured:
-                return secured.getpeercert(binary_form=True) or b""
+        plain = socket.create_connection((address, port), timeout=ASK_SECONDS)
+        with plain, self._anybody.wrap_socket(plain) as secured:
+            return secured.getpeercert(binary_form=True) or b""
 
     def unused(self) -> Iterator[str]:
         """Say of each certificate that a port should serve that it serves another one."""
@@ -212,8 +215,16 @@ class Head:
                     if not same:
                         yield f"port {number} of {part.name} does not serve {self.folder / file}"
 
-    def administer(self) -> None:
-        """Ask the API as the administrator, whose certificate is a new one as well. Raises UpkeepError."""
+    def use(self) -> list[str]:
+        """Have everything that runs use the files, and prove it. Returns the parts that were restarted. Raises UpkeepError."""
+        restarted = [part.name for part in PARTS if self.restart(part)]
+        lacking = list(self.unused())
+        if lacking:
+            raise UpkeepError(
+                f"certificates were renewed and are not in use: {'; '.join(lacking)}. "
+                "Restart what is named: move its file out of /etc/kubernetes/manifests for half a minute"
+            )
+        # As the administrator, whose certificate is a new one as well.
         run(
             [
                 "kubectl",
@@ -224,6 +235,7 @@ class Head:
                 "/readyz",
             ]
         )
+        return restarted
 
 
 def _port(process: Process, option: str, default: int) -> int:
@@ -243,43 +255,36 @@ def renew(head: Head, state: Path, days: int, *, now: bool = False) -> dict[str,
     """Renew what ends within `days`, or all of it now; have it used; and write down what came of it.
 
     Returns:
-        renewed, the names of what was due; restarted, the parts.
+        due, the names of what ends soon; renewed, whether there are new ones; restarted, the parts of the control plane.
 
     Raises:
         UpkeepError: kubeadm refused, a part did not come back, or a port serves an old certificate.
     """
     known = read_json(state)
-    attempt: dict[str, Any] = {
+    killed = bool(known) and "ended" not in known
+    # `in_use` is False from the moment of writing until the ports have shown the new ones.
+    attempt = {
         "began": int(time.time()),
         "renewed_at": known.get("renewed_at", 0),
+        "in_use": known.get("in_use", True),
         "error": "",
     }
-    # One that was stopped or failed is ended, whatever the dates say: some files may be new, and some processes old.
-    unfinished = bool(known) and ("ended" not in known or bool(known.get("unused")))
     try:
         due = head.expiring(days)
         # Certificates that live for less than that would be renewed every night.
         rested = attempt["began"] - attempt["renewed_at"] > days * DAY_SECONDS // 3
-        restarted: Sequence[str] = ()
-        if (due and rested) or now or unfinished:
+        renewed = now or killed or bool(due and rested)
+        if renewed:
+            attempt["in_use"] = False
             write_json(state, attempt)
-            if (due and rested) or now or "ended" not in known:
-                head.renew_all()
-                attempt["renewed_at"] = int(time.time())
-            attempt["unused"] = True
-            restarted = [part.name for part in PARTS if head.restart(part)]
-            lacking = list(head.unused())
-            if lacking:
-                raise UpkeepError(
-                    f"certificates were renewed and are not in use: {'; '.join(lacking)}. "
-                    "Restart what is named: move its file out of /etc/kubernetes/manifests for half a minute"
-                )
-            head.administer()
-            attempt["unused"] = False
+            head.renew_all()
+            attempt["renewed_at"] = int(time.time())
+        # Somebody may have renewed them by hand, and restarted nothing.
+        restarted = [] if attempt["in_use"] and not any(head.unused()) else head.use()
+        attempt["in_use"] = True
     except (UpkeepError, OSError, ValueError, KeyError) as error:
         attempt["error"] = str(error) or type(error).__name__
         raise
     finally:
-        if attempt.get("error") or "unused" in attempt:
-            write_json(state, {**attempt, "ended": int(time.time())})
-    return {"due": due, "restarted": list(restarted)}
+        write_json(state, {**attempt, "ended": int(time.time())})
+    return {"due": due, "renewed": renewed, "restarted": restarted}
