@@ -55,9 +55,12 @@ class ActionModule(ActionBase):
 
 
 def _look(values: SiteValues, options: Mapping[str, Any]) -> Look:
-    now, lost = time.time(), []
+    now = time.time()
+    lost: list[str] = []
     nodes = dict.fromkeys(values.groups.get("head", []) + values.groups.get("workers", []))
-    machines, cluster, kubeconfig = {}, {}, None
+    machines: dict[str, Mapping[str, Any]] = {}
+    cluster: Mapping[str, Any] = {}
+    kubeconfig: Any = None
     for host in nodes:
         told = _registered(values, host, options["machines_variable"])
         machines[host] = as_mapping(told.get("upkeep"))

@@ -61,7 +61,7 @@ status:
   description:
     - The same as data, C(site), C(asked_at), C(kubernetes), C(nodes), C(floating_pool), C(floating_addresses), C(hubs), C(etcd),
       C(snapshots), C(certificates), C(not_asked) and C(findings).
-    - C(certificates) have C(host), C(name), C(file), C(kind), C(days), C(state), C(served) and C(port), those that end first first.
+    - C(certificates) have C(host), C(name), C(file), C(kind), C(days), C(state), C(served) and C(port), by their end.
   returned: success
   type: dict
 """

@@ -100,7 +100,7 @@ def _certificates(look: Look) -> list[tuple[str, Certificate]]:
 def _snapshots(told: Mapping[str, Any], now: float) -> dict[str, Any]:
     entries = snapshots_of(told)
     newest = newest_snapshot(told)
-    last = next((entry for entry in reversed(entries) if not entry.get("damage")), {})
+    last: Mapping[str, Any] = next((entry for entry in reversed(entries) if not entry.get("damage")), {})
     return {
         "directory": as_text(as_mapping(told.get("snapshots")).get("directory")),
         "kept": sum(1 for entry in entries if not entry.get("damage")),

@@ -37,7 +37,8 @@ LIMITS = {
     "authority": (365, 60),
     # The API does not look at it, and no kubelet renews it.
     "kubelet-serving": (0, 0),
-    "tls": (60, 14),
+    # Those of the public URL and the registry: many live for 90 days, and rules about TLS files judge them.
+    "tls": (21, 0),
 }
 # A job that began this long ago and did not end was killed: its unit would have ended it.
 LONGEST_SECONDS = 2 * HOUR
@@ -98,14 +99,14 @@ def snapshots_of(upkeep: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 def newest_snapshot(upkeep: Mapping[str, Any]) -> int:
     """When the newest snapshot that is whole was taken, in seconds since the epoch; 0 where there is none."""
-    whole = [as_int(entry.get("taken_at")) for entry in snapshots_of(upkeep) if not entry.get("damage")]
+    whole = [int(_number(entry.get("taken_at"))) for entry in snapshots_of(upkeep) if not entry.get("damage")]
     return max(whole, default=0)
 
 
 def failure_of(upkeep: Mapping[str, Any], job: str, now: float) -> str:
     """Say why the last attempt of one of JOBS failed; nothing where it did not, or where there was none."""
     told = as_mapping(upkeep.get(job))
-    began = as_int(told.get("began"))
+    began = _number(told.get("began"))
     if not told:
         return ""
     if "ended" not in told:
@@ -118,3 +119,7 @@ def fill_percent(upkeep: Mapping[str, Any]) -> int:
     etcd = as_mapping(upkeep.get("etcd"))
     size, quota = as_int(etcd.get("bytes")), as_int(etcd.get("quota_bytes"))
     return 100 * size // quota if quota else 0
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else 0.0
