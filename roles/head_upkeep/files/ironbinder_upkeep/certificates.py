@@ -132,7 +132,7 @@ class Head:
         """Find the process of a part; None while it is down."""
         option, file = part.mark
         for process in processes(self._proc):
-            if process.name == part.name and process.options.get(option) == str(KUBERNETES / file):
+            if process.name == part.name and process.options.get(option) == str(self.folder / file):
                 return process
         return None
 

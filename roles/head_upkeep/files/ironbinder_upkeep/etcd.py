@@ -63,13 +63,13 @@ def find_etcd(proc: Path = Path("/proc")) -> Etcd:
         UpkeepError: none runs here.
     """
     for process in processes(proc):
-        if process.name != "etcd" or not process.options.get("--cert-file", "").startswith(PKI):
+        if process.name != "etcd" or process.options.get("--cert-file") != f"{PKI}/server.crt":
             continue
         urls = process.options.get("--listen-client-urls", "https://127.0.0.1:2379").split(",")
         local = [url for url in urls if "//127." in url or "//[::1]" in url]
         return Etcd(process.pid, process.root / "usr/local/bin", (local or urls)[0])
     raise UpkeepError(
-        f"no etcd runs here with a certificate below {PKI}: see `journalctl --unit kubelet` and "
+        f"no etcd runs here with {PKI}/server.crt: see `journalctl --unit kubelet` and "
         "/var/log/pods/kube-system_etcd-*; a cluster whose etcd runs elsewhere is backed up there"
     )
 

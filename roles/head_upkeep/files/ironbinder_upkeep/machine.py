@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,8 @@ __all__ = ["UNFINISHED", "Process", "UpkeepError", "processes", "read_json", "ru
 # Beginning of the names of what a kill may leave.
 UNFINISHED = ".unfinished-"
 COMMAND_SECONDS = 900
+# This machine's, and that of a container of it.
+CONTAINER_DEPTH = 2
 
 
 class UpkeepError(RuntimeError):
@@ -37,13 +40,20 @@ class Process:
 
 
 def processes(proc: Path = Path("/proc")) -> Iterator[Process]:
-    """Give the programs that run, those in containers as well."""
+    """Give the programs that run, those in this machine's containers as well.
+
+    A container may itself be a machine of somebody else's cluster, with the same programs and paths: what runs in containers of
+    containers, as the kernel counts process ids, is left out. proc_pid_status(5)
+    """
     for folder in sorted(proc.glob("[0-9]*")):
         try:
             words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
             # After the name, which is in brackets and may hold anything; field 22, proc_pid_stat(5).
+            depth = re.search(r"^NSpid:\t(.*)$", (folder / "status").read_text(), re.MULTILINE)
             ticks = int((folder / "stat").read_text().rpartition(")")[2].split()[19])
         except (OSError, ValueError, IndexError):  # it has ended
+            continue
+        if depth and len(depth.group(1).split()) > CONTAINER_DEPTH:
             continue
         options = dict(word.split("=", 1) for word in words[1:] if word.startswith("--") and "=" in word)
         yield Process(int(folder.name), Path(words[0]).name, options, folder / "root", ticks)
