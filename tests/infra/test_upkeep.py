@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -121,12 +120,29 @@ def test_the_status_tells_all(made: dict[str, Any], status: Status, site: Site) 
     assert (told["not_asked"], told["findings"]) == ([], [])
 
 
+@pytest.fixture
+def leaders(kubectl: Callable[..., Any], eventually: Callable[..., Any]) -> Callable[[float], None]:
+    """Return a function that waits until parts which were restarted since then lead: the lease of the old ones runs out first."""
+
+    def wait(began: float) -> None:
+        names = ("kube-controller-manager", "kube-scheduler")
+        since = time.strftime("%FT%TZ", time.gmtime(began))
+
+        def waiting() -> list[str]:
+            leases = kubectl("get", "leases", "--namespace", "kube-system")["items"]
+            spec = {lease["metadata"]["name"]: lease["spec"] for lease in leases}
+            return [name for name in names if spec[name]["acquireTime"] < since]
+
+        assert eventually(waiting, seconds=60, pause=1) == []
+
+    return wait
+
+
 def test_renewed_certificates_are_in_use(
     host: Any,
     site: Site,
     status: Status,
-    kubectl: Callable[..., Any],
-    eventually: Callable[..., Any],
+    leaders: Callable[[float], None],
     request: pytest.FixtureRequest,
 ) -> None:
     """The ports serve them; the administrator's, which the API takes, goes where the next run would bring it."""
@@ -147,20 +163,8 @@ def test_renewed_certificates_are_in_use(
         kubeconfig = Path(site.contract["site_kubeconfig_file"])
         fresh = host.check_output("cat /etc/kubernetes/admin.conf") + "\n"
         [server] = re.findall(r"(?m)^\s+server: .*$", kubeconfig.read_text())
-        mode = kubeconfig.stat().st_mode
         kubeconfig.write_text(re.sub(r"(?m)^\s+server: .*$", server, fresh))
-        os.chmod(kubeconfig, mode)
     found = status()
     assert {one["served"] for one in found["certificates"] if one["port"]} == {"same"}
     assert min(one["days"] for one in found["certificates"] if one["kind"] == "kubeadm") >= 363
-
-    def waiting() -> list[str]:
-        """Parts whose new process does not lead yet: the lease of the old one runs out first."""
-        leases = kubectl("get", "leases", "--namespace", "kube-system")["items"]
-        names = ("kube-controller-manager", "kube-scheduler")
-        spec = {lease["metadata"]["name"]: lease["spec"] for lease in leases}
-        return [
-            name for name in names if spec[name]["acquireTime"] < time.strftime("%FT%TZ", time.gmtime(began))
-        ]
-
-    assert eventually(waiting, seconds=60, pause=1) == []
+    leaders(began)
