@@ -147,11 +147,15 @@ def test_a_part_that_has_read_them_already_is_left_alone(
     nightly: Callable[..., Any], plane: ControlPlane, tmp_path: Path
 ) -> None:
     """What a kill in the middle of the restarts leaves."""
+    before = {name: process.pid for name, process in plane.processes.items()}
     plane.age_files(100)
     (tmp_path / "state.json").write_text(json.dumps({"began": 1, "ended": 2, "in_use": False}))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(certificates, "run", Kubeadm(plane))
         assert nightly() == {"due": [], "renewed": False, "restarted": []}
+    # One that was told to end would have ended by now.
+    time.sleep(0.5)
+    assert {name: process.pid for name, process in plane.processes.items()} == before
     assert state(tmp_path)["in_use"] is True
 
 

@@ -52,13 +52,14 @@ class Head:
         return sorted(path.name for path in self.folder.iterdir() if path.name != ".lock")
 
     def age(self, seconds: int) -> None:
-        """Let all snapshots be older, which takes two of one second apart as well."""
-        for path in self.folder.glob("*.json"):
-            record = json.loads(path.read_text())
+        """Let all snapshots be older. The oldest first: in the same second another one may take its name."""
+        found = [(json.loads(path.read_text()), path) for path in self.folder.glob("*.json")]
+        for record, path in sorted(found, key=lambda entry: int(entry[0]["taken_at"])):
             record["taken_at"] -= seconds
+            aged = self.folder / f"etcd-2020{record['taken_at']}-6.json"
+            path.with_suffix(".db").rename(aged.with_suffix(".db"))
             path.unlink()
-            path.with_suffix(".db").rename(self.folder / f"etcd-2020{record['taken_at']}-6.db")
-            (self.folder / f"etcd-2020{record['taken_at']}-6.json").write_text(json.dumps(record))
+            aged.write_text(json.dumps(record))
 
 
 @pytest.fixture
