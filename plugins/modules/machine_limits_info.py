@@ -72,6 +72,10 @@ resolv_conf:
   returned: success
   type: str
   sample: /run/systemd/resolve/resolv.conf
+has_cloud_init:
+  description: Whether cloud-init has a folder for its configuration here.
+  returned: success
+  type: bool
 is_container:
   description:
     - Whether the machine is a container that runs an init system.

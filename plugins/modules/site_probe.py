@@ -234,68 +234,14 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._machine.pair 
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.past import past_facts
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.probe import MachineProbe
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.upkeep import upkeep_facts
-from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, HttpTransport
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.listeners import (
     PROCESS_NAME,
     end_listeners,
     handle_of,
     open_listeners,
 )
-from ansible_collections.ironbinder.platform.plugins.module_utils._net.probe import (
-    NetworkProbe,
-    ask_neighbours,
-    ask_peers,
-)
-from ansible_collections.ironbinder.platform.plugins.module_utils._net.registry_push import PushProbe
-
-
-def transport(ca_pem: str, environment: dict[str, str]) -> HttpTransport:
-    """Trust these CAs, unless they are none; the controller's look reports that."""
-    try:
-        return HttpTransport(ca_pem=ca_pem, uses_proxies=True, environment=environment)
-    except HttpFailure:
-        return HttpTransport(uses_proxies=True, environment=environment)
-
-
-def ask_servers(params: dict[str, Any]) -> dict[str, Any]:
-    """Read all URLs and lists of packages at once, and log in to the registry."""
-    connection = transport(params["ca_pem"], params["proxy_environment"])
-    network = NetworkProbe(connection)
-    registry, names = params["registry_url"], params["package_names"]
-    with ThreadPoolExecutor(max_workers=12) as pool:
-        urls = {name: pool.submit(network.url, str(url)) for name, url in params["urls"].items()}
-        if registry:
-            urls["registry"] = pool.submit(network.registry, registry)
-        if registry and params["registry_password"]:
-            account = (params["registry_username"], params["registry_password"])
-            urls["registry_login"] = pool.submit(network.registry_login, registry, *account)
-        if registry and params["registry_pull_password"]:
-            account = (params["registry_pull_username"], params["registry_pull_password"])
-            urls["registry_pull_login"] = pool.submit(network.registry_login, registry, *account)
-            pushing = PushProbe(connection, registry, *account)
-            urls["registry_pull_push"] = pool.submit(pushing.ask, params["registry_push_repository"])
-        lists = [(index, pool.submit(network.packages, index, names)) for index in params["package_indexes"]]
-        packages: dict[str, list[str]] = {}
-        read, unread, gone = [], [], {}
-        for index, job in lists:
-            found = job.result()
-            if found is None:
-                unread.append(str(index.get("list")))
-                if refusal := network.refusal(index):
-                    gone[str(index.get("list"))] = refusal
-            else:
-                read.append(str(index.get("list")))
-            # What any repository has, apt can install.
-            for name, versions in (found or {}).items():
-                known = packages.setdefault(name, [])
-                known += [version for version in versions if version not in known]
-        return {
-            "urls": {name: job.result() for name, job in urls.items()},
-            "packages": packages,
-            "read_lists": read,
-            "unread_lists": unread,
-            "gone_lists": gone,
-        }
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.probe import ask_neighbours, ask_peers
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.servers import ask_servers
 
 
 def listen(params: dict[str, Any], joined: bool) -> dict[str, Any]:

@@ -165,6 +165,20 @@ def test_a_program_that_leans_on_others_is_seen(tmp_path: Path) -> None:
     assert list(strangers(room)) == ["a.py: yaml", f"a.py: {PREFIX}module_utils._base"]
 
 
+def test_types_of_every_program_are_checked() -> None:
+    """What a role writes to machines is among the files that mypy reads."""
+    settings = re.search(
+        r"^\[tool\.mypy\]\nfiles = \[\n(.+?)^\]",
+        (ROOT / "pyproject.toml").read_text(),
+        re.DOTALL | re.MULTILINE,
+    )
+    assert settings is not None
+    read = [ROOT / name for name in re.findall(r'"([^"]+)"', settings[1])]
+    written = [path for room in programs(ROOT) for path in room.rglob("*.py")]
+    assert written
+    assert [path for path in written if not {path, *path.parents} & set(read)] == []
+
+
 def test_tests_mirror_the_rooms() -> None:
     """A test of a room lies in a folder of the same name."""
     tests = ROOT / "tests" / "unit" / "plugins"

@@ -48,7 +48,7 @@ def unreachable(host: Any, site: Site, places: list[str]) -> Iterator[None]:
     """Have the head drop what the controller sends to the API, and forget afterwards what was carried to it."""
     rules = (
         f"table {TABLE} {{ chain input {{ type filter hook input priority -200; policy accept; "
-        f"ip saddr {LAB['lab_gateway']} tcp dport {site.contract['site_api_port']} counter drop; }} }}"
+        f"ip saddr {LAB['lab_gateway']} tcp dport {site.contract['site_api_port']} counter drop; }}; }}"
     )
     assert [place for place in places if host.file(place).exists] == []
     host.run_expect([0], f"printf %s '{rules}' | nft --file -")

@@ -157,16 +157,19 @@ class DockerEngine:
         return digest
 
     def push(self, repository: str, tag: str, account: Account) -> str:
-        """Push a local image and return the digest that the registry has it by."""
-        digest = ""
+        """Push a local image and return the digest that the registry has it by.
+
+        The registry is asked for it: a daemon with containerd's image store does not tell what it pushed.
+        """
         name = f"{repository}:{tag}"
         with self._call("POST", f"/images/{repository}/push", {"tag": tag}, account.headers) as response:
-            for event in _events(response, f"push {name}"):
-                told = event.get("aux")
-                digest = str((told if isinstance(told, dict) else {}).get("Digest") or digest)
+            for _ in _events(response, f"push {name}"):
+                pass  # to its end; an error among them is raised
+        digest = self.registry_digest(name, account)
         if not digest:
             raise DockerEngineError(
-                f"the Docker daemon ended its push of {name} without a digest: see `journalctl -u docker`"
+                f"the Docker daemon ended its push of {name} without an error, and the registry has none of that name: see "
+                "`journalctl -u docker`"
             )
         return digest
 

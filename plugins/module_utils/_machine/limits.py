@@ -52,6 +52,7 @@ class MachineLimits:
     resolver_is_loopback: bool
     resolv_conf: str
     is_container: bool
+    has_cloud_init: bool
     swap_bytes: int
     fstab_has_swap: bool
     swap_target_masked: bool
@@ -92,6 +93,7 @@ def read_machine_limits(
         resolver_is_loopback=resolver.is_loopback,
         resolv_conf=resolver.resolv_conf,
         is_container=proc.is_container(),
+        has_cloud_init=proc.exists("etc/cloud/cloud.cfg.d"),
         swap_bytes=sum(swap.size_bytes for swap in proc.swaps()),
         fstab_has_swap=proc.fstab_has_swap(),
         swap_target_masked=proc.is_masked("swap.target"),

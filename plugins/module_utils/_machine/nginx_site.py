@@ -4,11 +4,9 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import itertools
 import os
-import stat
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +17,13 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock im
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.commands import Runner
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.files import write_atomically
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.waiting import wait_until
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.nginx_changes import (
+    Change,
+    Owner,
+    file_change,
+    move,
+    removal,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.past_nginx import (
     CONFFILES_OF,
     is_packaged,
@@ -27,7 +32,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._machine.past_
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.proc import MachineFiles
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, Transport
 
-__all__ = ["Change", "Machine", "NginxError", "NginxSite", "Site"]
+__all__ = ["Machine", "NginxError", "NginxSite", "Site"]
 
 # Where the text tells which configuration it is.
 GENERATION = "@generation@"
@@ -39,9 +44,6 @@ ANSWER_SECONDS = 5.0
 ANSWERS_IN_A_ROW = 2
 # What NGINX ends its attempts with, after the line that says which port it is.
 LAST_WORDS = "still could not bind()"
-
-# A user and a group, as numbers.
-Owner = tuple[int, int]
 
 
 class NginxError(RuntimeError):
@@ -90,20 +92,6 @@ class Machine:
     default_is_packaged: Callable[[], bool] = _default_is_packaged
 
 
-@dataclass(frozen=True)
-class Change:
-    """One file that differs. `before` and `after` are for people; no secret is in them.
-
-    `kept_as` names the path that keeps a file which was not ours.
-    """
-
-    path: Path
-    before: str
-    after: str
-    make: Callable[[], object]
-    kept_as: Optional[Path] = None
-
-
 class NginxSite:
     """Compares a site with a machine, and brings it about."""
 
@@ -132,17 +120,17 @@ class NginxSite:
             OSError: a file cannot be read.
         """
         found = [
-            self._content(self._machine.log_dir / name, None, 0o640, self._machine.log_owner)
+            file_change(self._machine.log_dir / name, None, 0o640, self._machine.log_owner)
             for name in self._site.logs
         ]
         found += [
             self._replaced(self._machine.config_dir / "sites-enabled" / name) for name in self._site.replaces
         ]
         if self._site.pem:
-            found.append(self._content(self._pem, self._site.pem, 0o600, self._machine.owner, hidden=True))
-        found.append(self._content(self._file, self._text, 0o644, self._machine.owner))
+            found.append(file_change(self._pem, self._site.pem, 0o600, self._machine.owner, hidden=True))
+        found.append(file_change(self._file, self._text, 0o644, self._machine.owner))
         if not self._site.pem:
-            found.append(self._absent(self._pem))
+            found.append(removal(self._pem))
         return [change for change in found if change is not None]
 
     def put_in_place(self, changes: Sequence[Change]) -> None:
@@ -247,27 +235,6 @@ class NginxSite:
                     "put that line back into its http block"
                 )
 
-    def _content(
-        self, path: Path, content: Optional[str], mode: int, owner: Owner, hidden: bool = False
-    ) -> Optional[Change]:
-        """Compare a file; content None is whatever it holds."""
-        wanted = _access(mode, owner)
-        try:
-            seen = path.stat()
-            old = None if content is None else path.read_bytes()
-            present: Optional[str] = _access(stat.S_IMODE(seen.st_mode), (seen.st_uid, seen.st_gid))
-        except FileNotFoundError:
-            old, present = None, None
-        new = None if content is None else content.encode()
-        if old == new and present is not None:
-            if present == wanted:
-                return None
-            return Change(path, present, wanted, lambda: _own(path, mode, owner))
-        before, after = (old or b"").decode(errors="replace"), content or wanted
-        if hidden:
-            before, after = "(not shown)\n" if old is not None else "", "(not shown, and different)\n"
-        return Change(path, before, after, lambda: write_atomically(path, new or b"", mode=mode, owner=owner))
-
     def _replaced(self, path: Path) -> Optional[Change]:
         """Take a site out of NGINX. A link is removed; a file may be the only copy, and goes where NGINX reads nothing."""
         if not os.path.lexists(path):
@@ -289,30 +256,4 @@ class NginxSite:
             # The same content was kept by a run that was stopped.
             if not os.path.lexists(kept) or (kept.is_file() and kept.read_bytes() == data):
                 break
-        return Change(path, "file\n", f"moved to {kept}\n", lambda: _move(path, kept), kept)
-
-    @staticmethod
-    def _absent(path: Path) -> Optional[Change]:
-        if not path.is_symlink() and not path.exists():
-            return None
-        return Change(path, "(is there)\n", "", path.unlink)
-
-
-def _access(mode: int, owner: Owner) -> str:
-    return f"mode {mode:04o}, owner {owner[0]}:{owner[1]}\n"
-
-
-def _move(path: Path, kept: Path) -> None:
-    """Move a file to a name that nobody has; content, mode and owner stay."""
-    seen, data = path.stat(), path.read_bytes()
-    owner = (seen.st_uid, seen.st_gid)
-    kept.parent.mkdir(exist_ok=True)
-    written = write_atomically(kept, data, mode=stat.S_IMODE(seen.st_mode), owner=owner, replace=False)
-    if not written and kept.read_bytes() != data:
-        raise FileExistsError(errno.EEXIST, "somebody else has just written it: start again", str(kept))
-    path.unlink()
-
-
-def _own(path: Path, mode: int, owner: Owner) -> None:
-    os.chown(path, *owner)
-    path.chmod(mode)
+        return Change(path, "file\n", f"moved to {kept}\n", lambda: move(path, kept), kept)

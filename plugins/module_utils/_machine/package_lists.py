@@ -1,13 +1,34 @@
 # Copyright: Ironbinder maintainers
 # BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
-"""What dpkg and apt print, read. Everything here expects LC_ALL=C."""
+"""What dpkg and apt are asked and what they print, read. Everything here expects LC_ALL=C."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-__all__ = ["Offer", "State", "error_lines", "is_version", "parse_policy", "parse_states"]
+__all__ = [
+    "ASK_STATES",
+    "INTERRUPTED",
+    "LOCKED",
+    "Offer",
+    "State",
+    "error_lines",
+    "is_version",
+    "parse_policy",
+    "parse_states",
+]
+
+# Names of packages follow. `parse_states` reads the answer.
+ASK_STATES = (
+    "dpkg-query",
+    "--show",
+    "--showformat=${db:Status-Want} ${db:Status-Status} ${Package} ${Version}\\n",
+)
+# Another program has the lock, in apt's words and those of dpkg, which locks once more by itself; older ones of it say "is".
+LOCKED = re.compile(r"Could not get lock|(frontend lock|status database) (is|was) locked")
+# How apt says that an earlier one was killed in the middle.
+INTERRUPTED = "dpkg --configure -a"
 
 _VERSION_LINE = re.compile(r"^ (?:\*\*\*|   ) (\S+) (-?\d+)(?: \(phased \d+%\))?$")
 _SOURCE_LINE = re.compile(r"^ {8,}-?\d+ (\S+)")

@@ -8,13 +8,15 @@ they do not know what is wanted, or lead to what is no longer there.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.waiting import wait_until
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.package_lists import (
+    ASK_STATES,
+    INTERRUPTED,
+    LOCKED,
     Offer,
     State,
     error_lines,
@@ -33,21 +35,12 @@ __all__ = ["HeldPackages", "Outcome", "PackagesError", "Run", "Wanted"]
 # Takes an argv list; gives the exit code, standard output and standard error, untranslated.
 Run = Callable[[Sequence[str]], tuple[int, str, str]]
 
-_STATES = [
-    "dpkg-query",
-    "--show",
-    "--showformat=${db:Status-Want} ${db:Status-Status} ${Package} ${Version}\\n",
-]
 # Configuration files that an admin changed stay as they are.
 _INSTALL = [
     *("install", "--yes", "--quiet", "--no-install-recommends"),
     *("-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"),
 ]
-# apt's words, and those of dpkg, which locks once more by itself; older ones of it say "is".
-_LOCKED = re.compile(r"Could not get lock|(frontend lock|status database) (is|was) locked")
 _LOCK_STEP_SECONDS = 5
-# How apt says that an earlier one was killed in the middle.
-_INTERRUPTED = "dpkg --configure -a"
 
 
 class PackagesError(Exception):
@@ -163,7 +156,7 @@ class HeldPackages:
 
     def _states(self) -> dict[str, State]:
         """Ask dpkg about every package."""
-        rc, out, err = self.run([*_STATES, *self.everything])
+        rc, out, err = self.run([*ASK_STATES, *self.everything])
         # 1: some were never heard of.
         if rc not in (0, 1):
             raise PackagesError(f"dpkg-query ended with {rc}: {error_lines(out, err)}")
@@ -229,7 +222,7 @@ class HeldPackages:
     ) -> None:
         """Install; once more where an earlier apt was killed, and with lists of today where these lead nowhere."""
         rc, out, err = self._carry_out(self._command(missing, targets, before))
-        if rc and _INTERRUPTED in err:
+        if rc and INTERRUPTED in err:
             self._must(["dpkg", "--force-confdef", "--force-confold", "--configure", "--pending"])
             rc, out, err = self._carry_out(self._command(missing, targets, before))
         if rc and self._may_update():
@@ -282,7 +275,7 @@ class HeldPackages:
         """Run a command; again while another program (unattended-upgrades, after a start) has the lock."""
         return wait_until(
             lambda _seconds: self.run(argv),
-            lambda ended: not ended[0] or not _LOCKED.search(ended[2]),
+            lambda ended: not ended[0] or not LOCKED.search(ended[2]),
             clock=self.clock,
             timeout_seconds=self.wanted.lock_seconds,
             step_seconds=_LOCK_STEP_SECONDS,

@@ -90,11 +90,19 @@ def _why(found: Mapping[str, Any]) -> str:
     return f"the pod is {status.get('phase', 'unknown')}"
 
 
+def _never_ran(found: Mapping[str, Any]) -> bool:
+    """Whether the container runtime failed to start what was asked for."""
+    statuses = found.get("status", {}).get("containerStatuses") or []
+    ended = [entry.get("state", {}).get("terminated") or {} for entry in statuses]
+    return any(entry.get("reason") in ("StartError", "ContainerCannotRun") for entry in ended)
+
+
 class Pods:
     """The pods of one run, in the namespaces where they stand."""
 
     def __init__(self, api: KubeApi, run: str, image: str, clock: Clock) -> None:
         self._api, self._run, self._image, self._clock = api, run, image, clock
+        self._made_anew: set[tuple[str, str]] = set()
 
     def remove(self, namespaces: Iterable[str], every_run: bool = False) -> None:
         """Delete the pods of this run, or those that any run left behind."""
@@ -123,6 +131,22 @@ class Pods:
                 "policy or quota that is; a session of this hub would meet it too"
             ) from error
 
+    def _anew(self, key: tuple[str, str], found: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a pod as it was found; one whose runtime could not start it is made once more, as its owner would.
+
+        Nothing was tried in such a pod, so nothing is known; what is wrong with the runtime for good shows the second time.
+        """
+        if not _never_ran(found) or key in self._made_anew:
+            return found
+        self._made_anew.add(key)
+        metadata = {name: found["metadata"][name] for name in ("name", "namespace", "labels")}
+        pods = f"/api/v1/namespaces/{key[0]}/pods"
+        self._api.delete(f"{pods}/{key[1]}", gracePeriodSeconds="0")
+        self._api.create(
+            pods, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": found["spec"]}
+        )
+        return {"status": {"phase": "Pending"}}
+
     def listen(self, place: Place, timeout_seconds: float) -> tuple[str, Sequence[str]]:
         """Start a pod that answers, and return its address and its addresses of IPv6.
 
@@ -133,7 +157,7 @@ class Pods:
         path = f"/api/v1/namespaces/{place.namespace}/pods/{place.name}"
 
         def look(_seconds: float) -> tuple[dict[str, Any], Optional[Report]]:
-            found = self._api.get(path) or {}
+            found = dict(self._anew((place.namespace, place.name), self._api.get(path) or {}))
             phase = found.get("status", {}).get("phase")
             if phase not in ("Running", "Failed", "Succeeded"):
                 return found, None
@@ -168,9 +192,9 @@ class Pods:
             for namespace in namespaces:
                 path = f"/api/v1/namespaces/{namespace}/pods"
                 answer = self._api.get(path, labelSelector=f"{LABEL}={self._run}") or {}
-                found.update(
-                    {(namespace, item["metadata"]["name"]): item for item in answer.get("items") or []}
-                )
+                for item in answer.get("items") or []:
+                    name = (namespace, item["metadata"]["name"])
+                    found[name] = self._anew(name, item)
             for place in places:
                 if (
                     place.origin.role in _STAYING

@@ -34,6 +34,7 @@ class DockerDaemon:
         self.proxies: dict[str, str] = {}
         # What its registry holds, {name: digest}; what it says instead, {repository: (status, message)}; as whom images run.
         self.pushed: dict[str, str] = {}
+        self.lost: set[str] = set()  # repositories of which nothing arrives, though pushed without an error
         self.refusals: dict[str, tuple[int, str]] = {}
         self.users: dict[str, str] = {}
         self.accounts: list[Any] = []
@@ -117,9 +118,9 @@ class DockerDaemon:
         if f"{repository}/push" in self.refusals:
             text = self.refusals[f"{repository}/push"][1]
             return 200, started, {"errorDetail": {"message": text}, "error": text}
-        digest = f"sha256:{tag.ljust(64, '0')}"
-        self.pushed[f"{repository}:{tag}"] = digest
-        return 200, started, {"progressDetail": {}, "aux": {"Tag": tag, "Digest": digest, "Size": 1}}
+        if repository not in self.lost:
+            self.pushed[f"{repository}:{tag}"] = f"sha256:{tag.ljust(64, '0')}"
+        return 200, started, {"status": f"Pushed {tag}", "progressDetail": {}}
 
     def _pull(self, name: str) -> tuple[Any, ...]:
         started = {"status": "Pulling from library/hello-world", "id": "latest"}

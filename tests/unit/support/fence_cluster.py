@@ -89,6 +89,8 @@ class FenceCluster(MemoryApi):
         super().__init__()
         self.finds = finds
         self.logs: dict[str, str] = {}
+        # How often the nodes' runtime fails to start a pod whose name begins so.
+        self.stumbles: dict[str, int] = {}
         for item in (
             node("head1", "172.30.77.11", "core"),
             node("worker1", "172.30.77.21"),
@@ -128,7 +130,12 @@ class FenceCluster(MemoryApi):
             "phase": "Running" if "listen" in argument or argument.get("stay") else "Succeeded",
             "podIP": "10.244.2.8",
         }
-        if found is None:
+        begins = pod["metadata"]["name"].partition("-")[0]
+        if self.stumbles.get(begins):
+            self.stumbles[begins] -= 1
+            ended = {"reason": "StartError", "message": "runc create failed: unable to freeze"}
+            status = {"phase": "Failed", "containerStatuses": [{"state": {"terminated": ended}}]}
+        elif found is None:
             waiting = {"reason": "ImagePullBackOff", "message": "no such image"}
             status = {"phase": "Pending", "containerStatuses": [{"state": {"waiting": waiting}}]}
         else:
@@ -162,7 +169,7 @@ class FenceCluster(MemoryApi):
     def delete(self, path: str, **query: str) -> None:
         super().delete(path, **query)
         for key, item in list(self.objects.items()):
-            if key.rpartition("/")[0] == path and self._selected(item, query["labelSelector"]):
+            if key.rpartition("/")[0] == path and self._selected(item, query.get("labelSelector", "")):
                 del self.objects[key]
 
     def pods(self) -> dict[str, dict[str, Any]]:

@@ -157,15 +157,18 @@ def swap_comes_back(site: Site) -> Iterator[Problem]:
             )
 
 
-@rule("hosts-file-rewritten", ERROR, "cloud-init writes a node's /etc/hosts anew at each start.")
+@rule(
+    "hosts-file-rewritten", WARNING, "A node's user data has cloud-init write /etc/hosts anew at each start."
+)
 def hosts_file_rewritten(site: Site) -> Iterator[Problem]:
     for host in site.seen("head", "workers"):
         file = as_text(as_mapping(host.probe.get("past")).get("cloud_hosts"))
-        if file:
+        # What an image brings, role node overrides by a file of its own; user data goes over both.
+        if file and not file.startswith("/etc/cloud/"):
             yield Problem(
-                f"has manage_etc_hosts in {file}, so that the names of the nodes are gone after a restart",
-                "set manage_etc_hosts: false there; what came with the machine's user data is set where it was given, "
-                "or cloud-init turned off: touch /etc/cloud/cloud-init.disabled",
+                f"has manage_etc_hosts in its user data ({file}), so that the names of the nodes are gone after a restart",
+                "set manage_etc_hosts: false where the user data was given, or turn cloud-init off on this machine: "
+                "touch /etc/cloud/cloud-init.disabled",
                 "",
                 host.name,
             )

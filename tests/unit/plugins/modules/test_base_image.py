@@ -120,6 +120,12 @@ def test_a_registry_that_refuses(
     assert not checked.get("failed")
 
 
+def test_what_never_arrives(daemon: DockerDaemon, docker: Docker, capsys: pytest.CaptureFixture[str]) -> None:
+    """The registry is asked what it has: Docker ends a push without a word about it."""
+    daemon.lost.add(REPOSITORY)
+    assert "the registry has none of that name" in run(capsys, daemon)["msg"]
+
+
 def test_a_base_that_is_nowhere(
     daemon: DockerDaemon, docker: Docker, capsys: pytest.CaptureFixture[str]
 ) -> None:

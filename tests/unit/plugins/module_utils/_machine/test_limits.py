@@ -59,6 +59,7 @@ CASES = {
             "resolver_is_loopback": False,
             "resolv_conf": "/etc/resolv.conf",
             "is_container": False,
+            "has_cloud_init": False,
             "swap_bytes": 0,
             "fstab_has_swap": False,
             "missing_kernel_modules": [],
@@ -96,6 +97,7 @@ CASES = {
         {"can_set_conntrack": False, "is_container": True},
     ),
     "systemd knows it is in a container": ({"run/systemd/container": "docker\n"}, {"is_container": True}),
+    "cloud-init": ({"etc/cloud/cloud.cfg.d/README": ""}, {"has_cloud_init": True}),
     "podman": ({"run/.containerenv": ""}, {"is_container": True}),
     "lxc": ({"proc/1/environ": "HOME=/\0container=lxc\0"}, {"is_container": True}),
     "systemd-resolved": (

@@ -105,6 +105,24 @@ def test_a_run_from_start_to_end() -> None:
     assert api.pods() == {}
 
 
+@pytest.mark.parametrize("begins", ["build", "jupyter", "ironbinder"])
+def test_a_runtime_that_fails_to_start_a_pod(begins: str) -> None:
+    """Nothing was tried in it: it is made once more, and who fails again is named."""
+    api, matrix = fences()
+    api.stumbles[begins] = 1
+    run = matrix.start(WISH)
+    verdict = matrix.finish(run, machines(run), 60)
+    assert verdict.problems == []
+    assert verdict.ok
+    assert api.stumbles[begins] == 0
+    assert api.pods() == {}
+    api.stumbles["build"] = 2
+    run = matrix.start(WISH)
+    verdict = matrix.finish(run, machines(run), 60)
+    assert "StartError: runc create failed" in str(verdict.problems)
+    assert api.pods() == {}
+
+
 def test_a_probe_may_no_more_than_a_session() -> None:
     api, matrix = fences()
     matrix.start(WISH)

@@ -107,7 +107,7 @@ CASES = [
         "cloud-init",
         "worker1",
         "past/cloud_hosts",
-        "/etc/cloud/cloud.cfg.d/01_debian_cloud.cfg",
+        "/var/lib/cloud/instance/cloud-config.txt",
         ("hosts-file-rewritten", "", "worker1"),
     ),
     probe(
