@@ -68,6 +68,10 @@ site: setup ## make inventories/NAME: `make site NAME=stfc`
 preflight: setup ## check a site without changing anything (SITE=lab)
 	@ansible-playbook -i inventories/$(SITE) playbooks/preflight.yml $(ARGS)
 
+.PHONY: status
+status: setup ## tell how a site stands: nodes, hubs, snapshots, days left of certificates (SITE=lab)
+	@ansible-playbook -i inventories/$(SITE) playbooks/status.yml $(ARGS)
+
 .PHONY: capacity
 capacity: setup ## count sessions and builds that a site bears, into its group_vars/all/capacity.yml (SITE=lab)
 	@ansible-playbook -i inventories/$(SITE) playbooks/capacity.yml --diff $(ARGS)

@@ -169,6 +169,11 @@ probe:
         - What the machine knows of its cluster, C(networks), C(containerd_version) and C(source); where C(source) is not
           empty also C(made_here), C(name), C(pod_subnet), C(service_subnet) and C(api_endpoint).
       type: dict
+    upkeep:
+      description:
+        - The machine's C(certificates) of the cluster, each with C(name), C(file), C(kind), C(not_after), C(error), C(port) and
+          C(served), whether the port serves this one; and on a head C(etcd), C(snapshots), C(renewal) and C(timer_at).
+      type: dict
     docker: {description: "C(socket) and C(engine).", type: dict}
     past:
       description:
@@ -228,6 +233,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._machine.guard
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.pair import installed_packages
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.past import past_facts
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.probe import MachineProbe
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.upkeep import upkeep_facts
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.listeners import (
     PROCESS_NAME,
     end_listeners,
@@ -257,11 +263,12 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
     listening = [entry for entry in machine.listening() if entry["process"] != PROCESS_NAME]
     kubernetes = machine.kubernetes()
     listeners = listen(params, kubernetes["joined"])
-    with ThreadPoolExecutor(max_workers=6) as pool:
+    with ThreadPoolExecutor(max_workers=7) as pool:
         peers = pool.submit(ask_peers, params["peers"], params["peer_port"])
         arp = pool.submit(ask_neighbours, params["neighbours"], machine.neighbours)
         servers = pool.submit(ask_servers, params)
         cluster = pool.submit(cluster_facts, Path("/"))
+        upkeep = pool.submit(upkeep_facts, Path("/"))
         guard = pool.submit(guard_faults) if is_root else None
         firewall = pool.submit(firewall_facts, params["packets"]) if is_root else None
         return {
@@ -276,6 +283,7 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
             "capacity": machine.capacity(),
             "kubernetes": kubernetes,
             "cluster": cluster.result(),
+            "upkeep": upkeep.result(),
             "docker": machine.docker(),
             "installed": installed_packages(Path("/")),
             "past": past_facts(Path("/"), [index.get("release", "") for index in params["package_indexes"]]),

@@ -25,8 +25,11 @@ FOLDERS = (
     "/var/lib/kubelet/config.yaml",
     "/var/www",
 )
-# What the login itself leaves behind, whoever logs in, and kubectl, which is asked here.
+# What the login itself leaves behind, whoever logs in, and kubectl, which is asked here; and what a head writes by the clock.
 SKIPPED = (
+    "/var/lib/ironbinder/etcd-snapshot",
+    "/var/lib/ironbinder/certificates.json",
+    "/var/lib/ironbinder/.unfinished-",
     "/root/.ansible",
     "/root/.cache",
     "/root/.kube/cache",

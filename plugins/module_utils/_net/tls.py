@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Union
 
-__all__ = ["BUNDLE_FILE", "BUNDLE_VARIABLES", "TlsError", "trusting"]
+__all__ = ["BUNDLE_FILE", "BUNDLE_VARIABLES", "TlsError", "served_certificate", "trusting"]
 
 # The bundle of Debian, Ubuntu and Alpine, on a machine and in images alike. libcurl, which BinderHub asks the registry with,
 # reads this path and no variable.
@@ -51,3 +52,14 @@ def trusting(
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def served_certificate(address: str, port: int, timeout_seconds: float = 3.0) -> bytes:
+    """Give the certificate that a port serves, in DER, whoever signed it. Nothing is sent over the connection.
+
+    Raises:
+        OSError: nobody answers, or not in TLS.
+    """
+    plain = socket.create_connection((address, port), timeout=timeout_seconds)
+    with plain, trusting(validate_certs=False).wrap_socket(plain, server_hostname=address) as secured:
+        return secured.getpeercert(binary_form=True) or b""

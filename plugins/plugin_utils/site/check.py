@@ -55,6 +55,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules imp
     sessions,
     tls,
     trust,
+    upkeep,
     urls,
     versions,
 )
@@ -73,6 +74,7 @@ RULE_FILES = (
     capacity,
     ports,
     running,
+    upkeep,
     network,
     limits,
     losses,

@@ -1,0 +1,191 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Certificates renewed, and in use: with processes that serve them, and kubeadm's recorded answers."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from control_plane import ControlPlane
+from ironbinder_upkeep import certificates
+from ironbinder_upkeep.certificates import PARTS, Head, renew
+from ironbinder_upkeep.machine import UpkeepError
+
+DAY = 86400
+NAMES = ("pki/apiserver", "pki/etcd/server", "pki/etcd/peer", "controller-manager", "scheduler")
+ALL = [part.name for part in PARTS]
+
+
+class Kubeadm:
+    """What kubeadm says, and what it writes; kubectl says that all is well."""
+
+    def __init__(self, plane: ControlPlane) -> None:
+        self.plane = plane
+        self.days_left = 300
+        self.refusal = ""
+        self.renewals = 0
+
+    def __call__(self, argv: Sequence[str]) -> str:
+        if "check-expiration" in argv:
+            entry = {"missing": False, "externallyManaged": False, "residualTime": self.days_left * DAY}
+            others = [{**entry, "missing": True}, {**entry, "externallyManaged": True}]
+            found = [
+                {**one, "name": name, "residualTime": 1} for name, one in zip(("gone", "others"), others)
+            ]
+            return json.dumps({"certificates": [{**entry, "name": "apiserver"}, *found]})
+        if "renew" in argv:
+            if self.refusal:
+                raise UpkeepError(self.refusal)
+            self.renewals += 1
+            for name in NAMES:
+                self.plane.renew(name)
+            self.days_left = 365
+        return "ok"
+
+
+@pytest.fixture
+def plane(tmp_path: Path) -> Iterator[ControlPlane]:
+    made = ControlPlane(tmp_path / "kubernetes")
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture
+def head(plane: ControlPlane) -> Head:
+    """A head on which all parts are healthy."""
+    found = Head(plane.folder, sleep=lambda _seconds: time.sleep(0.05))
+    ends = time.monotonic() + 20
+    while any(found.unused()):
+        assert time.monotonic() < ends, list(found.unused())
+        time.sleep(0.05)
+    return found
+
+
+@pytest.fixture
+def kubeadm(plane: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> Kubeadm:
+    made = Kubeadm(plane)
+    monkeypatch.setattr(certificates, "run", made)
+    return made
+
+
+@pytest.fixture
+def nightly(head: Head, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """What the timer runs."""
+    return lambda **how: renew(head, tmp_path / "state.json", 90, **how)
+
+
+def state(tmp_path: Path) -> dict[str, Any]:
+    return dict(json.loads((tmp_path / "state.json").read_text()))
+
+
+@pytest.mark.usefixtures("kubeadm")
+def test_a_quiet_night_changes_nothing(
+    nightly: Callable[..., Any], plane: ControlPlane, tmp_path: Path
+) -> None:
+    assert nightly() == {"due": [], "renewed": False, "restarted": []}
+    assert sorted(plane.starts) == sorted(ALL)
+    assert (state(tmp_path)["error"], state(tmp_path)["in_use"]) == ("", True)
+
+
+def test_what_ends_soon_is_renewed_and_in_use(
+    nightly: Callable[..., Any], kubeadm: Kubeadm, head: Head, plane: ControlPlane, tmp_path: Path
+) -> None:
+    kubeadm.days_left = 80
+    assert nightly() == {"due": ["apiserver"], "renewed": True, "restarted": ALL}
+    assert list(head.unused()) == []
+    assert plane.starts[len(ALL) :] == ALL
+    assert state(tmp_path)["in_use"] is True
+    # The next night has nothing to do.
+    assert nightly() == {"due": [], "renewed": False, "restarted": []}
+
+
+def test_ports_that_serve_old_ones_are_told(head: Head, plane: ControlPlane) -> None:
+    """Else nothing would be proved."""
+    plane.renew("pki/apiserver")
+    plane.renew("pki/etcd/peer")
+    told = list(head.unused())
+    assert len(told) == 2
+    assert "etcd" in told[0]
+    assert "pki/etcd/peer.crt" in told[0]
+    assert "pki/apiserver.crt" in told[1]
+
+
+def test_what_was_renewed_by_hand_is_used_the_next_night(
+    nightly: Callable[..., Any], kubeadm: Kubeadm, plane: ControlPlane, head: Head
+) -> None:
+    plane.renew("pki/apiserver")
+    assert nightly() == {"due": [], "renewed": False, "restarted": ALL}
+    assert (kubeadm.renewals, list(head.unused())) == (0, [])
+
+
+def test_short_lived_ones_are_not_renewed_every_night(nightly: Callable[..., Any], kubeadm: Kubeadm) -> None:
+    """A cluster whose certificates live for 60 days has none that last for 90."""
+    kubeadm.days_left = 60
+    assert nightly()["renewed"] is True
+    kubeadm.days_left = 59
+    assert nightly() == {"due": ["apiserver"], "renewed": False, "restarted": []}
+
+
+def test_a_kill_is_made_good(
+    nightly: Callable[..., Any], kubeadm: Kubeadm, tmp_path: Path, plane: ControlPlane
+) -> None:
+    """Some files may be of before and some of after: all are written again."""
+    (tmp_path / "state.json").write_text(json.dumps({"began": 1, "renewed_at": 0, "in_use": False}))
+    assert nightly() == {"due": [], "renewed": True, "restarted": ALL}
+    assert kubeadm.renewals == 1
+    assert len(plane.starts) == 2 * len(ALL)
+
+
+def test_a_part_that_has_read_them_already_is_left_alone(
+    nightly: Callable[..., Any], plane: ControlPlane, tmp_path: Path
+) -> None:
+    """What a kill in the middle of the restarts leaves."""
+    before = {name: process.pid for name, process in plane.processes.items()}
+    plane.age_files(100)
+    (tmp_path / "state.json").write_text(json.dumps({"began": 1, "ended": 2, "in_use": False}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(certificates, "run", Kubeadm(plane))
+        assert nightly() == {"due": [], "renewed": False, "restarted": []}
+    # One that was told to end would have ended by now.
+    time.sleep(0.5)
+    assert {name: process.pid for name, process in plane.processes.items()} == before
+    assert state(tmp_path)["in_use"] is True
+
+
+def test_a_part_that_stays_away_is_named(
+    nightly: Callable[..., Any],
+    kubeadm: Kubeadm,
+    plane: ControlPlane,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(certificates, "RESTART_SECONDS", 2)
+    plane.stays_down.add("kube-scheduler")
+    with pytest.raises(UpkeepError, match=r"kube-scheduler was told to end.*is not back after 2 s"):
+        nightly(now=True)
+    told = state(tmp_path)
+    assert told["in_use"] is False
+    assert "kube-scheduler" in told["error"]
+    # And made good, without new certificates, when it can.
+    plane.stays_down.clear()
+    monkeypatch.setattr(certificates, "RESTART_SECONDS", 30)
+    assert nightly()["renewed"] is False
+    assert (kubeadm.renewals, state(tmp_path)["error"], state(tmp_path)["in_use"]) == (1, "", True)
+
+
+def test_a_refusal_of_kubeadm_is_told(
+    nightly: Callable[..., Any], kubeadm: Kubeadm, tmp_path: Path, plane: ControlPlane
+) -> None:
+    kubeadm.days_left, kubeadm.refusal = 10, "`kubeadm certs renew all` ended with 1: no ca.key"
+    for _ in range(2):
+        with pytest.raises(UpkeepError, match=r"no ca\.key"):
+            nightly()
+    assert "no ca.key" in state(tmp_path)["error"]
+    assert len(plane.starts) == len(ALL)

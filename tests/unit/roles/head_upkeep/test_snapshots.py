@@ -1,0 +1,221 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Snapshots as the head's program takes them: of a real etcd, with its own tools."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ironbinder_upkeep import cli
+from ironbinder_upkeep.etcd import Etcd, find_etcd, integrity
+from ironbinder_upkeep.machine import UpkeepError
+from ironbinder_upkeep.snapshots import Store, prove, take
+from live_etcd import LiveEtcd, needs_etcd
+
+STAT = "7 (etcd) S " + " ".join(["0"] * 18) + " 4711 0 0"
+WORDS = [
+    "etcd",
+    "--cert-file=/etc/kubernetes/pki/etcd/server.crt",
+    "--listen-client-urls=https://192.0.2.11:2379,https://127.0.0.1:2379",
+]
+
+
+@pytest.fixture(scope="module")
+def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveEtcd]:
+    server = LiveEtcd(tmp_path_factory.mktemp("etcd"))
+    for number in range(5):
+        assert server.control("put", f"key{number}", "value") == 0
+    yield server
+    server.stop()
+
+
+class Head:
+    """A folder of snapshots and what is told of them."""
+
+    def __init__(self, folder: Path, etcd: Etcd) -> None:
+        self.folder, self.state, self.etcd = folder / "snapshots", folder / "state.json", etcd
+
+    def take(self, keep: int = 3, unless_younger_seconds: int = 0) -> dict[str, Any]:
+        return take(Store(self.folder), self.state, keep, unless_younger_seconds, lambda: self.etcd)
+
+    def told(self) -> dict[str, Any]:
+        return dict(json.loads(self.state.read_text()))
+
+    def names(self) -> list[str]:
+        return sorted(path.name for path in self.folder.iterdir() if path.name != ".lock")
+
+    def age(self, seconds: int) -> None:
+        """Let all snapshots be older. The oldest first: in the same second another one may take its name."""
+        found = [(json.loads(path.read_text()), path) for path in self.folder.glob("*.json")]
+        for record, path in sorted(found, key=lambda entry: int(entry[0]["taken_at"])):
+            record["taken_at"] -= seconds
+            aged = self.folder / f"etcd-2020{record['taken_at']}-6.json"
+            path.with_suffix(".db").rename(aged.with_suffix(".db"))
+            path.unlink()
+            aged.write_text(json.dumps(record))
+
+
+@pytest.fixture
+def head(tmp_path: Path, etcd: LiveEtcd) -> Head:
+    return Head(tmp_path, etcd.found())
+
+
+@needs_etcd
+def test_a_snapshot_is_restored_as_a_proof(head: Head) -> None:
+    made = head.take()
+    assert (made["taken"], made["restored"], made["revision"], made["total_keys"]) == (True, True, 6, 5)
+    path = Path(made["path"])
+    assert path.stat().st_size == made["bytes"]
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == made["sha256"]
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert head.folder.stat().st_mode & 0o777 == 0o700
+    # Nothing of the proof is left.
+    assert head.names() == [path.name, path.with_suffix(".json").name]
+    told = head.told()
+    assert (told["error"], told["directory"]) == ("", str(head.folder))
+    assert [entry["file"] for entry in told["snapshots"]] == [path.name]
+
+
+@needs_etcd
+def test_as_many_are_kept_as_wanted(head: Head) -> None:
+    for _ in range(4):
+        last = head.take(keep=2)
+        head.age(60)
+    assert len(last["removed"]) == 1
+    assert len([name for name in head.names() if name.endswith(".db")]) == 2
+    assert len(head.names()) == 4
+
+
+@needs_etcd
+def test_a_young_one_is_enough(head: Head) -> None:
+    first = head.take()
+    again = head.take(unless_younger_seconds=3600)
+    assert (again["taken"], again["path"]) == (False, first["path"])
+    head.age(3601)
+    assert head.take(unless_younger_seconds=3600)["taken"] is True
+
+
+@needs_etcd
+def test_a_truncated_one_is_told_and_kept_and_does_not_count(head: Head) -> None:
+    made = Path(head.take()["path"])
+    made.write_bytes(made.read_bytes()[:-5000])
+    head.age(60)
+    assert head.take(keep=1, unless_younger_seconds=3600)["removed"] == []
+    old, new = head.told()["snapshots"]
+    assert "is truncated, or no snapshot: it has 15512 bytes" in old["damage"]
+    assert new["damage"] == ""
+    with pytest.raises(UpkeepError, match="is truncated"):
+        prove(head.folder / old["file"], lambda: head.etcd)
+    assert prove(head.folder / new["file"], lambda: head.etcd)["restored"] is True
+
+
+@needs_etcd
+def test_a_changed_byte_is_told(head: Head) -> None:
+    made = Path(head.take()["path"])
+    data = bytearray(made.read_bytes())
+    data[9000] ^= 1
+    made.write_bytes(data)
+    with pytest.raises(UpkeepError, match="another checksum than etcd wrote behind it"):
+        integrity(made)
+
+
+@needs_etcd
+def test_one_of_another_is_told(head: Head) -> None:
+    """Whole in itself, and not what was recorded."""
+    made = Path(head.take()["path"])
+    record = made.with_suffix(".json")
+    record.write_text(json.dumps({**json.loads(record.read_text()), "sha256": "0" * 64}))
+    [entry] = Store(head.folder).records()
+    assert "is another one than its record says" in entry["damage"]
+
+
+@needs_etcd
+def test_a_failure_removes_nothing_and_is_told(head: Head) -> None:
+    head.take(keep=1)
+    head.age(60)
+    before = head.names()
+    head.etcd = replace(head.etcd, endpoint="http://127.0.0.1:1")
+    with pytest.raises(UpkeepError, match="etcdctl endpoint status"):
+        head.take(keep=1)
+    assert head.names() == before
+    told = head.told()
+    assert "etcdctl endpoint status" in told["error"]
+    assert len(told["snapshots"]) == 1
+    assert told["ended"] >= told["began"]
+
+
+@needs_etcd
+def test_a_full_disk_is_told_before_anything_is_written(head: Head, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(10, 9, 1000))  # type: ignore[attr-defined]
+    with pytest.raises(UpkeepError, match=r"has 0 MiB left.*site_etcd_snapshot_dir"):
+        head.take()
+    assert head.names() == []
+
+
+@needs_etcd
+def test_what_a_kill_left_is_cleared_away(head: Head) -> None:
+    head.folder.mkdir()
+    (head.folder / ".unfinished-abc").mkdir()
+    (head.folder / ".unfinished-abc" / "snapshot.db").write_text("half")
+    (head.folder / "etcd-20200101T000000Z-1.json").write_text("{}")
+    made = Path(head.take()["path"])
+    assert head.names() == [made.name, made.with_suffix(".json").name]
+
+
+@needs_etcd
+def test_an_image_without_etcdutl_proves_the_checksum(head: Head, tmp_path: Path) -> None:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "etcdctl").symlink_to(head.etcd.tools / "etcdctl")
+    head.etcd = replace(head.etcd, tools=tools)
+    made = head.take()
+    assert (made["restored"], made["revision"]) == (False, 6)
+
+
+def machine(proc: Path, *words: str, pids: str = "7\t1") -> Path:
+    folder = proc / "7"
+    folder.mkdir(parents=True)
+    (folder / "cmdline").write_bytes(b"\0".join(word.encode() for word in words))
+    (folder / "stat").write_text(STAT)
+    (folder / "status").write_text(f"Name:\tetcd\nNSpid:\t{pids}\nUid:\t0\n")
+    return proc
+
+
+def test_etcd_is_found_with_the_tools_of_its_image(tmp_path: Path) -> None:
+    found = find_etcd(machine(tmp_path, *WORDS))
+    assert found == Etcd(7, tmp_path / "7/root/usr/local/bin", "https://127.0.0.1:2379")
+
+
+@pytest.mark.parametrize("words", [["etcd", "--cert-file=/opt/other.crt"], ["bash", *WORDS[1:]], [""]])
+def test_somebody_elses_etcd_is_left_alone(tmp_path: Path, words: list[str]) -> None:
+    with pytest.raises(UpkeepError, match="no etcd runs here"):
+        find_etcd(machine(tmp_path, *words))
+
+
+def test_another_cluster_in_a_container_is_left_alone(tmp_path: Path) -> None:
+    """A machine of the lab, say: it has the same paths inside."""
+    with pytest.raises(UpkeepError, match="no etcd runs here"):
+        find_etcd(machine(tmp_path, *WORDS, pids="7\t5\t1"))
+
+
+@pytest.mark.parametrize("size", [0, 10, 32, 512, 543, 4096])
+def test_what_is_no_snapshot_is_refused(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "x.db"
+    path.write_bytes(b"x" * size)
+    with pytest.raises(UpkeepError, match="is truncated, or no snapshot"):
+        integrity(path)
+
+
+def test_the_command_says_what_was_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "x.db"
+    path.write_bytes(b"x" * 100)
+    assert cli.main(["prove", str(path)]) == 1
+    assert str(path) in capsys.readouterr().err
+    assert cli.main(["prove", str(tmp_path / "none.db")]) == 1
