@@ -79,7 +79,7 @@ report:
   description: What was done with O(state=drained), C(evicted), C(ended), C(waited_for) and C(seconds). In a check what is there.
   returned: success, with O(state=drained)
   type: dict
-  sample: {"node": "worker2", "found": true, "cordoned": true, "evicted": ["binder/hub-1"], "ended": [], "waited_for": [], "seconds": 4.2}
+  sample: {"node": "worker2", "found": true, "cordoned": true, "evicted": ["binder/hub-1"], "seconds": 4.2}
 people:
   description: Sessions, builds and lone pods, one line each, before anything was done.
   returned: success, with O(state=drained)

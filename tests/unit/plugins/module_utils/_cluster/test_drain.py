@@ -15,6 +15,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.drain
     plan_drain,
     remove_node,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.node_pods import selects
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeError
 from drain_cluster import DrainCluster
 
@@ -133,7 +134,7 @@ def test_a_budget_that_stays_unmet_is_named_at_the_end(cluster: DrainCluster) ->
 
 def test_a_lone_pod_that_never_ends_is_named_first(cluster: DrainCluster) -> None:
     cluster.pod("toolbox", owner="")
-    with pytest.raises(DrainError, match="toolbox.*started by no controller, never ends"):
+    with pytest.raises(DrainError, match=r"toolbox.*started by no controller, never ends"):
         empty(cluster)
     assert cluster.changes() == []
     report = empty(cluster, seconds=0, end=True)
@@ -219,6 +220,4 @@ def test_the_last_head_is_not_removed(cluster: DrainCluster) -> None:
     ],
 )
 def test_selectors_choose_as_the_api_says(selector: Any, chosen: bool) -> None:
-    from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.node_pods import selects
-
     assert selects(selector, {"a": "1"}) is chosen
