@@ -223,7 +223,9 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    wanted = {name: value for name, value in module.params.items() if name not in ("name", "kept_where", "state")}
+    wanted = {
+        name: value for name, value in module.params.items() if name not in ("name", "kept_where", "state")
+    }
     place = module.params["kept_where"]
     if place and not Path(place).exists():
         wanted["kept"] = []
@@ -238,7 +240,9 @@ def main() -> None:
         asked = Wanted(names=module.params["name"], **wanted)
         given = (run, SystemClock(), asked, Ledger(Path("/", LEDGER_FILE)))
         state = module.params["state"]
-        work = HeldPackages(*given) if state == "present" else ReleasedPackages(*given, purge=state == "absent")
+        work = (
+            HeldPackages(*given) if state == "present" else ReleasedPackages(*given, purge=state == "absent")
+        )
         outcome = work.bring_about(check_mode=module.check_mode)
     except PackagesError as error:
         module.fail_json(msg=str(error))

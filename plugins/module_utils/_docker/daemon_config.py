@@ -12,7 +12,16 @@ from urllib.parse import urlsplit
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.commands import NOT_THERE, Runner
 
-__all__ = ["DaemonConfigError", "DockerSite", "ca_hosts", "forgotten", "merged", "read", "validate", "written"]
+__all__ = [
+    "DaemonConfigError",
+    "DockerSite",
+    "ca_hosts",
+    "forgotten",
+    "merged",
+    "read",
+    "validate",
+    "written",
+]
 
 # Without a key log-driver Docker takes this one.
 _LOG_DRIVER = "json-file"

@@ -1,6 +1,6 @@
 # Copyright: Ironbinder maintainers
 # BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
-"""Debian packages that a machine's site no longer needs: their holds go, and where that is asked for those that it brought, too."""
+"""Debian packages that a machine's site no longer needs: their holds go and, where that is asked for, those that it brought."""
 
 from __future__ import annotations
 
@@ -67,5 +67,7 @@ class ReleasedPackages(HeldPackages):
     def _removed(self, words: list[str]) -> dict[str, str]:
         rc, out, err = self.run(["apt-get", "--simulate", *words])
         if rc:
-            raise PackagesError(f"`apt-get --simulate {' '.join(words)}` ended with {rc}: {err.strip() or out.strip()}")
+            raise PackagesError(
+                f"`apt-get --simulate {' '.join(words)}` ended with {rc}: {err.strip() or out.strip()}"
+            )
         return dict(parse_plan(out).removed)

@@ -181,9 +181,13 @@ def test_what_the_site_said_goes(run: Run, tmp_path: Path) -> None:
 
 def test_what_an_admin_said_is_back(run: Run, tmp_path: Path) -> None:
     """Before the site, of the keys that the site set; since then, of all others."""
-    (tmp_path / "daemon.json").write_text('{"registry-mirrors": ["https://own.example"], "bip": "172.18.0.1/16"}')
+    (tmp_path / "daemon.json").write_text(
+        '{"registry-mirrors": ["https://own.example"], "bip": "172.18.0.1/16"}'
+    )
     run(**PARENT)
-    (tmp_path / "daemon.json").write_text(json.dumps({**config(tmp_path), "bip": "172.19.0.1/16", "debug": True}))
+    (tmp_path / "daemon.json").write_text(
+        json.dumps({**config(tmp_path), "bip": "172.19.0.1/16", "debug": True})
+    )
     run(state="absent", **PARENT)
     own = {"registry-mirrors": ["https://own.example"], "bip": "172.19.0.1/16", "debug": True}
     assert config(tmp_path) == own
