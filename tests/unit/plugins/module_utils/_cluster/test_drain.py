@@ -19,8 +19,8 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.node_
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeError
 from drain_cluster import DrainCluster
 
-SESSION = {"owner": "", "component": "singleuser-server"}
-BUILD = {"owner": "", "component": "binderhub-build", "restart": "Never"}
+SESSION: dict[str, Any] = {"owner": "", "component": "singleuser-server"}
+BUILD: dict[str, Any] = {"owner": "", "component": "binderhub-build", "restart": "Never"}
 
 
 @pytest.fixture
