@@ -117,6 +117,10 @@ options:
     description: Age at which a session is ended, however busy it is. 0 ends none for its age.
     type: int
     default: 43200
+  build_max_age_seconds:
+    description: Age at which a build is ended. 0 ends none for its age.
+    type: int
+    default: 14400
   node_purpose_affinity:
     description: Whether pods V(prefer) nodes of their purpose or V(require) them.
     type: str

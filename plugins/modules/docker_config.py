@@ -16,9 +16,16 @@ description:
   - The daemon's own program judges the file first, where it can. The file as it was before the first change is kept as
     V(daemon.json.before-ironbinder).
   - Gives each registry and each C(https://) mirror its CA under V(certs.d), and takes away those that it gave to others before.
+  - With O(state=absent) all of that is taken out again, and those keys get back the values that they had before the first change.
   - Restarts nothing. CAs are read for each pull, V(daemon.json) when the daemon starts, see RV(restart_needed).
 author: Ironbinder maintainers (@ironbinder)
 options:
+  state:
+    description:
+      - V(absent) takes out what a site said. V(daemon.json) is only touched where it has O(cgroup_parent), by which it is known.
+    type: str
+    choices: [present, absent]
+    default: present
   registry_mirrors:
     description: Mirrors of Docker Hub as V(scheme://host[:port]), asked in this order. Empty removes them.
     type: list
@@ -131,6 +138,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._docker.daemon
     DaemonConfigError,
     DockerSite,
     ca_hosts,
+    forgotten,
     merged,
     read,
     validate,
@@ -184,10 +192,28 @@ def daemon_group(folder: Path, site: DockerSite, scratch: str) -> list[Group]:
     ]
 
 
+def forgetting_group(folder: Path, cgroup_parent: str, scratch: str) -> list[Group]:
+    """Give daemon.json as it was before a site, but for what was added since; nothing where no site wrote it."""
+    path = folder / "daemon.json"
+    seen, kept = look(path), path.with_name(path.name + KEPT_SUFFIX)
+    present = read(seen.data, str(path))
+    if not cgroup_parent or present.get("cgroup-parent") != cgroup_parent:
+        return []
+    before = read(look(kept).data, str(kept))
+    wanted = forgotten(present, before)
+    if not wanted:
+        return [Group(folder, {}, names=[path.name])]
+    draft = Path(scratch) / path.name
+    draft.write_text(written(wanted), encoding="utf-8")
+    validate(str(draft), str(path), run_command)
+    return [Group(folder, {path.name: written(wanted)}, names=[path.name], mode=seen.mode)]
+
+
 def main() -> None:
     """Read, merge, write, report."""
     module = AnsibleModule(
         argument_spec={
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "registry_mirrors": {"type": "list", "elements": "str", "default": []},
             "registries": {
                 "type": "list",
@@ -210,18 +236,26 @@ def main() -> None:
     )
     params: dict[str, Any] = dict(module.params)
     folder, certificates, mark = (params.pop(key) for key in ("config_dir", "ca_certificates", "mark"))
+    goes = params.pop("state") == "absent"
     site = DockerSite(**params)
     cas = {
         f"{host}/ca.crt": f"# {mark}. Changes are overwritten.\n{certificates.strip()}\n"
-        for host in (ca_hosts(site) if certificates.strip() else [])
+        for host in (ca_hosts(site) if certificates.strip() and not goes else [])
     }
     done: list[Step] = []
     try:
         with tempfile.TemporaryDirectory(dir=module.tmpdir) as scratch:
-            daemon = daemon_group(Path(folder), site, scratch)
+            daemon = (
+                forgetting_group(Path(folder), site.cgroup_parent, scratch)
+                if goes
+                else daemon_group(Path(folder), site, scratch)
+            )
         wanted = plan([Group(Path(folder, "certs.d"), cas, mark=mark, depth=2), *daemon])
         if not module.check_mode:
             bring_about(wanted.steps, done.append)
+            if goes and daemon:
+                # What it kept is in its place again.
+                Path(folder, f"daemon.json{KEPT_SUFFIX}").unlink(missing_ok=True)
     except (DaemonConfigError, ManagedFilesError) as error:
         module.fail_json(msg=str(error), **result(done, ()))
     told: dict[str, Any] = result(wanted.steps, ())

@@ -13,12 +13,19 @@ description:
   - Where everything is there and held, one question to dpkg is all that is done.
   - What an interrupted apt left is put right, and a lock that another apt has is waited for.
   - Removes no package that somebody else installed, unless O(allow_removal) says so.
+  - With O(state=released) the holds are taken off, and with O(state=absent) those packages go that this module installed,
+    with what came along with them and nothing needs any more. Those of others stay.
 options:
   name:
     description: Packages that all have the same O(version), and are held.
     type: list
     elements: str
     required: true
+  state:
+    description: V(present), V(released) that nothing holds them any more, or V(absent).
+    type: str
+    choices: [present, released, absent]
+    default: present
   version:
     description:
       - Upstream's version, without epoch and revision of the package, such as V(1.36.3). A whole version is fine too.
@@ -129,6 +136,11 @@ EXAMPLES = r"""
     kept: [docker-ce, docker-ce-cli, docker-buildx-plugin]
     kept_where: /etc/kubernetes/kubelet.conf
 
+- name: Let go of what a machine needed while it was a node
+  ironbinder.platform.held_packages:
+    name: [kubelet, kubeadm, kubectl]
+    state: released
+
 - name: Have a web server in whatever version the distribution has
   ironbinder.platform.held_packages:
     name: [nginx]
@@ -164,6 +176,9 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._machine.packa
     PackagesError,
     Wanted,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.released_packages import (
+    ReleasedPackages,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.removals import LEDGER_FILE, Ledger
 
 _ENVIRONMENT = {"LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive", "DEBIAN_PRIORITY": "critical"}
@@ -186,6 +201,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "list", "elements": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "released", "absent"], "default": "present"},
             "version": {"type": "str", "default": ""},
             "versions": {"type": "dict", "default": {}},
             "also": {"type": "list", "elements": "str", "default": []},
@@ -207,7 +223,9 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    wanted = {name: value for name, value in module.params.items() if name not in ("name", "kept_where")}
+    wanted = {
+        name: value for name, value in module.params.items() if name not in ("name", "kept_where", "state")
+    }
     place = module.params["kept_where"]
     if place and not Path(place).exists():
         wanted["kept"] = []
@@ -220,7 +238,11 @@ def main() -> None:
 
     try:
         asked = Wanted(names=module.params["name"], **wanted)
-        work = HeldPackages(run, SystemClock(), asked, Ledger(Path("/", LEDGER_FILE)))
+        given = (run, SystemClock(), asked, Ledger(Path("/", LEDGER_FILE)))
+        state = module.params["state"]
+        work = (
+            HeldPackages(*given) if state == "present" else ReleasedPackages(*given, purge=state == "absent")
+        )
         outcome = work.bring_about(check_mode=module.check_mode)
     except PackagesError as error:
         module.fail_json(msg=str(error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kubeadm
-short_description: Start a control plane or join a cluster, from whatever state a machine is in
+short_description: Start a control plane, join a cluster or leave it, from whatever state a machine is in
 version_added: 0.1.0
 author: Ironbinder maintainers (@ironbinder)
 description:
@@ -16,21 +16,23 @@ description:
     answers already.
   - A machine that has worked and is silent is waited for. It is never reset.
   - A working cluster that others made is adopted.
+  - With O(state=absent) C(kubeadm reset) is run, and what it leaves is removed too, chains of kube-proxy, of the kubelet and of
+    network plugins among it. A control plane, and a node that its cluster still has, are refused unless O(cluster_goes).
   - One kubeadm works on a machine at a time. One that goes on after the run that began it was stopped, or its connection lost, is
     waited for, and the machine is judged anew when it has ended. C(kubeadm) itself holds V(/var/lib/ironbinder/kubeadm.lock) as
     long as it lives.
 options:
   state:
-    description: V(init) makes a control plane, V(join) a worker.
+    description: V(init) makes a control plane, V(join) a worker, V(absent) neither.
     type: str
-    choices: [init, join]
+    choices: [init, join, absent]
     required: true
   config:
     description:
       - kubeadm's configuration file on the target.
       - It carries a join token too, which therefore never appears in a process list.
+      - Needed unless O(state=absent).
     type: path
-    required: true
   node_name:
     description: Name of this machine's node object, the same as in O(config).
     type: str
@@ -44,6 +46,10 @@ options:
     type: list
     elements: str
     default: []
+  cluster_goes:
+    description: Whether the cluster itself is to go, with O(state=absent). All that it knows is lost then.
+    type: bool
+    default: false
   timeout_seconds:
     description: How long kubeadm itself may take, and how long one that still runs is waited for.
     type: int
@@ -76,11 +82,16 @@ EXAMPLES = r"""
     state: join
     config: /var/lib/ironbinder/kubeadm-join.yaml
     node_name: worker1
+
+- name: Have a machine that was removed from its cluster forget it
+  ironbinder.platform.kubeadm:
+    state: absent
+    node_name: worker1
 """
 
 RETURN = r"""
 action:
-  description: What the machine needed, V(none), V(adopt), V(run), V(resume) or V(reset_and_run).
+  description: What the machine needed, V(none), V(adopt), V(run), V(resume), V(reset_and_run) or V(reset).
   returned: success
   type: str
 seconds:
@@ -93,6 +104,12 @@ found:
   returned: success
   type: dict
   sample: {"marker": true, "answers": true, "node_registered": true}
+removed:
+  description: With O(state=absent), what was left of the cluster in the kernel, a line each.
+  returned: success
+  type: list
+  elements: str
+  sample: ["iptables nat KUBE-SERVICES"]
 lines:
   description: kubeadm's own words about its failure, without secrets.
   returned: failure
@@ -106,11 +123,13 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import SystemClock
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.lock import LockFile
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kernel_remains import KernelRemains
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm import (
     LOCK_FILE,
     Kubeadm,
     KubeadmError,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm_absent import Departure
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm_host import LocalHost
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpTransport
 
@@ -119,19 +138,26 @@ def main() -> None:
     """Map the arguments to the work and its errors to Ansible's."""
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["init", "join"], "required": True},
-            "config": {"type": "path", "required": True},
+            "state": {"type": "str", "choices": ["init", "join", "absent"], "required": True},
+            "config": {"type": "path"},
             "node_name": {"type": "str", "required": True},
             "cri_socket": {"type": "str", "default": "unix:///run/containerd/containerd.sock"},
             "ignore_preflight_errors": {"type": "list", "elements": "str", "default": []},
             "timeout_seconds": {"type": "int", "default": 600},
             "recovery_seconds": {"type": "int", "default": 120},
+            "cluster_goes": {"type": "bool", "default": False},
         },
+        required_if=[("state", "init", ["config"]), ("state", "join", ["config"])],
         supports_check_mode=True,
     )
     try:
-        work = Kubeadm(
-            LocalHost(), HttpTransport(), SystemClock(), LockFile(Path(LOCK_FILE)), **module.params
+        given = dict(module.params)
+        machine = (LocalHost(), HttpTransport(), SystemClock(), LockFile(Path(LOCK_FILE)))
+        cluster_goes = given.pop("cluster_goes")
+        work = (
+            Departure(*machine, remains=KernelRemains(), cluster_goes=cluster_goes, **given)
+            if given["state"] == "absent"
+            else Kubeadm(*machine, **given)
         )
         result = work.bring_about(check_mode=module.check_mode)
     except KubeadmError as error:
@@ -141,6 +167,7 @@ def main() -> None:
         action=result.action.value,
         seconds=dict(result.seconds),
         found=asdict(result.found),
+        removed=list(result.removed),
     )
 
 

@@ -163,7 +163,7 @@ probe:
         - What M(ironbinder.platform.site_capacity) counts with, C(boot_id), C(inotify), and C(file_systems) with C(path),
           C(device) and C(total_bytes) each.
       type: dict
-    kubernetes: {description: "C(joined), C(api_version) and C(kubelet_version).", type: dict}
+    kubernetes: {description: "C(joined), C(api_version), C(kubelet_version) and C(removed_nodes).", type: dict}
     cluster:
       description:
         - What the machine knows of its cluster, C(networks), C(containerd_version) and C(source); where C(source) is not

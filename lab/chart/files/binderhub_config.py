@@ -87,6 +87,12 @@ for section, settings in config.items():
                 c[section][name] = value
     elif section in {"EventLog", "Launcher"}:
         c[section].update(settings)
+    elif section == "KubernetesCleaner":
+        for name, value in settings.items():
+            if name == "max_age":
+                c.BinderHub.build_max_age = value
+            else:
+                ignored(f"{section}.{name}")
     elif section not in {"BinderHub", "DockerRegistry", "KubernetesBuildExecutor"}:
         ignored(section)
 

@@ -34,14 +34,14 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubea
     probe,
 )
 
-__all__ = ["LOCK_FILE", "Action", "Kubeadm", "KubeadmError", "KubeadmResult", "decide"]
+__all__ = ["LOCK_FILE", "RESET_SECONDS", "Action", "Kubeadm", "KubeadmError", "KubeadmResult", "decide"]
 
 # Outside of what `kubeadm reset` empties.
 LOCK_FILE = "/var/lib/ironbinder/kubeadm.lock"
 
 # What init has behind it when the API answers. The rest only adds what is missing.
 _PHASES_BEFORE_API = ("preflight", "certs", "kubeconfig", "etcd", "control-plane", "kubelet-start")
-_RESET_SECONDS = 180
+RESET_SECONDS = 180
 _WAIT_STEP_SECONDS = 2
 
 
@@ -55,6 +55,7 @@ class Action(Enum):
     RESET_AND_RUN = "reset_and_run"  # half made, never worked
     WAIT = "wait"  # it has worked and is silent
     REFUSE = "refuse"  # it has another role in a cluster
+    RESET = "reset"  # it is to leave its cluster, see `kubeadm_absent`
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class KubeadmResult:
     action: Action
     found: Found
     seconds: Mapping[str, float] = field(default_factory=dict)
+    removed: Sequence[str] = ()  # what was left of the cluster in the kernel
 
 
 def decide(state: str, found: Found, waited: bool = False) -> Action:
@@ -193,7 +195,7 @@ class Kubeadm:
             self.host.write(attempt_file(self.state), attempt)
             if action is Action.RESET_AND_RUN:
                 reset = ["kubeadm", "reset", "--force", "--cleanup-tmp-dir", "--cri-socket", self.cri_socket]
-                seconds["reset"] = round(self._run(reset, _RESET_SECONDS).seconds, 1)
+                seconds["reset"] = round(self._run(reset, RESET_SECONDS).seconds, 1)
             done = self._run(self._argv(action), self.timeout_seconds)
             # Whatever comes now, this machine is not to be emptied again.
             self.host.write(attempt_file(self.state), {**attempt, "ended": done.rc})

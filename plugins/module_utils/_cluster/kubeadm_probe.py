@@ -21,7 +21,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubea
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm_output import redact
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, Reply
 
-__all__ = ["Asks", "Found", "attempt_file", "marker_file", "probe"]
+__all__ = ["LEFTOVERS", "Asks", "Found", "attempt_file", "marker_file", "probe"]
 
 _STATE_DIR = "/var/lib/ironbinder"
 _ADMIN_CONF = "/etc/kubernetes/admin.conf"
@@ -34,7 +34,7 @@ _MANIFESTS = tuple(
     for name in ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 )
 # What an interrupted kubeadm leaves and what stops the next one.
-_LEFTOVERS = {
+LEFTOVERS = {
     "init": (
         _ADMIN_CONF,
         "/etc/kubernetes/super-admin.conf",
@@ -187,7 +187,7 @@ def probe(host: Host, asks: Asks, state: str, node_name: str) -> Found:
         OSError: a file cannot be read.
     """
     attempt = bool(host.matches(attempt_file(state)))
-    patterns = _LEFTOVERS[state] + (_OWN_LEFTOVERS[state] if attempt else ())
+    patterns = LEFTOVERS[state] + (_OWN_LEFTOVERS[state] if attempt else ())
     leftovers = tuple(name for pattern in patterns for name in host.matches(pattern))
     kubeconfig = _ADMIN_CONF if state == "init" else _KUBELET_CONF
     objects: dict[str, Mapping[str, Any]] = {}

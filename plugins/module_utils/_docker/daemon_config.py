@@ -12,7 +12,16 @@ from urllib.parse import urlsplit
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.commands import NOT_THERE, Runner
 
-__all__ = ["DaemonConfigError", "DockerSite", "ca_hosts", "merged", "read", "validate", "written"]
+__all__ = [
+    "DaemonConfigError",
+    "DockerSite",
+    "ca_hosts",
+    "forgotten",
+    "merged",
+    "read",
+    "validate",
+    "written",
+]
 
 # Without a key log-driver Docker takes this one.
 _LOG_DRIVER = "json-file"
@@ -20,6 +29,18 @@ _LOG_DRIVER = "json-file"
 # it passes the text slice:docker:id all the same, and runc makes a folder of that name beside dockerd's own control group.
 # https://github.com/moby/moby/issues/45796 https://github.com/docker/buildx/issues/2903
 _CGROUP_DRIVER = "native.cgroupdriver="
+
+
+# What `merged` may set.
+_SITE_KEYS = (
+    "cgroup-parent",
+    "exec-opts",
+    "insecure-registries",
+    "live-restore",
+    "log-driver",
+    "log-opts",
+    "registry-mirrors",
+)
 
 
 class DaemonConfigError(RuntimeError):
@@ -96,6 +117,12 @@ def merged(present: Mapping[str, Any], site: DockerSite) -> dict[str, Any]:
         else:
             wanted.pop(key, None)
     return wanted
+
+
+def forgotten(present: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the configuration without what a site says: each key of `merged` as it was before the first change."""
+    kept = {key: value for key, value in present.items() if key not in _SITE_KEYS}
+    return {**kept, **{key: before[key] for key in _SITE_KEYS if key in before}}
 
 
 def written(config: Mapping[str, Any]) -> str:

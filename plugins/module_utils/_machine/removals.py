@@ -67,3 +67,10 @@ class Ledger:
             return
         self.file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         write_atomically(self.file, json.dumps(sorted(known.union(names)), indent=0) + "\n", mode=0o644)
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Take names off the list. Raises OSError."""
+        known = self.names()
+        left = known.difference(names)
+        if left != known:
+            write_atomically(self.file, json.dumps(sorted(left), indent=0) + "\n", mode=0o644)

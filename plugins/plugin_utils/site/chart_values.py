@@ -71,6 +71,8 @@ class Settings(SessionSettings, QuotaSettings, ProxySettings, TrustSettings):
     hub_database: str = "sqlite-memory"
     user_scheduler_replicas: int = 2
     image_cleaner_cordon_enabled: bool = False
+    # Of a build that runs; 0 is no bound, as BinderHub has it.
+    build_max_age_seconds: int = 14400
 
     @property
     def registry_url(self) -> str:
@@ -136,6 +138,7 @@ def _builds(settings: Settings, builder: object) -> dict[str, Any]:
             },
             # The chart's image cleaner runs where this points, too.
             "BinderHub": {"build_node_selector": selector} if selector else {},
+            "KubernetesCleaner": {"max_age": settings.build_max_age_seconds},
         },
         "imageCleaner": {
             # The host's Docker is pruned by its node, which sees cache too and acts before the kubelet does. The Docker

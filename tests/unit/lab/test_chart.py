@@ -548,6 +548,8 @@ def test_official_keys_become_the_traits_of_0_1_0(binder_config: Load) -> None:
     assert (traits.build_namespace, traits.hub_api_token) == ("ns1", "t")
     assert os.environ["JUPYTERHUB_API_URL"].endswith("/jupyterhub/hub/api/")
     assert "build_memory_limit" not in traits  # repo2docker no longer has the option it becomes
+    # The bound of a build's age, which the contract always names.
+    assert traits.build_max_age == 14400
 
 
 def test_keys_without_effect_are_said(binder_config: Load, capsys: pytest.CaptureFixture[str]) -> None:
@@ -556,14 +558,21 @@ def test_keys_without_effect_are_said(binder_config: Load, capsys: pytest.Captur
             "config": {
                 "BinderHub": {"ban_networks": {"192.0.2.0/24": "x"}},
                 "LaunchQuota": {"total_quota": 1},
+                "KubernetesCleaner": {"max_age": 60, "namespace": "x"},
                 "GitHubRepoProvider": {"allowed_specs": ["x"], "banned_specs": ["y"]},
             }
         }
     )
     said = capsys.readouterr().err
-    for key in ("BinderHub.ban_networks", "LaunchQuota", "GitHubRepoProvider.allowed_specs"):
+    for key in (
+        "BinderHub.ban_networks",
+        "LaunchQuota",
+        "KubernetesCleaner.namespace",
+        "GitHubRepoProvider.allowed_specs",
+    ):
         assert f"does not know {key}:" in said
     assert "banned_specs" not in said
+    assert "max_age" not in said
 
 
 @pytest.mark.parametrize(

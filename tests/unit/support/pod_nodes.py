@@ -58,7 +58,9 @@ def script(folder: Path, nodes: dict[str, dict[str, str]] | None = None) -> Path
     )
     path = folder / "ironbinder-pod-network"
     (folder / "net.d").mkdir(exist_ok=True)
-    path.write_text(text.replace("/etc/cni/net.d", str(folder / "net.d")))
+    for place, own in (("/etc/cni/net.d", "net.d"), ("/run/cni-ipam-state", "ipam")):
+        text = text.replace(place, str(folder / own))
+    path.write_text(text)
     path.chmod(0o755)
     return path
 

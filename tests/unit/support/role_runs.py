@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeError
-from fence_cluster import FenceCluster
+from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi, KubeError
 from kube_server import Request
 
 __all__ = ["ansible", "answering"]
@@ -22,7 +21,7 @@ __all__ = ["ansible", "answering"]
 ROOT = Path(__file__).parents[3]
 
 
-def answering(api: FenceCluster) -> Callable[[Request], None]:
+def answering(api: KubeApi) -> Callable[[Request], None]:
     """Put an API in memory behind HTTP."""
 
     def answer(request: Request) -> None:
@@ -31,6 +30,8 @@ def answering(api: FenceCluster) -> Callable[[Request], None]:
         try:
             if request.command == "POST":
                 request.send(201, api.create(url.path, request.body()))
+            elif request.command == "PATCH":
+                request.send(200, api.patch(url.path, request.body()))
             elif request.command == "DELETE":
                 api.delete(url.path, **query)
                 request.send(200, {})

@@ -160,3 +160,44 @@ def test_what_is_no_json_is_left_as_it_is(run: Run, tmp_path: Path) -> None:
     (tmp_path / "daemon.json").write_text("{")
     assert "is no JSON" in run()["msg"]
     assert files(tmp_path) == {"daemon.json": "{"}
+
+
+PARENT = {"cgroup_parent": "/ironbinder.slice/ironbinder-builds.slice"}
+
+
+def test_what_the_site_said_goes(run: Run, tmp_path: Path) -> None:
+    """Check, do, check, do: from nothing, and back to it."""
+    run(**PARENT)
+    made = files(tmp_path)
+    checked = run(check=True, state="absent", **PARENT)
+    assert files(tmp_path) == made
+    done = run(state="absent", **PARENT)
+    assert set(checked["removed"]) == set(done["removed"]) == {str(tmp_path / name) for name in made}
+    assert files(tmp_path) == {}
+    assert (done["changed"], done["restart_needed"]) == (True, True)
+    for check in (True, False):
+        assert not run(check=check, state="absent", **PARENT)["changed"]
+
+
+def test_what_an_admin_said_is_back(run: Run, tmp_path: Path) -> None:
+    """Before the site, of the keys that the site set; since then, of all others."""
+    (tmp_path / "daemon.json").write_text(
+        '{"registry-mirrors": ["https://own.example"], "bip": "172.18.0.1/16"}'
+    )
+    run(**PARENT)
+    (tmp_path / "daemon.json").write_text(
+        json.dumps({**config(tmp_path), "bip": "172.19.0.1/16", "debug": True})
+    )
+    run(state="absent", **PARENT)
+    own = {"registry-mirrors": ["https://own.example"], "bip": "172.19.0.1/16", "debug": True}
+    assert config(tmp_path) == own
+    assert list(files(tmp_path)) == ["daemon.json"]
+    run(state="absent", **PARENT)
+    assert config(tmp_path) == own
+
+
+def test_a_daemon_of_others_is_left_alone(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "daemon.json").write_text('{"registry-mirrors": ["https://own.example"]}')
+    assert not run(state="absent", **PARENT)["changed"]
+    assert not run(state="absent", cgroup_parent="")["changed"]
+    assert config(tmp_path) == {"registry-mirrors": ["https://own.example"]}

@@ -198,6 +198,14 @@ def test_the_image_that_builds_is_the_wanted_one() -> None:
     assert at(pinned["config"], "config.KubernetesBuildExecutor.build_image").endswith("repo2docker:1")
 
 
+def test_a_build_has_a_greatest_age() -> None:
+    """Always written, so that a change back to the default is one of the release, too. 0 is no bound there as here."""
+    assert at(values()["config"], "config.KubernetesCleaner") == {"max_age": 14400}
+    for seconds in (0, 3600):
+        told = values(replace(SETTINGS, build_max_age_seconds=seconds))
+        assert at(told["config"], "config.KubernetesCleaner.max_age") == seconds
+
+
 def test_a_hubs_own_values_win_and_leave_the_rest() -> None:
     result = values(
         ACCOUNT,

@@ -1,0 +1,261 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""What the playbooks that take something away refuse, ask and do to a cluster, by real Ansible against an API in memory.
+
+What they do to machines is cut off: this computer is none of a site's.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from drain_cluster import DrainCluster
+from kube_server import kubeconfig_for, serve
+from role_runs import ROOT, ansible, answering
+
+SITE = """
+site_name: stfc
+site_public_url: http://proxy.example.org
+site_floating_pool: 192.0.2.101
+site_registry_host: registry.example.org
+site_registry_prefix: binder/stfc-
+site_drain_timeout_seconds: 0
+"""
+MACHINE = {"name": "A machine is reached", "ansible.builtin.debug": {"msg": "reached-a-machine"}}
+
+
+class Book:
+    """A playbook whose tasks on machines say that they were reached."""
+
+    def __init__(self, folder: Path, cluster: DrainCluster, kubeconfig: str) -> None:
+        self.folder, self.cluster, self.kubeconfig = folder, cluster, kubeconfig
+        local = f"ansible_connection=local ansible_python_interpreter={sys.executable}"
+        (folder / "hosts").write_text(
+            f"[head]\nhead1 {local}\n[workers]\nworker1 {local}\nworker2 {local}\n[proxy]\nproxy1 {local}\n"
+        )
+        (folder / "group_vars").mkdir()
+        (folder / "group_vars/all.yml").write_text(f"{SITE}site_kubeconfig_file: {kubeconfig}\n")
+
+    def plays(self, name: str) -> list[dict[str, Any]]:
+        """The plays, and their tasks where they stay on the controller."""
+        found = yaml.safe_load((ROOT / f"playbooks/{name}.yml").read_text())
+        for play in found:
+            text = json.dumps(play)
+            if "leave_" in text or "tasks_from" in text:
+                play |= {"become": False, "tasks": [MACHINE], "gather_facts": False}
+                play.pop("roles", None)
+                continue
+            for task in play["tasks"]:
+                for key in ("ansible.builtin.import_tasks", "ansible.builtin.include_tasks"):
+                    if key in task:
+                        task[key] = str(self.tasks(task[key]))
+        return list(found)
+
+    def tasks(self, name: str) -> Path:
+        """A copy of a file of tasks whose note is written here, and that asks nobody for root."""
+        text = (ROOT / "playbooks" / name).read_text()
+        path = self.folder / Path(name).name
+        text = text.replace("/var/lib/ironbinder/", f"{self.folder}/").replace(
+            "become: true", "become: false"
+        )
+        path.write_text(
+            text.replace("import_tasks: confirm.yml", f"import_tasks: {ROOT}/playbooks/tasks/confirm.yml")
+        )
+        return path
+
+    def run(self, name: str, *options: str, **extra: object) -> subprocess.CompletedProcess[str]:
+        """Play it."""
+        return ansible(self.folder, self.plays(name), "-i", "hosts", "-e", json.dumps(extra), *options)
+
+
+@pytest.fixture
+def cluster() -> DrainCluster:
+    made = DrainCluster()
+    made.pod("hub-1")
+    return made
+
+
+@pytest.fixture
+def book(tmp_path: Path, cluster: DrainCluster) -> Iterator[Book]:
+    lives = cluster.get
+
+    def get(path: str, **query: str) -> Any:
+        # Time passes by being asked.
+        cluster.clock.sleep(2)
+        return lives(path, **query)
+
+    cluster.get = get  # type: ignore[method-assign]
+    with serve(answering(cluster)) as url:
+        yield Book(tmp_path, cluster, kubeconfig_for(url, tmp_path))
+
+
+def told(done: subprocess.CompletedProcess[str]) -> str:
+    return " ".join((done.stdout + done.stderr).split())
+
+
+def test_a_worker_is_removed(book: Book, cluster: DrainCluster) -> None:
+    done = book.run("remove_node", node="worker2", confirm="worker2")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("reached-a-machine") == 1
+    assert "/api/v1/nodes/worker2" not in cluster.objects
+    assert cluster.on("worker1") == ["hub-1-again"]
+    note = json.loads((book.folder / "removed-worker2.json").read_text())
+    assert note["node"] == "worker2"
+    assert "Take it out of hosts.yml now" in told(done)
+    # Again, as after a kill: the note keeps its date, and the machine is looked at once more.
+    before = (book.folder / "removed-worker2.json").read_text()
+    again = book.run("remove_node", node="worker2", confirm="worker2")
+    assert again.returncode == 0, again.stdout
+    assert (book.folder / "removed-worker2.json").read_text() == before
+    assert again.stdout.count("reached-a-machine") == 1
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ({}, "No node was named"),
+        ({"node": "worker9", "confirm": "worker9"}, "The inventory has no worker worker9"),
+        ({"node": "head1", "confirm": "head1"}, "head1 is the last head"),
+    ],
+)
+def test_nothing_goes_by_oversight(
+    book: Book, cluster: DrainCluster, extra: dict[str, str], words: str
+) -> None:
+    done = book.run("remove_node", **extra)
+    assert done.returncode != 0
+    assert words in told(done)
+    assert "reached-a-machine" not in done.stdout
+    assert cluster.changes() == []
+    assert not (book.folder / "removed-worker2.json").exists()
+
+
+def test_what_goes_is_listed_before_it_is_confirmed(book: Book, cluster: DrainCluster) -> None:
+    cluster.pod("jupyter-ana", owner="", component="singleuser-server", user="ana")
+    done = book.run("remove_node", node="worker2", confirm="worker1")
+    for line in (
+        "goes: the node worker2 of the site stfc",
+        "starts again elsewhere: binder/hub-1",
+        "is waited for: binder/jupyter-ana of ana",
+        "goes: what Ironbinder wrote on the machine",
+        "confirm is worker1, and what goes is worker2. Nothing was changed",
+    ):
+        assert line in told(done)
+    assert "the packages" not in told(done)
+    assert "reached-a-machine" not in done.stdout
+    assert cluster.changes() == []
+
+
+def test_people_keep_their_node(book: Book, cluster: DrainCluster) -> None:
+    cluster.pod("jupyter-ana", owner="", component="singleuser-server", user="ana")
+    done = book.run("remove_node", node="worker2", confirm="worker2")
+    assert done.returncode != 0
+    assert "1 session: binder/jupyter-ana of ana" in told(done)
+    assert "reached-a-machine" not in done.stdout
+    assert "/api/v1/nodes/worker2" in cluster.objects
+    assert not (book.folder / "removed-worker2.json").exists(), "a run of the site goes on as before"
+    ended = book.run("remove_node", node="worker2", confirm="worker2", end_sessions=True)
+    assert ended.returncode == 0, ended.stdout
+    assert cluster.on("worker2") == []
+
+
+def test_a_drain_that_can_never_finish_is_refused_first(book: Book, cluster: DrainCluster) -> None:
+    cluster.budget("hub", "hub", wanted=1)
+    cluster.volume("hub-db-dir", "worker2")
+    done = book.run("remove_node", node="worker2", confirm="worker2")
+    assert done.returncode != 0
+    assert "PodDisruptionBudget binder/hub, which wants 1 healthy of 1" in told(done)
+    assert "data of binder/hub-db-dir are on this node alone" in told(done)
+    assert cluster.changes() == []
+
+
+def test_a_lost_machine_is_not_looked_for(book: Book, cluster: DrainCluster) -> None:
+    """Also one that hosts.yml no longer has."""
+    cluster.budget("hub", "hub", wanted=1)
+    (book.folder / "hosts").write_text((book.folder / "hosts").read_text().replace("\nworker2 ", "\n#"))
+    done = book.run("remove_node", node="worker2", confirm="worker2", lost=True)
+    assert done.returncode == 0, done.stdout
+    assert "reached-a-machine" not in done.stdout
+    assert "/api/v1/nodes/worker2" not in cluster.objects
+
+
+def test_a_check_removes_nothing(book: Book, cluster: DrainCluster) -> None:
+    done = book.run("remove_node", "--check", node="worker2")
+    assert done.returncode == 0, done.stdout
+    assert cluster.changes() == []
+    assert "goes: the node worker2" in told(done)
+
+
+def test_nodes_are_closed_emptied_and_opened(book: Book, cluster: DrainCluster) -> None:
+    def closed() -> list[str]:
+        return [
+            name
+            for name in ("head1", "worker1", "worker2")
+            if cluster.objects[f"/api/v1/nodes/{name}"]["spec"].get("unschedulable")
+        ]
+
+    assert book.run("cordon", node="worker1, worker2").returncode == 0
+    assert closed() == ["worker1", "worker2"]
+    assert cluster.on("worker2") == ["hub-1"]
+    assert book.run("uncordon", node="worker1").returncode == 0
+    assert closed() == ["worker2"]
+    assert book.run("drain", node="worker2").returncode == 0
+    assert cluster.on("worker2") == []
+    done = book.run("drain", node="worker1,worker7")
+    assert done.returncode != 0
+    assert "The inventory has no node worker7" in told(done)
+    assert closed() == ["worker2"]
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ({}, "what is not given"),
+        ({"what": "everything", "confirm": "yes"}, "confirm is yes, and what goes is stfc"),
+    ],
+)
+def test_a_site_is_not_reset_by_oversight(
+    book: Book, cluster: DrainCluster, extra: dict[str, str], words: str
+) -> None:
+    cluster.pod("jupyter-ana", owner="", component="singleuser-server", user="ana")
+    done = book.run("reset", **extra)
+    assert done.returncode != 0
+    assert words in told(done)
+    assert "reached-a-machine" not in done.stdout
+    assert cluster.changes() == []
+    if extra:
+        assert "goes: binder/jupyter-ana of ana" in told(done)
+        assert "from worker1" in told(done)
+
+
+@pytest.mark.parametrize(("what", "reached"), [("cluster", 3), ("everything", 7)])
+def test_a_reset_reaches_what_it_named(book: Book, what: str, reached: int) -> None:
+    """Also of a cluster that does not answer."""
+    if what == "cluster":
+        Path(book.kubeconfig).unlink()
+    done = book.run("reset", what=what, confirm="stfc")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("reached-a-machine") == reached
+    assert ("of which nothing can be told" in told(done)) == (what == "cluster")
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ({"hub": "wiki"}, "The site has no hub wiki"),
+        ({"hub": "binder"}, "start again with -e confirm=binder"),
+    ],
+)
+def test_a_hub_does_not_go_by_oversight(
+    book: Book, cluster: DrainCluster, extra: dict[str, str], words: str
+) -> None:
+    done = book.run("remove_hub", **extra)
+    assert done.returncode != 0
+    assert words in told(done)
+    assert cluster.changes() == []

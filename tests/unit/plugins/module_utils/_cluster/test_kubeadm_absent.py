@@ -1,0 +1,186 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""A machine leaves its cluster: what is reset, what is refused, and that a kill in between is made good by the next run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.commands import Ran
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.lock import LockFile
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kernel_remains import KernelRemains
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm import Action, KubeadmError
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm_absent import Departure
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm_host import CommandResult
+from kubeadm_machine import (
+    ADMIN,
+    APISERVER,
+    CERTIFICATE,
+    COMPLETE,
+    ETCD,
+    INIT_ATTEMPT,
+    INIT_MARKER,
+    JOIN_ATTEMPT,
+    JOIN_MARKER,
+    KUBELET,
+    FakeHost,
+)
+
+WORKER = [JOIN_MARKER, KUBELET, CERTIFICATE, "/var/lib/kubelet/config.yaml"]
+HEAD = [INIT_MARKER, ADMIN, KUBELET, APISERVER, ETCD, CERTIFICATE]
+
+
+class Rules:
+    """A kernel with chains of kube-proxy until they are removed."""
+
+    def __init__(self, chains: Sequence[str] = ()) -> None:
+        self.chains = list(chains)
+
+    def __call__(self, argv: Sequence[str], text: str) -> Ran:
+        if argv[0] == "iptables-save":
+            lines = ["*nat", ":INPUT ACCEPT [0:0]", *(f":{name} - [0:0]" for name in self.chains), "COMMIT"]
+            return Ran(0, "\n".join(lines))
+        if argv[0] == "iptables-restore":
+            self.chains = [name for name in self.chains if f"-X {name}" not in text.splitlines()]
+            return Ran(0)
+        return Ran(127)
+
+
+@pytest.fixture
+def leaving(tmp_path: Path) -> Callable[..., Departure]:
+    def make(
+        host: FakeHost, rules: Rules | None = None, name: str = "worker1", goes: bool = False
+    ) -> Departure:
+        return Departure(
+            host,
+            host,
+            host,
+            LockFile(tmp_path / "lock"),
+            remains=KernelRemains(rules or Rules()),
+            cluster_goes=goes,
+            state="absent",
+            config="",
+            node_name=name,
+            cri_socket="unix:///run/containerd/containerd.sock",
+        )
+
+    return make
+
+
+def test_a_worker_that_was_deleted_is_reset(leaving: Callable[..., Departure]) -> None:
+    """Check, do, check, do."""
+    host, rules = FakeHost(WORKER, answers=True), Rules(["KUBE-SERVICES", "CNI-DN-1", "DOCKER"])
+    before = dict(host.files)
+    checked = leaving(host, rules).bring_about(check_mode=True)
+    assert (checked.changed, checked.action, host.files, host.commands) == (True, Action.RESET, before, [])
+    done = leaving(host, rules).bring_about()
+    assert (done.changed, done.action) == (True, Action.RESET)
+    assert [command[:3] for command in host.commands] == [["kubeadm", "reset", "--force"]]
+    assert done.removed == checked.removed == ["iptables nat KUBE-SERVICES", "iptables nat CNI-DN-1"]
+    assert rules.chains == ["DOCKER"]
+    assert not host.matches("/var/lib/ironbinder/kubeadm-*") and not host.matches("/etc/kubernetes/*")
+    for check in (True, False):
+        again = leaving(host, rules).bring_about(check_mode=check)
+        assert (again.changed, again.action) == (False, Action.NONE)
+    assert len(host.commands) == 1
+
+
+def test_a_worker_that_its_cluster_has_is_refused(leaving: Callable[..., Departure]) -> None:
+    host = FakeHost(WORKER, answers=True, knows=["node/worker1"])
+    for check in (True, False):
+        with pytest.raises(
+            KubeadmError, match=r"still has the node worker1.*remove_node.*Nothing was changed"
+        ):
+            leaving(host).bring_about(check_mode=check)
+    assert host.commands == []
+    assert leaving(host, goes=True).bring_about().action is Action.RESET
+
+
+@pytest.mark.parametrize(
+    "files", [HEAD, [INIT_MARKER], [APISERVER], [ETCD]], ids=["whole", "marker", "pods", "data"]
+)
+def test_a_control_plane_is_refused(leaving: Callable[..., Departure], files: list[str]) -> None:
+    """Also where nothing of it answers."""
+    host = FakeHost(files)
+    with pytest.raises(KubeadmError, match=r"head1 has a control plane .*what=cluster"):
+        leaving(host, name="head1").bring_about()
+    assert host.commands == []
+
+
+def test_a_control_plane_goes_with_its_cluster(leaving: Callable[..., Departure]) -> None:
+    host = FakeHost(HEAD, answers=True, knows=COMPLETE)
+    assert leaving(host, name="head1", goes=True).bring_about().action is Action.RESET
+    assert [name for name in host.files if "kube" in name and "kubeadm.yaml" not in name] == []
+
+
+def test_data_that_kubeadm_does_not_know_of_go_too(leaving: Callable[..., Departure]) -> None:
+    """Its reset looks for etcd's manifest, which an earlier one may have removed."""
+
+    class Forgetful(FakeHost):
+        def run(self, argv: Sequence[str], timeout_seconds: float, lock: Any = None) -> CommandResult:
+            if argv[0] == "rm":
+                self.files.pop(argv[-1])
+                return CommandResult(0, "", "")
+            kept = self.files.get(ETCD)
+            ran = super().run(argv, timeout_seconds, lock)
+            if kept is not None and argv[:2] == ["kubeadm", "reset"]:
+                self.files[ETCD] = kept
+            return ran
+
+    host = Forgetful([INIT_MARKER, KUBELET, ETCD])
+    assert leaving(host, name="head1", goes=True).bring_about().changed
+    assert not host.matches(ETCD)
+
+
+@pytest.mark.parametrize(
+    ("files", "chains"),
+    [
+        ([JOIN_MARKER], []),
+        ([JOIN_ATTEMPT], []),
+        ([], ["KUBE-MARK-MASQ"]),
+        ([JOIN_MARKER], ["KUBE-MARK-MASQ"]),
+    ],
+)
+def test_a_killed_run_is_made_good(
+    leaving: Callable[..., Departure], files: list[str], chains: list[str]
+) -> None:
+    """Nothing of kubeadm is left, so it need not be installed any more."""
+    host, rules = FakeHost(files), Rules(chains)
+    assert leaving(host, rules).bring_about().changed
+    assert (host.commands, rules.chains) == ([], [])
+    assert not leaving(host, rules).bring_about().changed
+
+
+def test_a_reset_that_fails_says_so(leaving: Callable[..., Departure]) -> None:
+    class Refusing(FakeHost):
+        def _kubeadm(self, argv: list[str]) -> CommandResult:
+            self.commands.append(argv)
+            return CommandResult(1, "", "error: device busy\n")
+
+    host = Refusing(WORKER)
+    with pytest.raises(KubeadmError, match=r"`kubeadm reset` failed"):
+        leaving(host).bring_about()
+    assert JOIN_MARKER in host.files, "so that the next run of the site knows that this was a node"
+
+
+def test_a_reset_that_leaves_files_is_no_success(leaving: Callable[..., Departure]) -> None:
+    class Idle(FakeHost):
+        def _kubeadm(self, argv: list[str]) -> CommandResult:
+            return CommandResult(0, "", "")
+
+    host = Idle(WORKER)
+    with pytest.raises(KubeadmError, match=r"left /etc/kubernetes/kubelet.conf"):
+        leaving(host).bring_about()
+    assert JOIN_MARKER in host.files
+
+
+def test_a_half_made_head_needs_its_cluster_to_go(leaving: Callable[..., Departure]) -> None:
+    host = FakeHost([INIT_ATTEMPT, ADMIN])
+    with pytest.raises(KubeadmError, match="control plane"):
+        leaving(host, name="head1").bring_about()
+    assert leaving(host, name="head1", goes=True).bring_about().changed
+    assert INIT_ATTEMPT not in json.dumps(list(host.files))

@@ -1,0 +1,70 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""The module `cluster_drain`: check, do, check again, do again, for each state."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.ironbinder.platform.plugins.modules import cluster_drain
+from drain_cluster import DrainCluster
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> DrainCluster:
+    instance = DrainCluster()
+    instance.pod("hub-1")
+    monkeypatch.setattr(cluster_drain, "connect", lambda _kubeconfig: instance)
+    monkeypatch.setattr(cluster_drain, "SystemClock", lambda: instance.clock)
+    return instance
+
+
+def run(capsys: pytest.CaptureFixture[str], state: str, **more: object) -> dict[str, Any]:
+    arguments = {"node": "worker2", "state": state, "kubeconfig": "/k", **more}
+    with patch_module_args(arguments), pytest.raises(SystemExit):
+        cluster_drain.main()
+    return dict(json.loads(capsys.readouterr().out))
+
+
+@pytest.mark.parametrize("states", [("cordoned", "uncordoned"), ("drained",), ("absent",)])
+def test_check_do_check_do(
+    cluster: DrainCluster, capsys: pytest.CaptureFixture[str], states: tuple[str, ...]
+) -> None:
+    for state in states:
+        before = list(cluster.changes())
+        checked = run(capsys, state, _ansible_check_mode=True)
+        assert cluster.changes() == before
+        done = run(capsys, state)
+        assert (checked["changed"], done["changed"]) == (True, True)
+        assert checked["diff"] == done["diff"]
+        assert done["diff"]["before"] != done["diff"]["after"]
+        for check in (True, False):
+            assert run(capsys, state, _ansible_check_mode=check)["changed"] is False
+
+
+def test_a_check_says_who_works_there(cluster: DrainCluster, capsys: pytest.CaptureFixture[str]) -> None:
+    cluster.pod("jupyter-ana", owner="", component="singleuser-server", user="ana")
+    checked = run(capsys, "drained", _ansible_check_mode=True)
+    assert checked["report"]["evicted"] == ["binder/hub-1"]
+    assert checked["people"] == ["binder/jupyter-ana of ana (since 2026-11-22T01:00:00Z)"]
+
+
+def test_a_check_refuses_what_a_run_refuses(
+    cluster: DrainCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster.budget("hub", "hub", wanted=1)
+    told = [run(capsys, "drained", _ansible_check_mode=check)["msg"] for check in (True, False)]
+    assert told[0] == told[1]
+    assert "PodDisruptionBudget binder/hub" in told[0]
+    assert "last head" in run(capsys, "absent", node="head1", _ansible_check_mode=True)["msg"]
+    assert cluster.changes() == []
+
+
+def test_a_node_that_is_not_there(cluster: DrainCluster, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "absent", node="worker9")["changed"] is False
+    assert run(capsys, "drained", node="worker9")["report"]["found"] is False
+    assert "has no node worker9" in run(capsys, "cordoned", node="worker9")["msg"]
+    assert "has no node worker9" in run(capsys, "cordoned", node="worker9", _ansible_check_mode=True)["msg"]
