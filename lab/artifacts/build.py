@@ -215,9 +215,7 @@ def main() -> int:
     parser.add_argument(
         "--progress", type=Path, help="file that tells those who start them how far the work is"
     )
-    parser.add_argument(
-        "--long", action="store_true", help="also what only the long forms of tests need"
-    )
+    parser.add_argument("--long", action="store_true", help="also what only the long forms of tests need")
     options = parser.parse_args()
     cache = options.cache_dir.resolve()
     begun = time.time()

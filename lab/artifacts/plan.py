@@ -40,9 +40,7 @@ class Plan:
         self.cache = cache
         self.fingerprint = fingerprint
         components = yaml.safe_load((HERE / "components.yml").read_text())
-        self.components = {
-            name: entry for name, entry in components.items() if long or not entry.get("long")
-        }
+        self.components = {name: entry for name, entry in components.items() if long or not entry.get("long")}
         self.packages = yaml.safe_load((HERE / "packages.yml").read_text())
         recipes = yaml.safe_load((HERE / "images.yml").read_text())
         self.recipes = [recipe for recipe in recipes if recipe["component"] in self.components]

@@ -9,8 +9,8 @@ short_description: Upgrade a control plane, or a node's own part of it, with kub
 version_added: 0.1.0
 author: Ironbinder maintainers (@ironbinder)
 description:
-  - Runs C(kubeadm upgrade apply) or C(kubeadm upgrade node) where something that it changes has another version, and proves afterwards
-    that all of it has the wanted one.
+  - Runs C(kubeadm upgrade apply) or C(kubeadm upgrade node) where something that it changes has another version, and proves
+    afterwards that all of it has the wanted one.
   - Needs a kubeadm of the wanted version. Installs no package and restarts no kubelet.
   - One that was killed is run again, and goes on where it was. One kubeadm works on a machine at a time, as with
     M(ironbinder.platform.kubeadm).

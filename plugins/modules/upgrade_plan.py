@@ -9,10 +9,10 @@ short_description: Plan an upgrade of a cluster, and say where one stands
 version_added: 0.1.0
 author: Ironbinder maintainers (@ironbinder)
 description:
-  - Compares what the API says of the control plane and of all nodes with the versions that are wanted, and plans the steps between
-    the two, with what people will notice of each. Changes nothing.
-  - Refuses what Kubernetes does not support, a downgrade, a skipped minor version, kubelets too far behind the API; APIs that somebody
-    asks for and that the wanted version no longer has; and a node that is down before it begins.
+  - Compares what the API says of the control plane and of all nodes with the versions that are wanted, and plans the steps
+    between the two, with what people will notice of each. Changes nothing.
+  - Refuses what Kubernetes does not support, a downgrade, a skipped minor version, kubelets too far behind the API; APIs that
+    somebody asks for and that the wanted version no longer has; and a node that is down before it begins.
   - A plan follows from what runs. Made again after an upgrade that was stopped, it holds the rest.
 extends_documentation_fragment:
   - ironbinder.platform.kubernetes
@@ -63,6 +63,10 @@ options:
     description: What becomes of sessions on a node that is emptied, for the plan's words.
     type: str
     default: are waited for
+  hub_forgets:
+    description: Whether a hub that restarts forgets its sessions, as one does whose database is in memory.
+    type: bool
+    default: false
   accepted_apis:
     description: Removed APIs, as the refusal names them, of which it is known that nobody asks for them any more.
     type: list
@@ -106,7 +110,7 @@ problems:
   type: list
   elements: str
 steps:
-  description: The steps in order. C(kind) is V(snapshot), V(control_plane) or V(node); all C(hosts) of one have it at the same time.
+  description: The steps in order. C(kind) is V(snapshot), V(control_plane) or V(node). All C(hosts) of one have it at once.
   returned: always
   type: list
   elements: dict
@@ -139,10 +143,11 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgra
     read_cluster,
     read_machines,
 )
-from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_plan import (
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_model import (
     Targets,
-    make_plan,
+    Words,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_plan import make_plan
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_words import describe
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeError, connect
 
@@ -164,6 +169,7 @@ def main() -> None:
             "docker_version": {"type": "str", "default": ""},
             "batch": {"type": "int", "default": 1},
             "sessions": {"type": "str", "default": "are waited for"},
+            "hub_forgets": {"type": "bool", "default": False},
             "accepted_apis": {"type": "list", "elements": "str", "default": []},
             "kubeconfig": {"type": "path", "required": True},
         },
@@ -187,7 +193,7 @@ def main() -> None:
         targets,
         batch=given["batch"],
         accepted=given["accepted_apis"],
-        sessions=given["sessions"],
+        words=Words(given["sessions"], given["hub_forgets"]),
     )
     heads = {one.name for one in machines if one.is_head}
     turns = plan.hosts("node")
@@ -200,11 +206,20 @@ def main() -> None:
         "workers": [name for name in turns if name not in heads],
         "control_planes": plan.hosts("control_plane"),
         "batch": max(
-            [1, *(len(step.hosts) for step in plan.steps if step.kind == "node" and not heads & {*step.hosts})]
+            [
+                1,
+                *(
+                    len(step.hosts)
+                    for step in plan.steps
+                    if step.kind == "node" and not heads & {*step.hosts}
+                ),
+            ]
         ),
     }
     if plan.problems:
-        module.fail_json(msg="\n".join(["This upgrade must not begin. Nothing was changed.", *plan.problems]), **told)
+        module.fail_json(
+            msg="\n".join(["This upgrade must not begin. Nothing was changed.", *plan.problems]), **told
+        )
     module.exit_json(**told)
 
 

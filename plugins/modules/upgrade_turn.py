@@ -9,10 +9,10 @@ short_description: Begin and end the turn of a node in an upgrade
 version_added: 0.1.0
 author: Ironbinder maintainers (@ironbinder)
 description:
-  - V(begun) cordons a node and marks it by an annotation, so that any later run knows that its turn has begun, and whether an admin
-    had cordoned it before.
-  - V(ended) waits until the node is Ready in the wanted versions and all pods that belong to it are, lets it take pods again unless
-    an admin had cordoned it, and waits until deployments are available. A node that is not healthy in time is left cordoned.
+  - V(begun) cordons a node and marks it by an annotation, so that any later run knows that its turn has begun, and whether an
+    admin had cordoned it before.
+  - V(ended) waits until the node is Ready in the wanted versions and all pods that belong to it are, lets it take pods again
+    unless an admin had cordoned it, and waits until deployments are available. A node that is not healthy in time is left cordoned.
 extends_documentation_fragment:
   - ironbinder.platform.kubernetes
   - ironbinder.platform.kubernetes.wait

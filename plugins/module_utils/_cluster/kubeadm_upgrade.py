@@ -2,8 +2,8 @@
 # BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
 """Take a control plane, or a node's own part of it, to another version with kubeadm, from wherever it was left.
 
-kubeadm may be run again after it was killed: what has the version already is left as it is. So everything that it changes is asked
-for its version, and it is run where anything has another one.
+kubeadm may be run again after it was killed: what has the version already is left as it is. So everything that it changes is
+asked for its version, and it is run where anything has another one.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class KubeadmUpgrade:
             ) from busy
         except OSError as error:
             raise KubeadmError(
-                f"{error.filename or 'a file'}: {error.strerror or error}. This needs root (become: true) and a disk that can be written."
+                f"{error.filename or 'a file'}: {error.strerror or error}. This needs root (become: true) and a disk with room."
             ) from error
 
     def _bring_about(self, check_mode: bool) -> Upgraded:
@@ -116,8 +116,8 @@ class KubeadmUpgrade:
         if left:
             told = ", ".join(f"{name} is {has}" for name, has in left.items())
             raise KubeadmError(
-                f"kubeadm upgrade {self.state} ended well, but {self.recovery_seconds:.0f} s later {told}, and {self.version} was "
-                "asked for. Look at `journalctl -u kubelet -n 50` and at the pods in kube-system"
+                f"kubeadm upgrade {self.state} ended well, but {self.recovery_seconds:.0f} s later {told}, and {self.version} "
+                "was asked for. Look at `journalctl -u kubelet -n 50` and at the pods in kube-system"
             )
         self.host.write(_MARKER, {"version": self.version, "state": self.state})
         return Upgraded(True, before, phase_seconds(done.lines, done.seconds))
@@ -175,8 +175,9 @@ class KubeadmUpgrade:
         )
         if done.rc:
             said = [line for line in done.stderr.splitlines() if line.strip()]
+            why = redact(said[-1].strip()) if said else f"kubectl ended with {done.rc}"
             raise KubeadmError(
-                f"the API could not be asked for {name}: {redact(said[-1].strip()) if said else f'kubectl ended with {done.rc}'}. "
+                f"the API could not be asked for {name}: {why}. "
                 "An upgrade needs a control plane that works: see `kubectl get --raw /readyz?verbose`"
             )
         return json.loads(done.stdout)
@@ -187,7 +188,7 @@ class KubeadmUpgrade:
         has = done.stdout.strip().removeprefix("v")
         if done.rc or has != self.version:
             raise KubeadmError(
-                f"kubeadm here is {has or done.stderr.strip() or 'not installed'}, and {self.version} is needed for an upgrade to it. "
+                f"kubeadm here is {has or done.stderr.strip() or 'not installed'}, and an upgrade needs that of {self.version}. "
                 "Nothing was changed"
             )
 
@@ -205,7 +206,7 @@ class KubeadmUpgrade:
         self.lock.tell(os.getpid(), f"an upgrade to {self.version}")
         if done.rc:
             raise KubeadmError(
-                f"`{' '.join(argv[:3])}` failed with {done.rc} after {done.seconds:.0f} s; run again, it goes on where it was. It said:",
+                f"`{' '.join(argv[:3])}` failed with {done.rc} after {done.seconds:.0f} s. Run again, it goes on from there. It said:",
                 error_lines(done.output),
             )
         return done

@@ -9,10 +9,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.nodes import read_node
-from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_plan import (
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.placement import (
+    belongs_to_node,
+    would_take,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_model import (
     Cluster,
     Load,
     Machine,
+    Movable,
     RemovedApi,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi
@@ -68,23 +73,35 @@ def _images(workload: Mapping[str, Any]) -> Iterator[str]:
         yield str(container.get("image") or "").partition("@")[0].rpartition(":")[2].removeprefix("v")
 
 
-def _loads(pods: Sequence[Mapping[str, Any]]) -> dict[str, Load]:
-    """Count on each node what somebody notices."""
-    kinds: dict[str, list[str]] = {}
-    parts: dict[str, list[str]] = {}
+def _live(pods: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Give node, component and pod of each pod that is on a node and has not ended."""
     for pod in pods:
-        node = (pod.get("spec") or {}).get("nodeName")
-        if not node or (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
-            continue
-        labels = pod["metadata"].get("labels") or {}
-        component = labels.get("component") or labels.get("app") or ""
-        kinds.setdefault(node, []).append(component)
-        if component in _PARTS:
-            parts.setdefault(node, []).append(f"{component} in {pod['metadata'].get('namespace')}")
-    return {
-        node: Load(found.count(_SESSION), found.count(_BUILD), tuple(sorted(set(parts.get(node, [])))))
-        for node, found in kinds.items()
+        node = str((pod.get("spec") or {}).get("nodeName") or "")
+        if node and (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed"):
+            labels = pod["metadata"].get("labels") or {}
+            yield node, str(labels.get("component") or labels.get("app") or ""), pod
+
+
+def _load(node: str, pods: Sequence[Mapping[str, Any]]) -> Load:
+    """Count on a node what somebody notices."""
+    here = [(component, pod) for place, component, pod in _live(pods) if place == node]
+    kinds = [component for component, _pod in here]
+    parts = {
+        f"{component} in {pod['metadata'].get('namespace')}" for component, pod in here if component in _PARTS
     }
+    return Load(kinds.count(_SESSION), kinds.count(_BUILD), tuple(sorted(parts)))
+
+
+def _movables(
+    node: str, pods: Sequence[Mapping[str, Any]], nodes: Sequence[Mapping[str, Any]]
+) -> Iterator[Movable]:
+    """Give the pods that would go elsewhere. Sessions and builds end instead."""
+    others = [item for item in nodes if item["metadata"]["name"] != node]
+    for place, component, pod in _live(pods):
+        if place == node and component not in (_SESSION, _BUILD) and not belongs_to_node(pod):
+            homes = frozenset(item["metadata"]["name"] for item in others if would_take(item, pod))
+            about = pod["metadata"]
+            yield Movable(f"{component or about['name']} in {about.get('namespace')}", homes)
 
 
 def read_machines(api: KubeApi, given: Sequence[Mapping[str, Any]]) -> list[Machine]:
@@ -99,16 +116,24 @@ def read_machines(api: KubeApi, given: Sequence[Mapping[str, Any]]) -> list[Mach
         KubeError: the API does not answer, or refuses.
     """
     items = (api.get("/api/v1/nodes") or {}).get("items") or []
-    loads = _loads((api.get("/api/v1/pods") or {}).get("items") or [])
+    pods = (api.get("/api/v1/pods") or {}).get("items") or []
     known = {item["metadata"]["name"]: item for item in items}
     names = [str(entry["name"]) for entry in given]
     others = [{"name": name, "is_asked": False} for name in known if name not in names]
-    return [_machine(entry, known.get(str(entry["name"])) or {}, loads) for entry in [*given, *others]]
+    return [_machine(entry, known.get(str(entry["name"])) or {}, pods, items) for entry in [*given, *others]]
 
 
-def _machine(given: Mapping[str, Any], item: Mapping[str, Any], loads: Mapping[str, Load]) -> Machine:
+def _machine(
+    given: Mapping[str, Any],
+    item: Mapping[str, Any],
+    pods: Sequence[Mapping[str, Any]],
+    nodes: Sequence[Mapping[str, Any]],
+) -> Machine:
     name, docker = str(given["name"]), str(given.get("docker") or "")
-    is_head, is_asked = bool(given.get("is_head")), bool(given.get("is_asked", True))
+    labels = (item.get("metadata") or {}).get("labels") or {}
+    # The API knows it of nodes that the run leaves out.
+    is_head = bool(given.get("is_head", "node-role.kubernetes.io/control-plane" in labels))
+    is_asked = bool(given.get("is_asked", True))
     if not item:
         return Machine(name, is_head=is_head, docker=docker, ready=False, takes_pods=False, is_asked=is_asked)
     node = read_node(item)
@@ -125,9 +150,11 @@ def _machine(given: Mapping[str, Any], item: Mapping[str, Any], loads: Mapping[s
         turn=TURN in (item["metadata"].get("annotations") or {}),
         takes_pods=not (item.get("spec") or {}).get("unschedulable")
         and not any(
-            taint["key"] == "node-role.kubernetes.io/control-plane" and taint.get("effect") != "PreferNoSchedule"
+            taint["key"] == "node-role.kubernetes.io/control-plane"
+            and taint.get("effect") != "PreferNoSchedule"
             for taint in node.taints
         ),
         is_asked=is_asked,
-        load=loads.get(name, Load()),
+        load=_load(name, pods),
+        pods=tuple(_movables(name, pods, nodes)),
     )

@@ -2,8 +2,8 @@
 # BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
 """The turn of a node in an upgrade: it takes no new pods from its beginning, and new ones only after it has shown its health.
 
-The mark on the node object says that a turn has begun, wherever the run was that began it, and what the node was before: one that an
-admin had cordoned is left cordoned.
+The mark on the node object says that a turn has begun, wherever the run was that began it, and what the node was before: one
+that an admin had cordoned is left cordoned.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock im
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.versions import numbers
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.waiting import wait_until
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.nodes import read_node
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.placement import belongs_to_node
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_facts import TURN
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi, forgive
 
 __all__ = ["Healthy", "TurnError", "begin", "end"]
 
 _CORDONED, _SCHEDULABLE = "cordoned", "schedulable"
-# Pods that belong to the node itself: nothing moves them, so they have to be well here.
-_OWNERS = ("DaemonSet", "Node")
 
 
 class TurnError(Exception):
@@ -114,9 +113,10 @@ def _wait(ask: Any, name: str, clock: Clock, timeout_seconds: float, state: str)
         forgive=forgive,
     )
     if not waited.done:
+        seen = "; ".join(waited.seen[:6])
         raise TurnError(
-            f"{name} {state}, but after {waited.seconds:.0f} s: {'; '.join(waited.seen[:6])}. Look at `kubectl describe node {name}`, "
-            f"`kubectl get pods -A --field-selector spec.nodeName={name}`, and `journalctl -u kubelet -n 50` there"
+            f"{name} {state}, but after {waited.seconds:.0f} s: {seen}. Look at `kubectl describe node {name}`, `kubectl get pods -A "
+            f"--field-selector spec.nodeName={name}`, and `journalctl -u kubelet -n 50` there"
         )
 
 
@@ -136,15 +136,10 @@ def _ailments(api: KubeApi, name: str, healthy: Healthy) -> list[str]:
             found.append(f"its {what} is {has or 'unknown'}, not {wanted}")
     pods = (api.get("/api/v1/pods", fieldSelector=f"spec.nodeName={name}") or {}).get("items") or []
     for pod in pods:
-        if (pod.get("spec") or {}).get("nodeName") == name and _belongs(pod) and not _is_ready(pod):
+        if (pod.get("spec") or {}).get("nodeName") == name and belongs_to_node(pod) and not _is_ready(pod):
             about = pod["metadata"]
             found.append(f"pod {about['name']} in {about.get('namespace')} is not ready")
     return found
-
-
-def _belongs(pod: Mapping[str, Any]) -> bool:
-    owners = pod["metadata"].get("ownerReferences") or []
-    return any(owner.get("kind") in _OWNERS for owner in owners)
 
 
 def _is_ready(pod: Mapping[str, Any]) -> bool:
@@ -162,7 +157,5 @@ def _unavailable(api: KubeApi, namespaces: Sequence[str]) -> list[str]:
         about, wanted = item["metadata"], (item.get("spec") or {}).get("replicas", 1)
         there = (item.get("status") or {}).get("availableReplicas") or 0
         if about.get("namespace") in namespaces and there < wanted:
-            found.append(
-                f"{there} of {wanted} pods of {about['name']} in {about['namespace']} are available"
-            )
+            found.append(f"{there} of {wanted} pods of {about['name']} in {about['namespace']} are available")
     return found

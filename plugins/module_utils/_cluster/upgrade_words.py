@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.versions import numbers
-from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_plan import (
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_model import (
     Cluster,
     Machine,
     Plan,

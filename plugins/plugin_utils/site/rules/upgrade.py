@@ -81,4 +81,6 @@ def worker_joins_late_version(site: Site) -> Iterator[Problem]:
 @rule("upgrade-batch-empty", ERROR, "An upgrade could take no worker.")
 def upgrade_batch_empty(site: Site) -> Iterator[Problem]:
     if site.values.get(BATCH) is not None and as_int(site.values.get(BATCH), 1) < 1:
-        yield Problem(f"is {site.values[BATCH]}", "use 1, or more where several nodes may be empty at once", BATCH)
+        yield Problem(
+            f"is {site.values[BATCH]}", "use 1, or more where several nodes may be empty at once", BATCH
+        )
