@@ -12,7 +12,8 @@ description:
   - V(begun) cordons a node and marks it by an annotation, so that any later run knows that its turn has begun, and whether an
     admin had cordoned it before.
   - V(ended) waits until the node is Ready in the wanted versions and all pods that belong to it are, lets it take pods again
-    unless an admin had cordoned it, and waits until deployments are available. A node that is not healthy in time is left cordoned.
+    unless an admin had cordoned it, and waits until deployments are available.
+  - A node that is not healthy in time is left cordoned.
 extends_documentation_fragment:
   - ironbinder.platform.kubernetes
   - ironbinder.platform.kubernetes.wait

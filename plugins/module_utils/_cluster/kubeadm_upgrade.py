@@ -206,7 +206,7 @@ class KubeadmUpgrade:
         self.lock.tell(os.getpid(), f"an upgrade to {self.version}")
         if done.rc:
             raise KubeadmError(
-                f"`{' '.join(argv[:3])}` failed with {done.rc} after {done.seconds:.0f} s. Run again, it goes on from there. It said:",
+                f"`{' '.join(argv[:3])}` failed with {done.rc} after {done.seconds:.0f} s; another run goes on there. It said:",
                 error_lines(done.output),
             )
         return done

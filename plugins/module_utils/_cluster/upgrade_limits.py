@@ -29,7 +29,7 @@ def _jumps(cluster: Cluster, targets: Targets) -> Iterable[str]:
     if not numbers(has):
         yield f"the API tells no version ({has!r}): look at `kubectl get --raw /version`"
     elif numbers(wanted) < numbers(has):
-        yield f"{CONTROL_PLANE} is {wanted} and the control plane runs {has}: Kubernetes cannot go back. Set it to {has} or higher"
+        yield f"{CONTROL_PLANE} is {wanted} and the control plane {has}: Kubernetes never goes back. Set it to {has} or more"
     elif minor(wanted)[0] != minor(has)[0]:
         yield f"{CONTROL_PLANE} is {wanted} and the control plane runs {has}: no upgrade leads from one major version to another"
     elif minor(wanted)[1] > minor(has)[1] + 1:

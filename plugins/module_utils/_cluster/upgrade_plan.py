@@ -47,7 +47,7 @@ def _control_plane(cluster: Cluster, machines: Sequence[Machine], targets: Targe
             heads,
             changes,
             notices=(
-                "the API is away several times for some seconds: sessions go on; a launch waits, or fails and works again a minute later",
+                "the API is away for some seconds, a few times: sessions go on, launches may fail",
                 "certificates of the control plane are renewed",
             ),
         ),

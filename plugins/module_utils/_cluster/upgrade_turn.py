@@ -115,8 +115,8 @@ def _wait(ask: Any, name: str, clock: Clock, timeout_seconds: float, state: str)
     if not waited.done:
         seen = "; ".join(waited.seen[:6])
         raise TurnError(
-            f"{name} {state}, but after {waited.seconds:.0f} s: {seen}. Look at `kubectl describe node {name}`, `kubectl get pods -A "
-            f"--field-selector spec.nodeName={name}`, and `journalctl -u kubelet -n 50` there"
+            f"{name} {state}, but after {waited.seconds:.0f} s: {seen}. Look at `kubectl describe node {name}`, `kubectl get "
+            f"pods -A --field-selector spec.nodeName={name}`, and `journalctl -u kubelet -n 50` there"
         )
 
 
