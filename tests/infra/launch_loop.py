@@ -38,8 +38,8 @@ def summary(attempts: Sequence[Attempt], began: float, ended: float) -> dict[str
         ended: when they stopped.
 
     Returns:
-        `launches`, `failures`, `longest_gap_seconds` from the end of one good launch to the end of the next, beginning and end of the
-        loop included, `gap_began_seconds` after the beginning, `median_seconds` of good ones, and `faults`, each once.
+        `launches`, `failures`, `longest_gap_seconds` from the end of one good launch to the end of the next, beginning and end of
+        the loop included, `gap_began_seconds` after the beginning, `median_seconds` of good ones, and `faults`, each once.
     """
     good = [attempt for attempt in attempts if not attempt.fault]
     marks = [began, *(attempt.ended for attempt in good), ended]
