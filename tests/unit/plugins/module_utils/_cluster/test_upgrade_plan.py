@@ -183,6 +183,7 @@ def test_apis_that_somebody_asks_for_and_that_will_be_gone() -> None:
 
 def test_recorded_metrics() -> None:
     """Endpoints are deprecated, and no release removes them."""
+    assert 'resource="endpoints"' in recorded().metrics
     assert read_removed(recorded().metrics) == []
     assert read_removed(LINE.format("a", "1.40", "b", "v1")) == [RemovedApi("a/v1/b", "1.40")]
 
@@ -218,6 +219,9 @@ def test_what_only_one_node_takes_stays_there() -> None:
     assert first.drain
     assert "binder in binder, hub in binder, proxy in binder move from head1" in first.notices[0]
     assert "its sessions end" in first.notices[1]
+    # A node that is to be emptied itself, or that is down, is no place to go.
+    other.node("worker2")["metadata"]["annotations"] = {TURN: "schedulable"}
+    assert not planned(other).steps[0].drain
 
 
 def test_a_site_of_one_worker_is_not_emptied() -> None:
