@@ -36,7 +36,7 @@ export IRONBINDER_HELM ?= $(IRONBINDER_CACHE)/bin/helm
 artifacts: setup ## build from source what the lab's mirror serves
 	@mkdir -p "$(LAB_STATE)" && chmod 0700 "$(LAB_STATE)"
 	@"$(BIN)/python" lab/artifacts/build.py --cache-dir "$(IRONBINDER_CACHE)" --go "$(BIN)/go" --output "$(LAB_STATE)/artifacts.json" \
-	  --progress "$(LAB_STATE)/progress.json" --machines $(or $(LAB_MACHINES),0)
+	  --progress "$(LAB_STATE)/progress.json" --machines $(or $(LAB_MACHINES),0) $(if $(IRONBINDER_LONG),--long)
 
 # Another checkout's lab is found before half an hour was spent on building for this one. TAKE_OVER=yes removes it.
 .PHONY: whose
@@ -117,6 +117,7 @@ test: whose lint unit sanity scenarios readme ## everything
 .PHONY: test-full
 test-full: export IRONBINDER_LONG = yes
 test-full: test ## everything, and the long forms of what has a short one
+	tests/tools/scenarios upgrade
 
 .PHONY: bench
 bench: artifacts ## measure beside an earlier commit and a shell floor, into docs/performance.md

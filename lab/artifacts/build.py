@@ -118,7 +118,7 @@ def the_rest(plan: Plan, builder: Builder) -> list[Part]:
     containers = {**machine_images(plan), **plan.image_steps()}
     if has_engine():
         forget_lost_images(containers, plan.cache)
-    steps = [*plan.go.values(), plan.machine, *plan.systems.values(), plan.debs]
+    steps = plan.built_steps
     files: list[Step] = [*containers.values(), plan.www()]
     parts = [
         *needed(part_of(step, plan.cache) for step in steps),
@@ -142,7 +142,7 @@ def signing_fingerprint(cache: Path, *, make: bool) -> str:
 
 def check_room(plan: Plan) -> None:
     """Refuse to begin what the disk cannot hold: Go's own caches need most, and only while they are used."""
-    steps = [*plan.go.values(), plan.machine, *plan.systems.values(), plan.debs]
+    steps = plan.built_steps
     missing = [step for step in steps if not step.path(plan.cache).is_dir()]
     needed_gb = 15 if len(missing) == len(steps) else 8 if missing else 2
     free = shutil.disk_usage(plan.cache).free / 1e9
@@ -174,15 +174,15 @@ def forget_lost_images(steps: dict[str, Step], cache: Path) -> None:
                 shutil.rmtree(step.path(cache))
 
 
-def build(cache: Path, go: Path, progress: Progress) -> tuple[Plan, list[str]]:
-    """Make everything that is missing; give the plan and the names of the images.
+def build(cache: Path, go: Path, progress: Progress, *, long: bool = False) -> tuple[Plan, list[str]]:
+    """Make everything that is missing; give the plan and the names of the images. `long` as in `Plan`.
 
     Raises:
         BuildError: a part failed, or the disk is too small.
     """
     builder = Builder(cache / "binder-images")
     first = needed(preparations(cache))
-    plan = Plan(cache, go, signing_fingerprint(cache, make=not first))
+    plan = Plan(cache, go, signing_fingerprint(cache, make=not first), long=long)
     check_room(plan)
     rest = the_rest(plan, builder)
     progress.expect([*first, *rest])
@@ -192,7 +192,7 @@ def build(cache: Path, go: Path, progress: Progress) -> tuple[Plan, list[str]]:
     print(f"lab: {progress.total} parts, about {clock_text(progress.left)}", flush=True)
     if first:
         progress.work(first)
-        plan = Plan(cache, go, signing_fingerprint(cache, make=True))
+        plan = Plan(cache, go, signing_fingerprint(cache, make=True), long=long)
         rest = the_rest(plan, builder)
         progress.expect(rest)
     builder.tidy()
@@ -215,6 +215,7 @@ def main() -> int:
     parser.add_argument(
         "--progress", type=Path, help="file that tells those who start them how far the work is"
     )
+    parser.add_argument("--long", action="store_true", help="also what only the long forms of tests need")
     options = parser.parse_args()
     cache = options.cache_dir.resolve()
     begun = time.time()
@@ -223,7 +224,7 @@ def main() -> int:
         cache.mkdir(parents=True, exist_ok=True)
         with alone(cache, "lab"):
             progress = Progress(Speed(cache / "speed.json"), later=later)
-            plan, names = build(cache, options.go, progress)
+            plan, names = build(cache, options.go, progress, long=options.long)
     except BuildError as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1

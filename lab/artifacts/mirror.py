@@ -14,7 +14,7 @@ from pathlib import Path
 import debs
 from steps import run
 
-__all__ = ["add_apt", "add_chart", "add_helm", "add_repositories", "link_file"]
+__all__ = ["add_apt", "add_chart", "add_helm", "add_kubernetes", "add_repositories", "link_file"]
 
 # Commits made here must be the same on every machine, or every `make lab` would build the samples again.
 _GIT_ENVIRONMENT = {
@@ -54,7 +54,7 @@ def add_apt(
         distributions: files of each of the distribution's releases, by its code name. Docker's are the same for all.
         log: receives gpg's output.
     """
-    debs.index_flat(www / f"pkgs.k8s.io/core:/stable:/v{minor}/deb", packages["kubernetes"], keys, log)
+    add_kubernetes(www, packages["kubernetes"], keys=keys, minor=minor, log=log)
     docker = www / "download.docker.com/linux/debian"
     for release, files in distributions.items():
         debs.index_suite(
@@ -63,6 +63,11 @@ def add_apt(
         debs.index_suite(
             www / "debian", files, suite=release, component="main", keys=keys, key_name="archive.asc", log=log
         )
+
+
+def add_kubernetes(www: Path, packages: Sequence[Path], *, keys: Path, minor: str, log: Path) -> None:
+    """Serve Kubernetes' packages of one minor version, see `add_apt`."""
+    debs.index_flat(www / f"pkgs.k8s.io/core:/stable:/v{minor}/deb", packages, keys, log)
 
 
 def add_helm(www: Path, binary: Path, version: str) -> None:

@@ -28,13 +28,22 @@ LAB = HERE.parent
 class Plan:
     """Names every step; each method adds those of one kind."""
 
-    def __init__(self, cache: Path, go: Path, fingerprint: str) -> None:
-        """Read the recipes beside this file; `fingerprint` is that of the key that signs the repositories."""
+    def __init__(self, cache: Path, go: Path, fingerprint: str, *, long: bool = False) -> None:
+        """Read the recipes beside this file.
+
+        Args:
+            cache: where results are kept.
+            go: the go command.
+            fingerprint: of the key that signs the repositories.
+            long: also what only the long forms of tests need, the minor version of Kubernetes before.
+        """
         self.cache = cache
         self.fingerprint = fingerprint
-        self.components = yaml.safe_load((HERE / "components.yml").read_text())
+        components = yaml.safe_load((HERE / "components.yml").read_text())
+        self.components = {name: entry for name, entry in components.items() if long or not entry.get("long")}
         self.packages = yaml.safe_load((HERE / "packages.yml").read_text())
-        self.recipes = yaml.safe_load((HERE / "images.yml").read_text())
+        recipes = yaml.safe_load((HERE / "images.yml").read_text())
+        self.recipes = [recipe for recipe in recipes if recipe["component"] in self.components]
         self.versions = {name: release_version(HERE, self.components, name) for name in self.components}
         self.go = go_steps(go, HERE, self.components, cache)
         special = {kind: self.packages[kind] for kind in ("mirror", "outside")}
@@ -46,7 +55,19 @@ class Plan:
             release: self._machine(release, release, wanted, {})
             for release, wanted in self.packages["systems"].items()
         }
-        self.debs = self._debs()
+        self.debs = self._debs("built", self.packages["built"])
+        # A step of its own, so that what everybody builds does not depend on it.
+        before = {
+            name: {**self.packages["built"][name], "component": "kubernetes_before"}
+            for name in self.packages["before"]
+        }
+        self.debs_before = self._debs("before", before) if "kubernetes_before" in self.components else None
+
+    @property
+    def built_steps(self) -> list[Step]:
+        """What comes before images and files: binaries, root file systems, packages."""
+        before = [self.debs_before] if self.debs_before else []
+        return [*self.go.values(), self.machine, *self.systems.values(), self.debs, *before]
 
     def log(self, name: str) -> Path:
         """Return the log file of a step."""
@@ -73,9 +94,7 @@ class Plan:
         key = hash_of(release, json.dumps([self.packages["machine"], wanted, special]), HERE / "rootfs.py")
         return Step("rootfs", name, key, 24, build)
 
-    def _debs(self) -> Step:
-        built = self.packages["built"]
-
+    def _debs(self, step: str, built: dict[str, Any]) -> Step:
         def build(out: Path) -> None:
             other = out / ".distribution"
             for name, recipe in built.items():
@@ -93,7 +112,7 @@ class Plan:
         ]
         needed = [self.go[part].key for part in components]
         key = hash_of(json.dumps(built), *needed, self.machine.key, HERE / "debian", HERE / "debs.py")
-        return Step("debs", "built", key, 9, build)
+        return Step("debs", step, key, 9, build)
 
     def image_steps(self) -> dict[str, Step]:
         """One step for each image of Kubernetes and MetalLB, by image name."""
@@ -117,13 +136,18 @@ class Plan:
 
             key = hash_of(json.dumps(recipe), name, component.key, HERE / "images.py")
             seconds = 16 if recipe.get("packages") else 1
-            steps[name] = Step("image", name.split(":")[0].replace("/", "_"), key, seconds, build)
+            # Two versions of one image are no older and newer result of one step.
+            late = "_before" if self.components[recipe["component"]].get("long") else ""
+            steps[name] = Step("image", name.split(":")[0].replace("/", "_") + late, key, seconds, build)
         return steps
 
     def www(self) -> Step:
         """Everything mirror1 serves as files."""
         keys = self.cache / "keys"
         chart, repositories = LAB / "chart", LAB / "repositories"
+
+        def minor_of(component: str) -> str:
+            return ".".join(self.versions[component].split(".")[:2])
 
         def build(out: Path) -> None:
             log = self.log("www")
@@ -137,9 +161,18 @@ class Plan:
                 release: sorted((step.path(self.cache) / "debs").glob("*.deb"))
                 for release, step in machines.items()
             }
-            minor = ".".join(self.versions["kubernetes"].split(".")[:2])
+            minor = minor_of("kubernetes")
             www = out / "www"
             mirror.add_apt(www, packages, keys=keys, minor=minor, distributions=distributions, log=log)
+            if self.debs_before:
+                older = sorted(self.debs_before.path(self.cache).glob("*.deb"))
+                mirror.add_kubernetes(
+                    www,
+                    [*older, next(built.glob("kubernetes-cni_*.deb"))],
+                    keys=keys,
+                    minor=minor_of("kubernetes_before"),
+                    log=log,
+                )
             helm = self.go["helm"].path(self.cache) / "helm"
             mirror.add_helm(www, helm, self.versions["helm"])
             mirror.add_chart(www, chart, helm, log)
@@ -152,6 +185,7 @@ class Plan:
 
         inputs = [self.debs.key, self.machine.key, self.go["helm"].key, self.go["metallb"].key]
         inputs += [self.fingerprint, *(step.key for step in self.systems.values())]
+        inputs += [self.debs_before.key] if self.debs_before else []
         key = hash_of(*inputs, chart, repositories, HERE / "mirror.py", HERE / "debs.py")
         return Step("mirror", "files", key, 2, build)
 

@@ -26,6 +26,7 @@ OPTIONS = {
     "report_file": {"type": "path"},
     "refuse": {"type": "bool", "default": True},
     "strict": {"type": "bool", "default": False},
+    "settled": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -89,7 +90,7 @@ def check(loader: Any, templar: Any, task_vars: dict[str, Any], options: dict[st
 
     values = SiteValues(loader, templar, task_vars)
     names = {part: options[f"{part}_variable"] for part in ("facts", "probe", "ports")}
-    data = {"clock": time.time(), **collect(values, names)}
+    data = {"clock": time.time(), "settled": options["settled"], **collect(values, names)}
     site = Site.from_data(data)
     # Apart from the data for the rules: it may hold an account.
     proxies = values.find("site_http_proxy_environment", default={})

@@ -45,6 +45,11 @@ options:
     description: Whether a warning counts as an error when refusing.
     type: bool
     default: false
+  settled:
+    description: Names of rules to leave out, as what they ask for is what the caller brings about next.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     description: Checks the same in check mode, and writes no report.

@@ -33,7 +33,8 @@ def test_every_machine_is_a_ready_node(nodes: dict[str, Any], site: Site) -> Non
 
 def test_nodes_have_the_pinned_version_and_their_address(nodes: dict[str, Any], site: Site) -> None:
     for name, node in nodes.items():
-        assert node["status"]["nodeInfo"]["kubeletVersion"] == f"v{site.contract['site_kubernetes_version']}"
+        wanted = site.variables(name)["site_kubernetes_machine_version"]
+        assert node["status"]["nodeInfo"]["kubeletVersion"] == f"v{wanted}"
         addresses = {
             entry["address"] for entry in node["status"]["addresses"] if entry["type"] == "InternalIP"
         }

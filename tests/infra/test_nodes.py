@@ -94,9 +94,9 @@ def test_docker_trusts_and_knows_the_registry(host: Any, told: Any) -> None:
 
 PINNED = {
     "containerd.io": "site_containerd_version",
-    "kubelet": "site_kubernetes_version",
-    "kubeadm": "site_kubernetes_version",
-    "kubectl": "site_kubernetes_version",
+    "kubelet": "site_kubernetes_machine_version",
+    "kubeadm": "site_kubernetes_machine_version",
+    "kubectl": "site_kubernetes_machine_version",
     "kubernetes-cni": "site_kubernetes_cni_version",
 }
 PINNED_FOR_BUILDS = {

@@ -94,6 +94,7 @@ def test_the_example_explains_every_variable_and_no_other() -> None:
         "site_http_proxy_environment",
         "site_http_proxy_openings",
         "site_image_mirrors",
+        "site_kubernetes_machine_version",
         "site_node_addresses",
         "site_node_builds",
         "site_resolved_hubs",

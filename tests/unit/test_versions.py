@@ -52,11 +52,12 @@ def test_calico_has_a_digest() -> None:
     assert re.fullmatch("sha256:[0-9a-f]{64}", digest)
 
 
-def test_kubernetes_modules_are_of_one_release() -> None:
-    text = (ROOT / "lab/artifacts/kubernetes/go.mod").read_text()
-    minor, patch = VERSIONS["site_kubernetes_version"].split(".")[1:]
+@pytest.mark.parametrize(("component", "modules"), [("kubernetes", 33), ("kubernetes_before", 31)])
+def test_kubernetes_modules_are_of_one_release(component: str, modules: int) -> None:
+    text = (ROOT / "lab/artifacts" / component / "go.mod").read_text()
+    minor, patch = release_version(ROOT / "lab/artifacts", COMPONENTS, component).split(".")[1:]
     replaced = [line.split()[-1] for line in text.splitlines() if "=> k8s.io/" in line]
-    assert len(replaced) == 33
+    assert len(replaced) == modules
     assert set(replaced) == {f"v0.{minor}.{patch}"}
 
 

@@ -15,7 +15,7 @@ _SECRETS = (
     (re.compile(r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b"), "[token]"),
     (re.compile(r"\b[0-9a-fA-F]{64}\b"), "[key]"),
 )
-_PHASE = re.compile(r"^\[([a-z][a-z0-9-]*)\]")
+_PHASE = re.compile(r"^\[([a-z][a-z0-9/-]*)\]")
 _ERROR = re.compile(
     r"\[ERROR |\berror\b|\bfail(?:ed|ure)\b|\btimed out\b|\bfatal\b|\bunable to\b|\bunhealthy\b", re.I
 )

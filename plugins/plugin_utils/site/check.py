@@ -15,7 +15,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings 
     render_table,
     sort_findings,
 )
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site, as_list
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import (
     CRASHED,
     Rule,
@@ -57,6 +57,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules imp
     tls,
     trust,
     upkeep,
+    upgrade,
     urls,
     versions,
 )
@@ -77,6 +78,7 @@ RULE_FILES = (
     ports,
     running,
     upkeep,
+    upgrade,
     network,
     limits,
     losses,
@@ -134,13 +136,19 @@ class Report:
 
 
 def check_site(data: Mapping[str, Any]) -> Report:
-    """Check a site given as plain data, see `Site.from_data`. Raises ImportError only, where a library is missing."""
-    site = Site.from_data(data)
-    found = check_rules((entry for file in RULE_FILES for entry in rules_of(file)), site)
+    """Check a site given as plain data, see `Site.from_data`. Raises ImportError only, where a library is missing.
+
+    Rules whose ids are in `settled` are left out: the caller is about to bring about what they ask for.
+    """
+    site, settled = Site.from_data(data), as_list(data.get("settled"))
+    rules = (entry for file in RULE_FILES for entry in rules_of(file) if entry.id not in settled)
+    found = check_rules(rules, site)
     judged = replace(
         site,
         rules={CRASHED: False} | {name: entry.acceptable for name, entry in RULES.items()},
         found=frozenset(finding.id for finding in found),
     )
+    # An acceptance of what was not looked for is not one of nothing.
+    judged = replace(judged, found=judged.found | frozenset(settled))
     found += check_rules((entry for file in JUDGES for entry in rules_of(file)), judged)
     return Report(tuple(sort_findings(accept(found, judged))))

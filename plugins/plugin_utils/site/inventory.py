@@ -48,6 +48,7 @@ COMPUTED = (
     "site_http_proxy_environment",
     "site_http_proxy_openings",
     "site_image_mirrors",
+    "site_kubernetes_machine_version",
     "site_node_address",
     "site_node_addresses",
     "site_node_builds",

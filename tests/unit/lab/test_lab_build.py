@@ -68,6 +68,33 @@ def test_a_cold_build_is_one_list(empty: tuple[build.Plan, build.Builder]) -> No
     assert 19 * 60 < progress.left < 32 * 60
 
 
+def test_the_version_before_is_built_for_long_tests_only(
+    empty: tuple[build.Plan, build.Builder], tmp_path: Path
+) -> None:
+    """And beside the other one: neither makes the other be built again, or removes it."""
+    plan, _builder = empty
+    long = build.Plan(tmp_path, Path(GO), build.signing_fingerprint(tmp_path, make=False), long=True)
+
+    def steps(of: build.Plan) -> dict[tuple[str, str], Step]:
+        return {(step.kind, step.name): step for step in [*of.built_steps, *of.image_steps().values()]}
+
+    assert len(steps(long)) == len(long.built_steps) + len(long.image_steps())
+    added = {key: step for key, step in steps(long).items() if key not in steps(plan)}
+    assert {key: step.key for key, step in steps(long).items() if key not in added} == {
+        key: step.key for key, step in steps(plan).items()
+    }
+    assert [name for kind, name in added if kind == "go"] == [
+        "kubernetes_before",
+        "etcd_before",
+        "coredns_before",
+    ]
+    assert ("debs", "before") in added
+    assert len([kind for kind, _name in added if kind == "image"]) == 7
+    now, before = (long.versions[name].split(".") for name in ("kubernetes", "kubernetes_before"))
+    assert (now[0], int(now[1]) - 1) == (before[0], int(before[1]))
+    assert "kubernetes_before" not in plan.versions and long.www().key != plan.www().key
+
+
 def test_every_image_has_a_weight_of_its_own(empty: tuple[build.Plan, build.Builder]) -> None:
     """A weight that is left out would be guessed, and one of an image that is gone would mislead."""
     _plan, builder = empty

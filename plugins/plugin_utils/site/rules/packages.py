@@ -174,8 +174,7 @@ def docker_version_changed(site: Site) -> Iterator[Problem]:
     for version, names in _others(site, DOCKER, "docker-ce", joined=True).items():
         yield Problem(
             f"is {wanted}, and docker-ce {version} runs there and stays: builds may be running",
-            "nothing, if nodes may differ; else, node by node, kubectl cordon, wait for its builds, apt-get install "
-            f"--allow-change-held-packages docker-ce=5:{wanted}-* docker-ce-cli=5:{wanted}-*, kubectl uncordon, then run again",
+            "nothing, if nodes may differ; else run playbooks/upgrade.yml, which empties nodes one after another",
             DOCKER,
             some_hosts(list(names)),
         )

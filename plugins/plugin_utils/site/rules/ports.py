@@ -100,7 +100,8 @@ def kubernetes_skips_minor(site: Site) -> Iterator[Problem]:
         if wanted and api and wanted.major == api.major and wanted.minor > api.minor + 1:
             yield Problem(
                 f"asks for {wanted.major}.{wanted.minor}, and the cluster runs {api.major}.{api.minor}",
-                f"set site_kubernetes_version back to {api}: kubeadm takes one minor version at a time",
+                f"set site_kubernetes_version back to {api}, or to a {api.major}.{api.minor + 1} and run playbooks/upgrade.yml: "
+                "kubeadm takes one minor version at a time",
                 KUBERNETES,
                 head.name,
             )

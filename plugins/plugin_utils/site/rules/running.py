@@ -27,6 +27,8 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule impo
 KUBERNETES = "site_kubernetes_version"
 CONTAINERD = "site_containerd_version"
 PROVIDER = "site_pod_network_provider"
+NODES = "site_kubernetes_nodes_version"
+UPGRADE = "run playbooks/upgrade.yml; with --check it tells first what that means"
 # Where kubeadm's configuration names no port.
 API_PORT = 6443
 
@@ -182,10 +184,12 @@ def pod_network_changed(site: Site) -> Iterator[Problem]:
         )
 
 
-def _others(site: Site, wanted: str, version_of: Mapping[str, str]) -> dict[str, list[Host]]:
-    """Nodes by a version that is not the wanted one."""
+def _others(
+    site: Site, wanted: str, version_of: Mapping[str, str], groups: Sequence[str] = ("head", "workers")
+) -> dict[str, list[Host]]:
+    """Nodes of some groups by a version that is not the wanted one."""
     found: dict[str, list[Host]] = {}
-    for host in site.seen("head", "workers"):
+    for host in site.seen(*groups):
         version = version_of.get(host.name, "")
         if numbers(version) and numbers(version) != numbers(wanted):
             found.setdefault(version, []).append(host)
@@ -222,13 +226,27 @@ def kubernetes_version_changed(site: Site) -> Iterator[Problem]:
         if not _told_elsewhere(wanted, api):
             yield Problem(
                 f"is {wanted}, and the cluster runs {api}",
-                f"set {KUBERNETES} back to {api}: this release of Ironbinder does not upgrade a running cluster",
+                f"{UPGRADE}; or set {KUBERNETES} back to {api}",
                 KUBERNETES,
                 head.name,
             )
         return
     kubelets = {name: as_text(entry.get("kubelet_version")) for name, entry in told.items()}
-    for version, hosts in _others(site, wanted, kubelets).items():
+    nodes = site.text(NODES)
+    if nodes != wanted and is_exact(nodes):
+        yield from _kubelets_changed(_others(site, wanted, kubelets, ["head"]), KUBERNETES, wanted, api)
+        # A head that runs sessions may be in both groups, and is a head.
+        heads = {host.name for host in site.seen("head")}
+        kubelets = {name: version for name, version in kubelets.items() if name not in heads}
+        yield from _kubelets_changed(_others(site, nodes, kubelets, ["workers"]), NODES, nodes, api)
+    else:
+        yield from _kubelets_changed(_others(site, wanted, kubelets), KUBERNETES, wanted, api)
+
+
+def _kubelets_changed(
+    others: Mapping[str, list[Host]], variable: str, wanted: str, api: str
+) -> Iterator[Problem]:
+    for version, hosts in others.items():
         if api and numbers(version)[:2] > numbers(api)[:2]:
             continue  # kubelet-newer-than-api
         joined = [host for host in hosts if host.joined]
@@ -236,16 +254,15 @@ def kubernetes_version_changed(site: Site) -> Iterator[Problem]:
         if joined:
             yield Problem(
                 f"is {wanted}, and the kubelet there is {version}",
-                f"set {KUBERNETES} back to {version} where all nodes run it; else move that node by hand, emptied of pods: "
-                "https://kubernetes.io/docs/tasks/administer-cluster/kubeadm/kubeadm-upgrade/",
-                KUBERNETES,
+                f"{UPGRADE}, which empties nodes one after another; or set {variable} back to {version} where all run it",
+                variable,
                 _names(joined),
             )
         if fresh:
             yield Problem(
                 f"is {wanted}, and kubelet {version} is installed there, although the machine has joined no cluster",
                 "remove it: apt-get purge --allow-change-held-packages kubelet kubeadm kubectl",
-                KUBERNETES,
+                variable,
                 _names(fresh),
             )
 
@@ -266,8 +283,7 @@ def containerd_version_changed(site: Site) -> Iterator[Problem]:
     for version, hosts in _others(site, wanted, versions).items():
         yield Problem(
             f"is {wanted}, and {version} runs there: the stage nodes would replace it under running pods",
-            f"set {CONTAINERD} back to {version}; or, node by node, kubectl drain, apt-get install "
-            f"--allow-change-held-packages containerd.io={wanted}-*, kubectl uncordon, and then run again",
+            f"{UPGRADE}, which empties nodes one after another; or set {CONTAINERD} back to {version}",
             CONTAINERD,
             _names(hosts),
         )

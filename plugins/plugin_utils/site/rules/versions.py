@@ -11,7 +11,6 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._base.versions
     EXAMPLE_OF_CHART,
     is_exact,
     is_exact_chart,
-    numbers,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.answers import (
     detail,
@@ -26,6 +25,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     as_text,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.version_ranges import allows
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.versions import (
     CHART,
     KUBERNETES,
@@ -93,17 +93,19 @@ def chart_version_unknown(site: Site) -> Iterator[Problem]:
         )
 
 
-@rule("chart-unfit-for-cluster", ERROR, "The chart needs a newer Kubernetes than the site's.")
+@rule("chart-unfit-for-cluster", ERROR, "The chart does not take the site's Kubernetes.")
 def chart_unfit_for_cluster(site: Site) -> Iterator[Problem]:
     wanted = wanted_kubernetes(site)
     told = as_text(as_mapping(site.controller.get("chart")).get("kube_version"))
-    # Charts write >=1.28.0-0, whose -0 lets pre-releases of Kubernetes in.
-    needs = numbers(told.partition(">")[2].lstrip("= ")[:40])[:2]
-    needs = needs if len(needs) == 2 else CHART_NEEDS
-    if wanted and wanted.release[:2] < needs:
+    if not wanted:
+        return
+    fits = allows(told, wanted.release) if told else None
+    # What cannot be read, or is not told, is taken for the official chart's own demand.
+    if fits is False or (fits is None and wanted.release[:2] < CHART_NEEDS):
+        demand = told[:60] if fits is False else f"{CHART_NEEDS[0]}.{CHART_NEEDS[1]} or later"
         yield Problem(
-            f"the chart needs Kubernetes {needs[0]}.{needs[1]} or later, and the site asks for {site.text(KUBERNETES)}",
-            "raise site_kubernetes_version, or take an older chart",
+            f"the chart needs Kubernetes {demand}, and the site asks for {site.text(KUBERNETES)}",
+            "take a chart that was released for this Kubernetes, or a Kubernetes that the chart takes",
             CHART,
         )
 

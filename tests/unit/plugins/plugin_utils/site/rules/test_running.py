@@ -122,6 +122,21 @@ CHANGED: list[tuple[str, dict[str, Any], Found, str]] = [
         "1.36.1",
     ),
     (
+        "a worker behind what workers are to have",
+        {"values/site_kubernetes_nodes_version": "1.35.4", **versions(worker1="1.34.1", worker2="1.35.4")},
+        ("kubernetes-version-changed", "site_kubernetes_nodes_version", "worker1"),
+        "1.34.1",
+    ),
+    (
+        "a head's kubelet is the control plane's",
+        {
+            "values/site_kubernetes_nodes_version": "1.35.4",
+            **versions(head1="1.35.4", worker1="1.35.4", worker2="1.35.4"),
+        },
+        ("kubernetes-version-changed", "site_kubernetes_version", "head1"),
+        "upgrade.yml",
+    ),
+    (
         "a node of another version that has not joined",
         {**versions(worker2="1.34.0"), "hosts/worker2/probe/kubernetes/joined": False},
         ("kubernetes-version-changed", "site_kubernetes_version", "worker2"),
@@ -191,6 +206,10 @@ UNCHANGED: dict[str, dict[str, Any]] = {
         f"{HEAD}/cluster/source": "",
         "values/site_name": "ral",
         "values/site_pod_subnet": "10.200.0.0/16",
+    },
+    "workers that follow later": {
+        "values/site_kubernetes_nodes_version": "1.35.4",
+        **versions(worker1="1.35.4", worker2="1.35.4"),
     },
     "a pod range of both families": {f"{HEAD}/cluster/pod_subnet": "10.244.0.0/16,2001:db8:1::/64"},
     "a manifest that is Calico's": {

@@ -113,6 +113,11 @@ CASES = [
     ),
     value("Helm with a v", "site_helm_version", "v3.22.0", ("version-floating", "site_helm_version", "")),
     case(
+        "chart that was made before this Kubernetes",
+        {"controller/chart/kube_version": ">=1.28.0-0 <1.36.0-0"},
+        ("chart-unfit-for-cluster", "site_binderhub_chart_version", ""),
+    ),
+    case(
         "chart that takes pre-releases of Kubernetes",
         {"controller/chart/kube_version": ">= 1.37.0-0 < 2"},
         ("chart-unfit-for-cluster", "site_binderhub_chart_version", ""),

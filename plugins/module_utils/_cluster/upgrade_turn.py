@@ -1,0 +1,161 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""The turn of a node in an upgrade: it takes no new pods from its beginning, and new ones only after it has shown its health.
+
+The mark on the node object says that a turn has begun, wherever the run was that began it, and what the node was before: one
+that an admin had cordoned is left cordoned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.versions import numbers
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.waiting import wait_until
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.nodes import read_node
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.placement import belongs_to_node
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_facts import TURN
+from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi, forgive
+
+__all__ = ["Healthy", "TurnError", "begin", "end"]
+
+_CORDONED, _SCHEDULABLE = "cordoned", "schedulable"
+
+
+class TurnError(Exception):
+    """A node that is not there, or not healthy in time. The text says what was seen and what to do."""
+
+
+@dataclass(frozen=True)
+class Healthy:
+    """What makes a node healthy again: versions, empty for any, and namespaces whose deployments have to be available."""
+
+    kubelet: str = ""
+    containerd: str = ""
+    namespaces: Sequence[str] = ()
+
+
+def _node(api: KubeApi, name: str) -> dict[str, Any]:
+    item = api.get(f"/api/v1/nodes/{name}")
+    if item is None:
+        raise TurnError(f"the cluster has no node {name}: run site.yml, or remove it from the inventory")
+    return item
+
+
+def begin(api: KubeApi, name: str, *, check_mode: bool = False) -> bool:
+    """Cordon a node and mark it; say whether that changes anything.
+
+    Raises:
+        TurnError: the cluster has no such node.
+        KubeError: the API does not answer, or refuses.
+    """
+    item = _node(api, name)
+    cordoned = bool((item.get("spec") or {}).get("unschedulable"))
+    marked = TURN in (item["metadata"].get("annotations") or {})
+    if cordoned and marked:
+        return False
+    body: dict[str, Any] = {"spec": {"unschedulable": True}}
+    if not marked:
+        was = _CORDONED if cordoned else _SCHEDULABLE
+        # Of the node as it was seen: another admin's cordon in between would be taken for ours.
+        body["metadata"] = {
+            "annotations": {TURN: was},
+            "resourceVersion": item["metadata"].get("resourceVersion"),
+        }
+    if not check_mode:
+        api.patch(f"/api/v1/nodes/{name}", body)
+    return True
+
+
+def end(
+    api: KubeApi,
+    name: str,
+    healthy: Healthy,
+    *,
+    clock: Clock,
+    timeout_seconds: float,
+    check_mode: bool = False,
+) -> bool:
+    """Wait until a node is healthy, let it take pods again, and wait for what its pods are part of.
+
+    Returns:
+        Whether the node changes.
+
+    Raises:
+        TurnError: it is not healthy in time, and is left cordoned; or deployments are not available in time.
+        KubeError: the API is away for longer than it may be, or refuses.
+    """
+    started = clock.now()
+    if check_mode:
+        return TURN in (_node(api, name)["metadata"].get("annotations") or {})
+    _wait(lambda: _ailments(api, name, healthy), name, clock, timeout_seconds, "is left cordoned")
+    marks = _node(api, name)["metadata"].get("annotations") or {}
+    if TURN in marks:
+        body: dict[str, Any] = {"metadata": {"annotations": {TURN: None}}}
+        if marks[TURN] != _CORDONED:
+            body["spec"] = {"unschedulable": None}
+        api.patch(f"/api/v1/nodes/{name}", body)
+    left = max(0.0, timeout_seconds - (clock.now() - started))
+    _wait(lambda: _unavailable(api, healthy.namespaces), name, clock, left, "takes pods again")
+    return TURN in marks
+
+
+def _wait(ask: Any, name: str, clock: Clock, timeout_seconds: float, state: str) -> None:
+    waited = wait_until(
+        lambda _seconds: ask(),
+        lambda faults: not faults,
+        clock=clock,
+        timeout_seconds=timeout_seconds,
+        step_seconds=2.0,
+        forgive=forgive,
+    )
+    if not waited.done:
+        seen = "; ".join(waited.seen[:6])
+        raise TurnError(
+            f"{name} {state}, but after {waited.seconds:.0f} s: {seen}. Look at `kubectl describe node {name}`, `kubectl get "
+            f"pods -A --field-selector spec.nodeName={name}`, and `journalctl -u kubelet -n 50` there"
+        )
+
+
+def _ailments(api: KubeApi, name: str, healthy: Healthy) -> list[str]:
+    """Say what keeps a node from being healthy."""
+    item = _node(api, name)
+    about = (item.get("status") or {}).get("nodeInfo") or {}
+    node, found = read_node(item), []
+    if not node.ready:
+        found.append(f"it is not Ready: {node.reason}")
+    runtime = str(about.get("containerRuntimeVersion") or "").partition("://")[2]
+    for what, has, wanted in (
+        ("kubelet", str(about.get("kubeletVersion") or ""), healthy.kubelet),
+        ("containerd", runtime, healthy.containerd),
+    ):
+        if wanted and numbers(has) != numbers(wanted):
+            found.append(f"its {what} is {has or 'unknown'}, not {wanted}")
+    pods = (api.get("/api/v1/pods", fieldSelector=f"spec.nodeName={name}") or {}).get("items") or []
+    for pod in pods:
+        if (pod.get("spec") or {}).get("nodeName") == name and belongs_to_node(pod) and not _is_ready(pod):
+            about = pod["metadata"]
+            found.append(f"pod {about['name']} in {about.get('namespace')} is not ready")
+    return found
+
+
+def _is_ready(pod: Mapping[str, Any]) -> bool:
+    conditions = (pod.get("status") or {}).get("conditions") or []
+    # One that is being deleted makes way for the next, which is not there yet.
+    return not pod["metadata"].get("deletionTimestamp") and any(
+        entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions
+    )
+
+
+def _unavailable(api: KubeApi, namespaces: Sequence[str]) -> list[str]:
+    """Name deployments that are not wholly available; the next node must not take their last pod."""
+    found = []
+    for item in (api.get("/apis/apps/v1/deployments") or {}).get("items") or []:
+        about, wanted = item["metadata"], (item.get("spec") or {}).get("replicas", 1)
+        there = (item.get("status") or {}).get("availableReplicas") or 0
+        if about.get("namespace") in namespaces and there < wanted:
+            found.append(f"{there} of {wanted} pods of {about['name']} in {about['namespace']} are available")
+    return found

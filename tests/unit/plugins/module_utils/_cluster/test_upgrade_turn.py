@@ -1,0 +1,146 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""A node's turn: what is cordoned and marked, what health is, and what an admin's cordon becomes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_facts import TURN
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_turn import (
+    Healthy,
+    TurnError,
+    begin,
+    end,
+)
+from hand_clock import HandClock
+from recorded_cluster import RecordedApi, recorded
+
+WANTED = Healthy("1.36.3", "2.4.2", ("binder",))
+DEPLOYMENT = "/apis/apps/v1/deployments/hub"
+
+
+@pytest.fixture
+def api() -> RecordedApi:
+    memory = recorded()
+    memory.objects[DEPLOYMENT] = {
+        "metadata": {"name": "hub", "namespace": "binder"},
+        "spec": {"replicas": 1},
+        "status": {"availableReplicas": 1},
+    }
+    return memory
+
+
+def state(api: RecordedApi) -> tuple[bool, str | None]:
+    node = api.node("worker1")
+    return bool(node["spec"].get("unschedulable")), (node["metadata"].get("annotations") or {}).get(TURN)
+
+
+def ended(api: RecordedApi, seconds: float = 60, **more: Any) -> bool:
+    return end(api, "worker1", WANTED, clock=HandClock(), timeout_seconds=seconds, **more)
+
+
+def test_a_turn_begins_once_and_ends_once(api: RecordedApi) -> None:
+    assert begin(api, "worker1", check_mode=True) and state(api) == (False, None)
+    assert begin(api, "worker1") and state(api) == (True, "schedulable")
+    assert not begin(api, "worker1")
+    assert ended(api, check_mode=True) and state(api) == (True, "schedulable")
+    assert ended(api) and state(api) == (False, None)
+    assert not ended(api)
+
+
+def test_an_admins_cordon_stays(api: RecordedApi) -> None:
+    api.node("worker1")["spec"]["unschedulable"] = True
+    assert begin(api, "worker1") and state(api) == (True, "cordoned")
+    assert ended(api) and state(api) == (True, None)
+
+
+def test_a_turn_that_somebody_uncordoned_is_begun_again(api: RecordedApi) -> None:
+    begin(api, "worker1")
+    api.node("worker1")["spec"]["unschedulable"] = False
+    assert begin(api, "worker1") and state(api) == (True, "schedulable")
+
+
+def not_ready(api: RecordedApi) -> None:
+    api.node("worker1")["status"]["conditions"][0] |= {"status": "False", "message": "runtime is down"}
+
+
+def old_kubelet(api: RecordedApi) -> None:
+    api.node("worker1")["status"]["nodeInfo"]["kubeletVersion"] = "v1.35.4"
+
+
+def old_containerd(api: RecordedApi) -> None:
+    api.node("worker1")["status"]["nodeInfo"]["containerRuntimeVersion"] = "containerd://1.7.2"
+
+
+def own_pod(api: RecordedApi) -> None:
+    [pod] = [pod for pod in api.pods("worker1") if pod["metadata"]["name"].startswith("speaker")]
+    pod["status"]["conditions"][0]["status"] = "False"
+
+
+def own_pod_going(api: RecordedApi) -> None:
+    [pod] = [pod for pod in api.pods("worker1") if pod["metadata"]["name"].startswith("kube-proxy")]
+    pod["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("break_it", "words"),
+    [
+        (not_ready, "it is not Ready: runtime is down"),
+        (old_kubelet, "its kubelet is v1.35.4, not 1.36.3"),
+        (old_containerd, "its containerd is 1.7.2, not 2.4.2"),
+        (own_pod, "pod speaker-49pgj in metallb-system is not ready"),
+        (own_pod_going, "pod kube-proxy-2bvvq in kube-system is not ready"),
+    ],
+)
+def test_an_unhealthy_node_stays_cordoned(api: RecordedApi, break_it: Any, words: str) -> None:
+    begin(api, "worker1")
+    break_it(api)
+    with pytest.raises(TurnError, match="is left cordoned, but after 60 s") as error:
+        ended(api)
+    assert words in str(error.value)
+    assert state(api) == (True, "schedulable")
+
+
+def test_pods_of_others_do_not_count(api: RecordedApi) -> None:
+    """Neither those of other nodes, nor those that only happen to be here."""
+    begin(api, "worker1")
+    for pod in [*api.pods("worker2"), *api.pods("head1")]:
+        pod["status"]["conditions"][0]["status"] = "False"
+    [dns] = [pod for pod in api.pods("worker1") if pod["metadata"]["name"].startswith("coredns")]
+    dns["status"]["conditions"][0]["status"] = "False"
+    assert ended(api)
+
+
+def test_a_node_that_takes_its_time_is_waited_for(api: RecordedApi) -> None:
+    begin(api, "worker1")
+    not_ready(api)
+    looks = []
+
+    def recover(verb: str, path: str, body: Any) -> None:
+        if path == "/api/v1/nodes/worker1" and verb == "GET":
+            looks.append(path)
+            if len(looks) == 3:
+                api.node("worker1")["status"]["conditions"][0]["status"] = "True"
+
+    api.before = recover
+    assert ended(api) and state(api) == (False, None)
+
+
+def test_the_next_turn_waits_for_what_this_one_moved(api: RecordedApi) -> None:
+    """Else it would take the last pod of a hub. The node itself is well, and takes pods."""
+    begin(api, "worker1")
+    api.objects[DEPLOYMENT]["status"] = {}
+    with pytest.raises(
+        TurnError, match=r"takes pods again, but .* 0 of 1 pods of hub in binder are available"
+    ):
+        ended(api)
+    assert state(api) == (False, None)
+    api.objects[DEPLOYMENT]["metadata"]["namespace"] = "somebody"
+    assert not ended(api)
+
+
+def test_no_such_node(api: RecordedApi) -> None:
+    with pytest.raises(TurnError, match="the cluster has no node worker9"):
+        begin(api, "worker9")

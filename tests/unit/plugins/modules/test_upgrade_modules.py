@@ -1,0 +1,124 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""The modules `upgrade_plan`, `upgrade_turn` and `kubeadm_upgrade`: arguments in, result and errors out."""
+
+from __future__ import annotations
+
+import json
+from types import ModuleType
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeError
+from ansible_collections.ironbinder.platform.plugins.modules import (
+    kubeadm_upgrade,
+    upgrade_plan,
+    upgrade_turn,
+)
+from recorded_cluster import RecordedApi, recorded
+
+PLAN = {
+    "machines": [
+        {"name": "head1", "is_head": True, "docker": "29.8.1"},
+        {"name": "worker1", "docker": "29.8.1"},
+        {"name": "worker2"},
+    ],
+    "control_plane_version": "1.36.3",
+    "nodes_version": "1.36.3",
+    "containerd_version": "2.4.2",
+    "docker_version": "29.8.1",
+    "kubeconfig": "/k",
+}
+
+
+def run(
+    module: ModuleType,
+    arguments: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    api: RecordedApi | None = None,
+) -> dict[str, Any]:
+    if api is not None:
+        monkeypatch.setattr(module, "connect", lambda _kubeconfig: api)
+    with patch_module_args(arguments), pytest.raises(SystemExit):
+        module.main()
+    return dict(json.loads(capsys.readouterr().out))
+
+
+def test_a_plan(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    api = recorded("1.35.4")
+    told = run(upgrade_plan, PLAN, capsys, monkeypatch, api)
+    assert (told["changed"], told["problems"], told["batch"]) == (False, [], 1)
+    assert (told["control_planes"], told["heads"]) == (["head1"], ["head1"])
+    assert told["workers"] == ["worker1", "worker2"]
+    assert [step["kind"] for step in told["steps"]] == ["snapshot", "control_plane", "node", "node", "node"]
+    assert told["lines"][0] == "control plane 1.35.4 -> 1.36.3"
+    assert api.changes() == []
+
+
+def test_a_plan_that_must_not_begin(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lines are there, so that a playbook shows where each machine stands before it refuses."""
+    told = run(upgrade_plan, {**PLAN, "control_plane_version": "1.38.0"}, capsys, monkeypatch, recorded())
+    assert told["failed"] and "one minor version at a time" in told["msg"]
+    assert (told["steps"], len(told["problems"])) == ([], 1)
+    assert any("This must not begin" in line for line in told["lines"])
+
+
+def test_a_cluster_that_does_not_answer(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = recorded()
+
+    def away(_verb: str, _path: str, _body: Any) -> None:
+        raise KubeError("GET /version: nobody there")
+
+    api.before = away
+    told = run(upgrade_plan, PLAN, capsys, monkeypatch, api)
+    assert told["failed"] and "nobody there" in told["msg"] and "nothing was changed" in told["msg"]
+    assert "lines" not in told
+
+
+def test_a_turn(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check, do, check again, do again; the beginning and the end."""
+    api = recorded()
+    for state, more in (("begun", {}), ("ended", {"kubelet_version": "1.36.3", "timeout_seconds": 0})):
+        given = {"node": "worker1", "state": state, "kubeconfig": "/k", **more}
+        before = len(api.changes())
+        assert run(upgrade_turn, {**given, "_ansible_check_mode": True}, capsys, monkeypatch, api)["changed"]
+        assert len(api.changes()) == before
+        assert run(upgrade_turn, given, capsys, monkeypatch, api)["changed"]
+        for check in (True, False):
+            again = run(upgrade_turn, {**given, "_ansible_check_mode": check}, capsys, monkeypatch, api)
+            assert again["changed"] is False
+    told = run(
+        upgrade_turn,
+        {
+            "node": "worker1",
+            "state": "ended",
+            "kubelet_version": "1.37.0",
+            "timeout_seconds": 0,
+            "kubeconfig": "/k",
+        },
+        capsys,
+        monkeypatch,
+        api,
+    )
+    assert told["failed"] and "its kubelet is v1.36.3, not 1.37.0" in told["msg"]
+
+
+def test_kubeadms_words_reach_the_user(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing:
+        def __init__(self, *_given: object, **_named: object) -> None:
+            pass
+
+        def bring_about(self, check_mode: bool) -> None:
+            raise kubeadm_upgrade.KubeadmError("it failed", ["error: no"])
+
+    monkeypatch.setattr(kubeadm_upgrade, "KubeadmUpgrade", Failing)
+    told = run(kubeadm_upgrade, {"state": "apply", "version": "1.36.3"}, capsys, monkeypatch)
+    assert (told["msg"], told["lines"]) == ("it failed\nerror: no", ["error: no"])
