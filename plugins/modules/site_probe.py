@@ -228,6 +228,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._machine.guard
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.pair import installed_packages
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.past import past_facts
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.probe import MachineProbe
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.site_lock import site_lock_facts
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, HttpTransport
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.listeners import (
     PROCESS_NAME,
@@ -335,6 +336,7 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
             "past": past_facts(Path("/"), [index.get("release", "") for index in params["package_indexes"]]),
             "guard": guard.result() if guard else {},
             "firewall": firewall.result() if firewall else {},
+            "site_lock": site_lock_facts(Path("/"), epoch),
             "resolver": machine.resolver(),
             "peers": peers.result(),
             "arp": arp.result(),
