@@ -63,8 +63,8 @@ options:
     default: []
   spent_tokens:
     description:
-      - How descriptions begin of the tokens that nodes join with. When all nodes are as they have to be, these tokens are removed,
-        which also takes away those of a run that was stopped. Empty leaves every token.
+      - How descriptions begin of the tokens that nodes join with. When all nodes are as they have to be, these are removed, which
+        also takes away those of a run that was stopped. Empty leaves every token.
     type: str
     default: ''
   until:

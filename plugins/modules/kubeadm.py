@@ -29,6 +29,7 @@ options:
     description:
       - kubeadm's configuration file on the target.
       - It carries a join token too, which therefore never appears in a process list.
+      - It is removed when the worker has joined.
     type: path
     required: true
   node_name:

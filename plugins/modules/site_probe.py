@@ -169,6 +169,12 @@ probe:
         - What the machine knows of its cluster, C(networks), C(containerd_version) and C(source); where C(source) is not
           empty also C(made_here), C(name), C(pod_subnet), C(service_subnet) and C(api_endpoint).
       type: dict
+    members:
+      description:
+        - C(was), the groups whose stage has ended well on this machine; on a head also C(nodes), the machine-id of each node of
+          its cluster, and C(removed), C(machine_id) and C(since) of nodes that were removed from it.
+      type: dict
+    site_lock: {description: "Who has the site's lock, see M(ironbinder.platform.site_lock); nothing where free.", type: dict}
     docker: {description: "C(socket) and C(engine).", type: dict}
     past:
       description:
@@ -225,6 +231,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.cluster_facts import cluster_facts
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.firewall import firewall_facts
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.guard import guard_faults
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.members import member_facts
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.pair import installed_packages
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.past import past_facts
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.probe import MachineProbe
@@ -312,11 +319,12 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
     listening = [entry for entry in machine.listening() if entry["process"] != PROCESS_NAME]
     kubernetes = machine.kubernetes()
     listeners = listen(params, kubernetes["joined"])
-    with ThreadPoolExecutor(max_workers=6) as pool:
+    with ThreadPoolExecutor(max_workers=7) as pool:
         peers = pool.submit(ask_peers, params["peers"], params["peer_port"])
         arp = pool.submit(ask_neighbours, params["neighbours"], machine.neighbours)
         servers = pool.submit(ask_servers, params)
         cluster = pool.submit(cluster_facts, Path("/"))
+        members = pool.submit(member_facts, Path("/"))
         guard = pool.submit(guard_faults) if is_root else None
         firewall = pool.submit(firewall_facts, params["packets"]) if is_root else None
         return {
@@ -331,6 +339,7 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
             "capacity": machine.capacity(),
             "kubernetes": kubernetes,
             "cluster": cluster.result(),
+            "members": members.result(),
             "docker": machine.docker(),
             "installed": installed_packages(Path("/")),
             "past": past_facts(Path("/"), [index.get("release", "") for index in params["package_indexes"]]),

@@ -204,6 +204,9 @@ class Kubeadm:
                     f"kubeadm {self.state} ended well on {self.node_name}, but after {self.recovery_seconds:.0f} s more: "
                     f"{found.observed}. Look at `journalctl -u kubelet -n 50`."
                 )
+        if self.state == "join":
+            # It has a token, and a run that is stopped after the marker never looks at it again.
+            self.host.remove(self.config)
         self.host.write(marker_file(self.state), {"node_name": self.node_name, "action": action.value})
         self.host.remove(attempt_file(self.state))
         seconds["total"] = round(self.clock.now() - started, 1)
