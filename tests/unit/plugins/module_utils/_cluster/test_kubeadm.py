@@ -29,6 +29,7 @@ APISERVER = "/etc/kubernetes/manifests/kube-apiserver.yaml"
 ETCD = "/var/lib/etcd/member"
 ETCD_LOG = "/var/lib/etcd/member/wal/0.wal"
 CONFIG = "/var/lib/ironbinder/kubeadm.yaml"
+BOOTSTRAP = "/etc/kubernetes/bootstrap-kubelet.conf"
 KEY = "/registry/configmaps/kube-system/kubeadm-config"
 
 
@@ -495,7 +496,9 @@ def test_the_attempt_is_on_disk_before_kubeadm_runs(made: Callable[..., Kubeadm]
     assert not any(INIT_MARKER in files for files in host.at_kubeadm)
 
 
-@pytest.mark.parametrize("begun", [[], [JOIN_ATTEMPT, KUBELET, CERTIFICATE]], ids=["joins", "is adopted"])
+@pytest.mark.parametrize(
+    "begun", [[], [JOIN_ATTEMPT, KUBELET, CERTIFICATE, BOOTSTRAP]], ids=["joins", "is adopted"]
+)
 def test_no_token_is_left_where_a_run_is_stopped_after_the_marker(
     made: Callable[..., Kubeadm], begun: list[str]
 ) -> None:
@@ -511,7 +514,7 @@ def test_no_token_is_left_where_a_run_is_stopped_after_the_marker(
     host.write = watch  # type: ignore[method-assign]
     made(host, "join").bring_about()
     [files] = at_marker
-    assert CONFIG not in files
+    assert not files & {CONFIG, BOOTSTRAP}
 
 
 def test_seconds_and_found_say_what_was(made: Callable[..., Kubeadm]) -> None:
