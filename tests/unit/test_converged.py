@@ -26,7 +26,8 @@ CLUSTER: dict[str, Any] = {
 
 
 def site(**cluster: Any) -> dict[str, dict[str, Any]]:
-    return deepcopy({"head1": {**WELL, "cluster": {**CLUSTER, **cluster}}, "worker1": WELL, "proxy1": WELL})
+    machines = {"head1": {**WELL, "cluster": {**CLUSTER, **cluster}}, "worker1": WELL, "proxy1": WELL}
+    return {name: deepcopy(machine) for name, machine in machines.items()}
 
 
 def judged(told: dict[str, dict[str, Any]]) -> list[str]:

@@ -16,7 +16,7 @@ OTHER = "f" * 32
 DAY = 1_790_000_000.0
 
 
-def site_of(new: str = "", **changes: Any) -> dict[str, Any]:
+def site_of(changes: dict[str, Any] | None = None, *, new: str = "") -> dict[str, Any]:
     """The running site, in which each machine is what the inventory says, and one worker may be new."""
     site = cluster_site()
     places = {
@@ -35,7 +35,7 @@ def site_of(new: str = "", **changes: Any) -> dict[str, Any]:
         site["hosts"][new]["probe"]["cluster"]["networks"] = []
         site["hosts"][new]["probe"]["members"]["was"] = []
         del site["hosts"]["head1"]["probe"]["members"]["nodes"][new]
-    return change(site, changes)
+    return change(site, changes or {})
 
 
 def judged(site: dict[str, Any]) -> set[tuple[str, str, str]]:
@@ -82,7 +82,7 @@ def test_one_more_role_is_no_change() -> None:
 
 
 def test_a_new_machine_with_the_name_of_a_node_is_refused() -> None:
-    site = site_of(new="worker2", **{"hosts/head1/probe/members/nodes": {**ID, "worker2": OTHER}})
+    site = site_of({"hosts/head1/probe/members/nodes": {**ID, "worker2": OTHER}}, new="worker2")
     assert judged(site) == {("node-name-taken", "groups.workers", "worker2")}
     told = texts(site, "node-name-taken")
     assert "ffffffff..." in told and "remove_node.yml -e confirm=worker2" in told
@@ -92,13 +92,15 @@ def test_a_new_machine_with_the_name_of_a_node_is_refused() -> None:
     "known", [ID["worker2"], ""], ids=["a node that was reset", "a node that never reported"]
 )
 def test_a_machine_that_is_itself_may_join_again(known: str) -> None:
-    site = site_of(new="worker2", **{"hosts/head1/probe/members/nodes": {**ID, "worker2": known}})
+    site = site_of({"hosts/head1/probe/members/nodes": {**ID, "worker2": known}}, new="worker2")
     assert judged(site) == set()
 
 
-def removed(machine: str = ID["worker2"], since: Any = DAY, **changes: Any) -> dict[str, Any]:
+def removed(
+    machine: str = ID["worker2"], since: Any = DAY, changes: dict[str, Any] | None = None
+) -> dict[str, Any]:
     record = {"worker2": {"machine_id": machine, "since": since}}
-    return site_of(new="worker2", **{"hosts/head1/probe/members/removed": record, **changes})
+    return site_of({"hosts/head1/probe/members/removed": record, **(changes or {})}, new="worker2")
 
 
 def test_a_removed_host_that_is_still_listed_is_refused() -> None:
@@ -115,13 +117,13 @@ def test_odd_times_are_some_day(since: Any) -> None:
 
 
 def test_one_that_is_to_return_may() -> None:
-    assert judged(removed(**{"values/site_returning_nodes": ["worker2"]})) == set()
-    assert judged(removed(**{"values/site_returning_nodes": ["worker1"]})) != set()
+    assert judged(removed(changes={"values/site_returning_nodes": ["worker2"]})) == set()
+    assert judged(removed(changes={"values/site_returning_nodes": ["worker1"]})) != set()
 
 
 def test_one_that_has_returned_is_a_node_like_others() -> None:
     record = {"worker2": {"machine_id": ID["worker2"], "since": DAY}}
-    assert judged(site_of(**{"hosts/head1/probe/members/removed": record})) == set()
+    assert judged(site_of({"hosts/head1/probe/members/removed": record})) == set()
 
 
 def test_a_proxy_that_limit_leaves_out_is_told() -> None:
