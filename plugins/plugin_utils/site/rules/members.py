@@ -112,8 +112,7 @@ def removed_host_listed(site: Site) -> Iterator[Problem]:
         record = as_mapping(removed.get(host.name))
         if not record or host.name in returning:
             continue
-        since = record.get("since")
-        day = f"{datetime.fromtimestamp(since, timezone.utc):%Y-%m-%d}" if _is_time(since) else "some day"
+        day = _day(record.get("since"))
         own, known = as_text(host.probe.get("machine_id")), as_text(record.get("machine_id"))
         another = (
             ", and this is another machine of that name, with which volumes and labels of the old one may be confused"
@@ -128,8 +127,11 @@ def removed_host_listed(site: Site) -> Iterator[Problem]:
         )
 
 
-def _is_time(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1 << 33
+def _day(epoch: Any) -> str:
+    """Give the day of a time that a machine told; it may have told anything."""
+    if isinstance(epoch, bool) or not isinstance(epoch, (int, float)) or not 0 <= epoch < 1 << 33:
+        return "some day"
+    return f"{datetime.fromtimestamp(epoch, timezone.utc):%Y-%m-%d}"
 
 
 @rule(
