@@ -79,7 +79,9 @@ def hosts(rounds: int) -> str:
                 found[count].append(no_op_cpu(count, Path(name)))
                 print(f"round {number + 1}/{rounds}: {count} hosts, {found[count][-1]:.1f} s", flush=True)
     medians = {count: median(values) for count, values in found.items()}
-    grown = exponent([(float(count), seconds) for count, seconds in medians.items()])
+    points = [(float(count), seconds) for count, seconds in medians.items()]
+    # What a run costs by itself makes few hosts dear: the last doubling alone is the harder question.
+    grown, last = exponent(points), exponent(points[-2:])
     return "\n".join(
         [
             "## Many machines",
@@ -91,8 +93,8 @@ def hosts(rounds: int) -> str:
             f"|---|{'---|' * len(HOSTS)}",
             f"| CPU, s | {' | '.join(f'{medians[count]:.1f}' for count in HOSTS)} |",
             "",
-            f"It grows with the number of hosts to the power of {grown:.2f}; asked for {EXPONENT:g} at most, met: "
-            f"{'yes' if grown <= EXPONENT else 'no'}.",
+            f"It grows with the number of hosts to the power of {grown:.2f}, in the last doubling of {last:.2f}; asked for "
+            f"{EXPONENT:g} at most, met: {'yes' if max(grown, last) <= EXPONENT else 'no'}.",
         ]
     )
 

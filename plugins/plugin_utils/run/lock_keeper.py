@@ -7,15 +7,17 @@ Ansible tells nobody that a run has failed in the middle, was interrupted, or ki
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 import signal
 from collections.abc import Callable
 from enum import Enum
 from pathlib import PurePosixPath
-from typing import NoReturn
+from typing import NoReturn, Optional
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.waiting import wait_until
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.site_lock import (
     JUDGED_FILE,
     LEASE_FILE,
@@ -76,15 +78,26 @@ def keep(
         renew_seconds: how often it is renewed.
     """
     renewed = clock.now()
-    while lives():
-        clock.sleep(LOOK_SECONDS)
+
+    def look(_seconds: float) -> Optional[Ending]:
+        nonlocal renewed
+        if not lives():
+            told = tell(release_command(folder, lock_id))
+            return Ending.GIVEN_BACK if told in (0, LOST) else Ending.UNKNOWN
         if clock.now() - renewed < renew_seconds:
-            continue
+            return None
         # A head that was away is asked again at the next time, and not in between.
         renewed = clock.now()
-        if tell(renew_command(folder, lock_id)) == LOST:
-            return Ending.LOST
-    return Ending.UNKNOWN if tell(release_command(folder, lock_id)) not in (0, LOST) else Ending.GIVEN_BACK
+        return Ending.LOST if tell(renew_command(folder, lock_id)) == LOST else None
+
+    waited = wait_until(
+        look,
+        lambda ended: ended is not None,
+        clock=clock,
+        timeout_seconds=math.inf,
+        step_seconds=LOOK_SECONDS,
+    )
+    return waited.seen or Ending.UNKNOWN
 
 
 def process_apart(work: Callable[[], object]) -> int:
