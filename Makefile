@@ -105,7 +105,7 @@ sanity: setup ## ansible-test sanity on a staged copy, and a build of the collec
 
 .PHONY: scenarios
 scenarios: artifacts ## every molecule scenario; `default` is the whole pipeline
-	tests/tools/scenarios proxy connected default
+	tests/tools/scenarios proxy connected default $(if $(IRONBINDER_LONG),interrupted)
 
 .PHONY: readme
 readme: artifacts ## run every command that README shows
@@ -122,4 +122,6 @@ test-full: test ## everything, and the long forms of what has a short one
 .PHONY: bench
 bench: artifacts ## measure beside an earlier commit and a shell floor, into docs/performance.md
 	@"$(BIN)/python" tests/bench/guard.py
+	@"$(BIN)/python" tests/bench/growth.py hosts
 	@"$(BIN)/python" tests/bench/bench.py $(if $(COLD),--cold) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(BASE),--base $(BASE))
+	@"$(BIN)/python" tests/bench/growth.py workers $(if $(ROUNDS),--rounds $(ROUNDS))

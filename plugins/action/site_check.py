@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from functools import partial
@@ -16,6 +17,7 @@ import yaml
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.files import write_atomically
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.run.process import is_of_run, is_over
 
 # What the rules need beyond Ansible's own needs, see requirements.txt.
 LIBRARIES = ("netaddr", "jsonschema", "cryptography", "packaging", "yaml")
@@ -100,7 +102,15 @@ def check(loader: Any, templar: Any, task_vars: dict[str, Any], options: dict[st
     seen["hub_values"] = look_at_hub_values(
         site, values.find("site_hubs"), seen, lambda url: download(url, trusted, proxies)
     )
+    seen["passable_locks"] = _passable_locks(site)
     return check_site(data).as_data()
+
+
+def _passable_locks(site: Any) -> list[str]:
+    """Ids of locks that keep nobody out: of this run, and of runs of this controller that are over."""
+    holders = [head.probe.get("site_lock") for head in site.seen("head")]
+    found = [holder for holder in holders if isinstance(holder, dict) and isinstance(holder.get("pid"), int)]
+    return [str(holder.get("id")) for holder in found if is_over(holder) or is_of_run(holder, os.getppid())]
 
 
 def _import_libraries() -> None:

@@ -11,6 +11,7 @@ author: Ironbinder maintainers (@ironbinder)
 description:
   - Gives every named node the labels and taints that it is to have, all in one call, and waits until all are ready.
   - Labels and taints that are not named are left alone.
+  - Then removes the tokens that nodes joined with.
 extends_documentation_fragment:
   - ironbinder.platform.kubernetes
   - ironbinder.platform.kubernetes.wait
@@ -60,6 +61,12 @@ options:
     type: list
     elements: str
     default: []
+  spent_tokens:
+    description:
+      - How descriptions begin of the tokens that nodes join with. When all nodes are as they have to be, these are removed, which
+        also takes away those of a run that was stopped. Empty leaves every token.
+    type: str
+    default: ''
   until:
     description: How far the nodes have to be, V(registered) with the cluster or V(ready) to run pods.
     type: str
@@ -104,12 +111,21 @@ observed:
   description: In check mode, why the prediction is one and not a comparison; else empty.
   returned: success
   type: str
+removed_tokens:
+  description: Names of the secrets of spent tokens that were removed, or would be.
+  returned: success
+  type: list
+  elements: str
 """
 
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import SystemClock
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.join_tokens import (
+    join_tokens,
+    remove_join_tokens,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.node_wishes import (
     NodeKeeper,
     TaintWish,
@@ -165,6 +181,7 @@ def main() -> None:
         argument_spec={
             "nodes": {"type": "list", "elements": "dict", "required": True, "options": node},
             "not_on_all": {"type": "list", "elements": "str", "default": []},
+            "spent_tokens": {"type": "str", "default": "", "no_log": False},
             "until": {"type": "str", "choices": ["registered", "ready"], "default": "ready"},
             "timeout_seconds": {"type": "int", "default": 300},
             "kubeconfig": {"type": "path", "required": True},
@@ -174,20 +191,26 @@ def main() -> None:
     given = module.params
     wishes = [read_wish(entry) for entry in given["nodes"]]
     keeper = NodeKeeper(wishes, given["not_on_all"])
-    observed = ""
+    observed, spent, tokens = "", given["spent_tokens"], []
     try:
         api = connect(given["kubeconfig"])
         if module.check_mode:
             observed = "; ".join(keeper.predict(api))
+            # Before all have joined they are not spent.
+            tokens = join_tokens(api, spent) if spent and not observed else []
         else:
             keeper.settle(api, given["until"], timeout_seconds=given["timeout_seconds"], clock=SystemClock())
+            tokens = remove_join_tokens(api, spent) if spent else []
     except (KubeError, NodesError) as error:
         observed = str(error)
         # In a check there may be no cluster yet. A refusal is one in a check, too.
         if not (module.check_mode and isinstance(error, KubeError) and error.passing):
             module.fail_json(msg=observed, **report(keeper))
         keeper.expect_all()
-    module.exit_json(observed=observed, **report(keeper))
+    told = report(keeper)
+    module.exit_json(
+        observed=observed, removed_tokens=tokens, **{**told, "changed": told["changed"] or bool(tokens)}
+    )
 
 
 if __name__ == "__main__":

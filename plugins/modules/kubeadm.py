@@ -32,6 +32,7 @@ options:
       - kubeadm's configuration file on the target.
       - It carries a join token too, which therefore never appears in a process list.
       - Needed unless O(state=absent).
+      - It is removed when the worker has joined.
     type: path
   node_name:
     description: Name of this machine's node object, the same as in O(config).

@@ -174,6 +174,12 @@ probe:
         - The machine's C(certificates) of the cluster, each with C(name), C(file), C(kind), C(not_after), C(error), C(port) and
           C(served), whether the port serves this one; and on a head C(etcd), C(snapshots), C(renewal) and C(timer_at).
       type: dict
+    members:
+      description:
+        - C(was), the groups whose stage has ended well on this machine; on a head also C(nodes), the machine-id of each node of
+          its cluster, and C(removed), C(machine_id) and C(since) of nodes that were removed from it.
+      type: dict
+    site_lock: {description: "Who has the site's lock, see M(ironbinder.platform.site_lock); nothing where free.", type: dict}
     docker: {description: "C(socket) and C(engine).", type: dict}
     past:
       description:
@@ -230,9 +236,11 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.cluster_facts import cluster_facts
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.firewall import firewall_facts
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.guard import guard_faults
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.members import member_facts
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.pair import installed_packages
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.past import past_facts
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.probe import MachineProbe
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.site_lock import site_lock_facts
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.upkeep import upkeep_facts
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.listeners import (
     PROCESS_NAME,
@@ -263,12 +271,13 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
     listening = [entry for entry in machine.listening() if entry["process"] != PROCESS_NAME]
     kubernetes = machine.kubernetes()
     listeners = listen(params, kubernetes["joined"])
-    with ThreadPoolExecutor(max_workers=7) as pool:
+    with ThreadPoolExecutor(max_workers=8) as pool:
         peers = pool.submit(ask_peers, params["peers"], params["peer_port"])
         arp = pool.submit(ask_neighbours, params["neighbours"], machine.neighbours)
         servers = pool.submit(ask_servers, params)
         cluster = pool.submit(cluster_facts, Path("/"))
         upkeep = pool.submit(upkeep_facts, Path("/"))
+        members = pool.submit(member_facts, Path("/"))
         guard = pool.submit(guard_faults) if is_root else None
         firewall = pool.submit(firewall_facts, params["packets"]) if is_root else None
         return {
@@ -284,11 +293,13 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
             "kubernetes": kubernetes,
             "cluster": cluster.result(),
             "upkeep": upkeep.result(),
+            "members": members.result(),
             "docker": machine.docker(),
             "installed": installed_packages(Path("/")),
             "past": past_facts(Path("/"), [index.get("release", "") for index in params["package_indexes"]]),
             "guard": guard.result() if guard else {},
             "firewall": firewall.result() if firewall else {},
+            "site_lock": site_lock_facts(Path("/"), epoch),
             "resolver": machine.resolver(),
             "peers": peers.result(),
             "arp": arp.result(),

@@ -23,7 +23,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-import guard
+import page
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -362,8 +362,8 @@ def report(rounds: list[dict[str, Any]], base: str, cold_seconds: float | None) 
 def write(rounds: list[dict[str, Any]], base: str, cold_seconds: float | None) -> str:
     """Write the page and its picture; return the page."""
     text = report(rounds, base, cold_seconds)
-    # The guard has a section of its own there, by guard.py.
-    (ROOT / "docs" / "performance.md").write_text(guard.carried(text))
+    # Guard and growth have sections of their own there, by guard.py and growth.py.
+    page.PAGE.write_text(page.carried(text))
     last = rounds[-1]
     sides = {
         "now": last["new"]["stages"],

@@ -7,7 +7,6 @@ in which the two sides take turns to be first. The section "The guard" of docs/p
 from __future__ import annotations
 
 import argparse
-import re
 import subprocess
 import sys
 import tempfile
@@ -17,10 +16,9 @@ from statistics import median, quantiles
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "unit" / "support"), str(ROOT / "collections")]
+import page
 from guard_node import NFT, Installed, Node, render, why_not
 
-PAGE = ROOT / "docs" / "performance.md"
-BEGIN, END = "<!-- begin guard -->\n", "<!-- end guard -->\n"
 SERVER = ("203.0.113.10", 8080)
 # What the issue asks for: shares of what is there without the guard, and seconds.
 LIMITS = {"throughput": 0.95, "requests": 0.95, "load": 1.0}
@@ -181,20 +179,6 @@ def section(found: dict[str, list[float]]) -> str:
     )
 
 
-def carried(text: str, page: Path = PAGE) -> str:
-    """Return a page without the section, and behind it the section that the page has now."""
-    old = page.read_text() if page.exists() else ""
-    kept = re.search(re.escape(BEGIN) + ".*?" + re.escape(END), old, re.DOTALL)
-    return f"{text.rstrip()}\n\n{kept[0]}" if kept else text
-
-
-def put(text: str, page: Path = PAGE) -> None:
-    """Put the section into the page, in place of the one that is there."""
-    old = page.read_text()
-    before = re.sub(r"\n*" + re.escape(BEGIN) + ".*?" + re.escape(END), "\n", old, flags=re.DOTALL)
-    page.write_text(f"{before.rstrip()}\n\n{BEGIN}{text}{END}")
-
-
 def main() -> None:
     """Measure, print, and write the section."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -207,7 +191,7 @@ def main() -> None:
     text = section(measure(max(options.rounds, 2), options.seconds))
     print(text)
     if not options.print_only:
-        put(text)
+        page.put("guard", text)
 
 
 if __name__ == "__main__":

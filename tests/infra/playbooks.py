@@ -19,9 +19,13 @@ LONGEST_SECONDS = 3600
 
 
 def start(
-    inventory: str, playbook: Path, *arguments: str, log: Path | None = None
+    inventory: str,
+    playbook: Path,
+    *arguments: str,
+    log: Path | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a playbook. Its output goes to `log`, readable by nobody else."""
+    """Start a playbook, with more in its environment. Its output goes to `log`, readable by nobody else."""
     # A folder, or the names of hosts with commas between them; the playbook runs from the repository.
     chosen = (
         ["-i", str(Path(inventory).resolve()) if Path(inventory).exists() else inventory] if inventory else []
@@ -35,7 +39,7 @@ def start(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"},
+            env={**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", **(environment or {})},
         )
     finally:
         if log:

@@ -5,12 +5,18 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import re
 import tempfile
+import time
 from pathlib import Path
 from typing import Optional, Union
 
 __all__ = ["write_atomically"]
+
+# A writer has locked its file long before it is this old.
+_STRAY_SECONDS = 2.0
 
 
 def write_atomically(
@@ -41,9 +47,14 @@ def write_atomically(
     Without `replace`, and on a file system that has no hard links, a kill may leave an empty file in its place.
     """
     data = content.encode() if isinstance(content, str) else content
+    _remove_strays(path)
     # 0600 from the start, so that a secret is never readable by others, not even for a moment.
     handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    kept = -1
     try:
+        # Until it has its name: so others know that somebody is at work on it.
+        kept = os.dup(handle)
+        fcntl.flock(kept, fcntl.LOCK_EX)
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
             stream.flush()
@@ -64,6 +75,35 @@ def write_atomically(
         return True
     finally:
         Path(beside).unlink(missing_ok=True)
+        if kept >= 0:
+            os.close(kept)
+
+
+def _remove_strays(path: Path) -> None:
+    """Remove what a writer of this file left beside it when it was killed.
+
+    Where one was killed the file is not as it has to be, so it is written again, and this is called. What cannot be looked at
+    is left alone: nobody asked for it.
+    """
+    named = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}")
+    try:
+        names = [name for name in os.listdir(path.parent) if named.fullmatch(name)]  # noqa: PTH208 names are all that counts
+    except OSError:
+        return
+    for name in names:
+        stray = path.with_name(name)
+        try:
+            handle = os.open(stray, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if time.time() - os.fstat(handle).st_mtime > _STRAY_SECONDS:
+                stray.unlink(missing_ok=True)
+        except OSError:
+            continue  # somebody writes it just now
+        finally:
+            os.close(handle)
 
 
 def _claim(beside: Path, path: Path) -> None:

@@ -27,6 +27,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubea
     phase_seconds,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm_probe import (
+    BOOTSTRAP_FILE,
     Asks,
     Found,
     attempt_file,
@@ -206,6 +207,11 @@ class Kubeadm:
                     f"kubeadm {self.state} ended well on {self.node_name}, but after {self.recovery_seconds:.0f} s more: "
                     f"{found.observed}. Look at `journalctl -u kubelet -n 50`."
                 )
+        if self.state == "join":
+            # Both have a token, and a run that is stopped after the marker never looks at them again. The second kubeadm
+            # itself removes, where it is not killed; the kubelet has a certificate of its own by now.
+            self.host.remove(self.config)
+            self.host.remove(BOOTSTRAP_FILE)
         self.host.write(marker_file(self.state), {"node_name": self.node_name, "action": action.value})
         self.host.remove(attempt_file(self.state))
         seconds["total"] = round(self.clock.now() - started, 1)

@@ -21,11 +21,13 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubea
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm_output import redact
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, Reply
 
-__all__ = ["LEFTOVERS", "Asks", "Found", "attempt_file", "marker_file", "probe"]
+__all__ = ["BOOTSTRAP_FILE", "LEFTOVERS", "Asks", "Found", "attempt_file", "marker_file", "probe"]
 
 _STATE_DIR = "/var/lib/ironbinder"
 _ADMIN_CONF = "/etc/kubernetes/admin.conf"
 _KUBELET_CONF = "/etc/kubernetes/kubelet.conf"
+# What a kubelet asks for its first certificate with.
+BOOTSTRAP_FILE = "/etc/kubernetes/bootstrap-kubelet.conf"
 _KUBELET_HEALTH = "http://127.0.0.1:10248/healthz"
 # Written by the kubelet when the cluster has signed its first certificate.
 _KUBELET_CERTIFICATE = "/var/lib/kubelet/pki/kubelet-client-current.pem"
@@ -44,7 +46,7 @@ LEFTOVERS = {
         *_MANIFESTS,
         "/var/lib/etcd/member",
     ),
-    "join": (_KUBELET_CONF, "/etc/kubernetes/bootstrap-kubelet.conf"),
+    "join": (_KUBELET_CONF, BOOTSTRAP_FILE),
 }
 # The same where we know that it was we who began: before, an administrator may have put a CA there.
 _OWN_LEFTOVERS = {

@@ -24,9 +24,8 @@ APISERVER = "/etc/kubernetes/manifests/kube-apiserver.yaml"
 ETCD = "/var/lib/etcd/member"
 ETCD_LOG = "/var/lib/etcd/member/wal/0.wal"
 CONFIG = "/var/lib/ironbinder/kubeadm.yaml"
+BOOTSTRAP = "/etc/kubernetes/bootstrap-kubelet.conf"
 KEY = "/registry/configmaps/kube-system/kubeadm-config"
-
-
 COMPLETE = ["node/head1", "configmap/kubeadm-config", "daemonset/kube-proxy"]
 
 

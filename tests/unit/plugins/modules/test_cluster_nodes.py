@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -81,3 +82,57 @@ def test_a_refusal_is_one_in_a_check_too(api: MemoryApi, capsys: pytest.CaptureF
 
     api.before = forbid
     assert "nodes is forbidden" in run(capsys, _ansible_check_mode=True)["msg"]
+
+
+SECRETS = "/api/v1/namespaces/kube-system/secrets"
+
+
+def token(name: str, description: str, kind: str = "bootstrap.kubernetes.io/token") -> dict[str, Any]:
+    """A token as kubeadm writes it."""
+    data = {"description": base64.b64encode(description.encode()).decode()}
+    return {"metadata": {"name": name}, "type": kind, "data": data}
+
+
+@pytest.fixture
+def tokens(api: MemoryApi) -> set[str]:
+    """Tokens of ours, and what is not ours."""
+    secrets = [
+        token("bootstrap-token-ours01", "Ironbinder joins a node"),
+        token("bootstrap-token-ours02", "Ironbinder joins a node"),
+        token("bootstrap-token-admin1", "for my laptop"),
+        token("bootstrap-token-plain1", ""),
+        token("somebodys", "Ironbinder joins a node", "Opaque"),
+        {**token("bootstrap-token-broken", ""), "data": {"description": "%"}},
+    ]
+    for secret in secrets:
+        api.objects[f"{SECRETS}/{secret['metadata']['name']}"] = secret
+    return {secret["metadata"]["name"] for secret in secrets}
+
+
+def left(api: MemoryApi) -> set[str]:
+    return {path.rpartition("/")[2] for path in api.objects if path.startswith(SECRETS)}
+
+
+def test_spent_tokens_go_and_others_stay(
+    api: MemoryApi, tokens: set[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(capsys)
+    assert left(api) == tokens
+    ours = ["bootstrap-token-ours01", "bootstrap-token-ours02"]
+    checked = run(capsys, spent_tokens="Ironbinder joins", _ansible_check_mode=True)
+    assert (checked["changed"], checked["removed_tokens"], left(api)) == (True, ours, tokens)
+    done = run(capsys, spent_tokens="Ironbinder joins")
+    assert (done["changed"], done["removed_tokens"], left(api)) == (True, ours, tokens - set(ours))
+    for check in (True, False):
+        again = run(capsys, spent_tokens="Ironbinder joins", _ansible_check_mode=check)
+        assert (again["changed"], again["removed_tokens"]) == (False, [])
+
+
+def test_while_a_node_is_missing_no_token_is_spent(
+    api: MemoryApi, tokens: set[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = [*NODES, {"name": "worker9"}]
+    checked = run(capsys, nodes=more, spent_tokens="Ironbinder joins", _ansible_check_mode=True)
+    assert checked["removed_tokens"] == []
+    assert run(capsys, nodes=more, spent_tokens="Ironbinder joins")["failed"]
+    assert left(api) == tokens

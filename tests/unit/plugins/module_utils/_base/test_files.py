@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -52,3 +54,40 @@ def test_another_error_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(OSError, match="broken"):
         write_atomically(tmp_path / "x", "first", replace=False)
     assert list(tmp_path.iterdir()) == []
+
+
+def left(path: Path, name: str, age_seconds: float) -> Path:
+    """What a killed writer of `path` left."""
+    stray = path.with_name(name)
+    stray.write_text("half a")
+    then = time.time() - age_seconds
+    os.utime(stray, (then, then))
+    return stray
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_one(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    left(path, ".x.json.ab_01xyz", 10)
+    others = [
+        left(path, name, 10)
+        for name in (".y.json.ab_01xyz", ".x.json.ab_01xyz2", ".x.json", "x.json.ab_01xyz")
+    ]
+    assert write_atomically(path, "whole")
+    assert sorted(tmp_path.iterdir()) == sorted([path, *others])
+
+
+def test_a_writer_at_work_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    begun, at_work = left(path, ".x.abcdefgh", 0), left(path, ".x.hgfedcba", 10)
+    with at_work.open() as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        assert write_atomically(path, "whole")
+    assert sorted(tmp_path.iterdir()) == sorted([begun, at_work, path])
+
+
+def test_a_folder_in_the_place_of_a_stray_stays(tmp_path: Path) -> None:
+    folder = tmp_path / ".x.abcdefgh"
+    folder.mkdir()
+    os.utime(folder, (0, 0))
+    assert write_atomically(tmp_path / "x", "whole")
+    assert folder.is_dir()

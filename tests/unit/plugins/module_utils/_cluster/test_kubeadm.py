@@ -17,6 +17,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubea
 from kubeadm_machine import (
     ADMIN,
     APISERVER,
+    BOOTSTRAP,
     CERTIFICATE,
     COMPLETE,
     CONFIG,
@@ -376,6 +377,27 @@ def test_the_attempt_is_on_disk_before_kubeadm_runs(made: Callable[..., Kubeadm]
     made(host).bring_about()
     assert all(INIT_ATTEMPT in files for files in host.at_kubeadm)
     assert not any(INIT_MARKER in files for files in host.at_kubeadm)
+
+
+@pytest.mark.parametrize(
+    "begun", [[], [JOIN_ATTEMPT, KUBELET, CERTIFICATE, BOOTSTRAP]], ids=["joins", "is adopted"]
+)
+def test_no_token_is_left_where_a_run_is_stopped_after_the_marker(
+    made: Callable[..., Kubeadm], begun: list[str]
+) -> None:
+    """With the marker no later run looks at the file any more that has the token."""
+    host = FakeHost(begun, answers=bool(begun), knows=["node/worker1"] if begun else [])
+    at_marker = []
+    write = host.write
+
+    def watch(path: str, data: Mapping[str, Any]) -> None:
+        at_marker.extend([set(host.files)] if path == JOIN_MARKER else [])
+        write(path, data)
+
+    host.write = watch  # type: ignore[method-assign]
+    made(host, "join").bring_about()
+    [files] = at_marker
+    assert not files & {CONFIG, BOOTSTRAP}
 
 
 def test_seconds_and_found_say_what_was(made: Callable[..., Kubeadm]) -> None:
