@@ -80,6 +80,10 @@ report:
   returned: success, with O(state=drained)
   type: dict
   sample: {"node": "worker2", "found": true, "cordoned": true, "evicted": ["binder/hub-1"], "seconds": 4.2}
+machine_id:
+  description: The machine-id of the machine that is this node, or was. Empty where it never reported one, and without a node.
+  returned: success, with O(state=drained) and O(state=absent)
+  type: str
 people:
   description: Sessions, builds and lone pods, one line each, before anything was done.
   returned: success, with O(state=drained)
@@ -97,6 +101,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.drain
     DrainReport,
     cordon,
     drain,
+    machine_id,
     plan_drain,
     refuse_last_head,
     remove_node,
@@ -124,7 +129,8 @@ def _drained(api: KubeApi, given: dict[str, Any], check_mode: bool) -> dict[str,
         )
         changed = report.changed
     diff = {"before": _shown(plan, closed=False), "after": _shown(plan, closed=True)}
-    return {"changed": changed, "report": report.as_result(), "people": people, "diff": diff}
+    told = {"report": report.as_result(), "people": people, "machine_id": plan.machine_id}
+    return {"changed": changed, **told, "diff": diff}
 
 
 def _settle(api: KubeApi, given: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -137,7 +143,8 @@ def _settle(api: KubeApi, given: dict[str, Any], check_mode: bool) -> dict[str, 
         if found is not None and check_mode:
             refuse_last_head(api, node, found)
         changed = found is not None if check_mode else remove_node(api, node, clock=SystemClock())
-        return {"changed": changed, "diff": {"before": {"node": node} if changed else {}, "after": {}}}
+        diff = {"before": {"node": node} if changed else {}, "after": {}}
+        return {"changed": changed, "machine_id": machine_id(found or {}), "diff": diff}
     closed = state == "cordoned"
     was = bool(((found or {}).get("spec") or {}).get("unschedulable"))
     changed = was != closed if check_mode and found else cordon(api, node, closed=closed)

@@ -163,7 +163,7 @@ probe:
         - What M(ironbinder.platform.site_capacity) counts with, C(boot_id), C(inotify), and C(file_systems) with C(path),
           C(device) and C(total_bytes) each.
       type: dict
-    kubernetes: {description: "C(joined), C(api_version), C(kubelet_version) and C(removed_nodes).", type: dict}
+    kubernetes: {description: "C(joined), C(api_version) and C(kubelet_version).", type: dict}
     cluster:
       description:
         - What the machine knows of its cluster, C(networks), C(containerd_version) and C(source); where C(source) is not
@@ -177,7 +177,7 @@ probe:
     members:
       description:
         - C(was), the groups whose stage has ended well on this machine; on a head also C(nodes), the machine-id of each node of
-          its cluster, and C(removed), C(machine_id) and C(since) of nodes that were removed from it.
+          its cluster, and C(removed), C(machine_id) and C(at) of nodes that were removed from it.
       type: dict
     site_lock: {description: "Who has the site's lock, see M(ironbinder.platform.site_lock); nothing where free.", type: dict}
     docker: {description: "C(socket) and C(engine).", type: dict}

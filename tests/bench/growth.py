@@ -145,7 +145,9 @@ def one_round(inventory: Path) -> dict[str, float]:
         return ("-e", json.dumps({"site_returning_nodes": [node]}))
 
     def remove(where: tuple[str, str], node: str) -> float:
-        return play(*where, "playbooks/remove_node.yml", "-e", f"confirm={node}").seconds
+        return play(
+            *where, "playbooks/remove_node.yml", "-e", f"node={node}", "-e", f"confirm={node}"
+        ).seconds
 
     found = {"second": play(*lab, "site.yml").seconds}
     remove(lab, "worker2")

@@ -62,7 +62,7 @@ def logged(log: Path) -> Any:
 
 def leave(recovery: Recovery) -> None:
     """Take the node out. A run that only still lists it is refused before it changes anything."""
-    recovery.run("playbooks/remove_node.yml", "-e", f"confirm={NODE}")
+    recovery.run("playbooks/remove_node.yml", "-e", f"node={NODE}", "-e", f"confirm={NODE}")
     assert f"node/{NODE}" not in nodes(recovery.site)
     refused = begin(recovery.site, "playbooks/preflight.yml", log=recovery.folder / "refused.log")
     assert refused.process.wait(120) == 2

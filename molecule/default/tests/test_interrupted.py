@@ -29,7 +29,7 @@ KILLS, CHAIN_SECONDS = 20, 27 * 60
 # A moment that has passed before it was found is drawn again.
 TRIES = 4
 RETURN = ("-e", json.dumps({"site_returning_nodes": ["worker2"]}))
-REMOVE = ("playbooks/remove_node.yml", "-e", "confirm=worker2")
+REMOVE = ("playbooks/remove_node.yml", "-e", "node=worker2", "-e", "confirm=worker2")
 
 
 @dataclass(frozen=True)

@@ -166,12 +166,12 @@ def test_a_removed_machine_is_as_a_new_one(
         assert "changed=0" in told.rpartition(f"{worker} :")[2][:60]
         code, told = run("site")
         assert code != 0
-        assert "removed-host-in-inventory" in told
+        assert "removed-host-listed" in told
         assert "changed=0" in told
-        code, told = run("playbooks/preflight", site_nodes_added_again=[worker])
+        code, told = run("playbooks/preflight", site_returning_nodes=[worker])
         assert code == 0, told[-3000:]
     finally:
-        code, told = run("site", site_nodes_added_again=[worker])
+        code, told = run("site", site_returning_nodes=[worker])
     assert code == 0, told[-3000:]
     code, told = run("site")
     assert code == 0, told[-3000:]

@@ -17,6 +17,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._base.waiting 
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.drain_plan import (
     DrainError,
     DrainPlan,
+    machine_id,
     plan_drain,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.node_pods import (
@@ -35,6 +36,7 @@ __all__ = [
     "DrainReport",
     "cordon",
     "drain",
+    "machine_id",
     "plan_drain",
     "refuse_last_head",
     "remove_node",

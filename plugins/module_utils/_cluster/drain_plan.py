@@ -18,7 +18,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.node_
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi
 
-__all__ = ["DrainError", "DrainPlan", "plan_drain"]
+__all__ = ["DrainError", "DrainPlan", "machine_id", "plan_drain"]
 
 _HOSTNAME = "kubernetes.io/hostname"
 
@@ -29,13 +29,23 @@ class DrainError(Exception):
 
 @dataclass(frozen=True)
 class DrainPlan:
-    """What emptying a node means now: pods that move, and pods that nobody starts again. `found`: the API has the node."""
+    """What emptying a node means now: pods that move, and pods that nobody starts again. `found`: the API has the node.
+
+    `machine_id` is that of the machine which is this node, empty where its kubelet never reported one.
+    """
 
     node: str
     found: bool
     cordoned: bool
     moves: Sequence[Pod] = ()
     people: Sequence[Pod] = ()
+    machine_id: str = ""
+
+
+def machine_id(node: dict[str, Any]) -> str:
+    """Read from a node object which machine it is: the machine-id that its kubelet reported, or ""."""
+    info = (node.get("status") or {}).get("nodeInfo") or {}
+    return str(info.get("machineID") or "")
 
 
 def plan_drain(api: KubeApi, node: str, *, end_sessions: bool = False, for_good: bool = False) -> DrainPlan:
@@ -61,6 +71,7 @@ def plan_drain(api: KubeApi, node: str, *, end_sessions: bool = False, for_good:
         cordoned=bool((found.get("spec") or {}).get("unschedulable")),
         moves=[pod for pod in pods if pod.kind == MOVES],
         people=[pod for pod in pods if pod.kind != MOVES],
+        machine_id=machine_id(found),
     )
     reasons = [*_blocked_for_ever(api, plan, end_sessions), *([] if not for_good else _lost(api, found))]
     if reasons:

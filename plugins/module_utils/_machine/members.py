@@ -18,7 +18,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._machine.clust
     ask_kubectl,
 )
 
-__all__ = ["REMOVED_DIR", "member_facts"]
+__all__ = ["member_facts"]
 
 # What stands where a stage has ended well, by the group whose machines it makes. Markers of the module kubeadm, and files of
 # the roles reverse_proxy and registry.
@@ -28,27 +28,28 @@ MARKS = {
     "proxy": "etc/nginx/conf.d/ironbinder.conf",
     "registry": "etc/systemd/system/docker-registry.service.d/ironbinder.conf",
 }
-# On a head: a file for each node that was removed, named after it. Written by playbooks/tasks/removed_node.yml.
-REMOVED_DIR = "var/lib/ironbinder/removed-nodes"
+# On the first head: a file for each node that was removed. Written by playbooks/tasks/delete_node.yml before the node goes, taken
+# away by role worker before one of its name joins: a node that has joined and has a record is one whose removal was stopped.
+RECORDS = "removed-*.json"
+RECORDS_DIR = "var/lib/ironbinder"
 NODES = "{range .items[*]}{.metadata.name}{' '}{.status.nodeInfo.machineID}{'\\n'}{end}"
 
 
-def _removed(root: Path) -> dict[str, dict[str, Any]]:
-    """Read the records of removed nodes: {name: {machine_id, since in seconds since the epoch}}."""
-    found: dict[str, dict[str, Any]] = {}
-    try:
-        files = sorted((root / REMOVED_DIR).glob("*.json"))
-    except OSError:
-        return found
-    for file in files:
+def _removed(root: Path) -> dict[str, dict[str, str]]:
+    """Read the records of removed nodes: {name: {machine_id, at}}, `at` in ISO 8601. A record's name alone says enough."""
+    found: dict[str, dict[str, str]] = {}
+    for file in sorted((root / RECORDS_DIR).glob(RECORDS)):
         try:
             told = json.loads(file.read_bytes())
-            since = file.stat().st_mtime
         except (OSError, ValueError):
-            continue
-        machine = told.get("machine_id") if isinstance(told, dict) else ""
-        found[file.stem] = {"machine_id": machine if isinstance(machine, str) else "", "since": since}
+            told = {}
+        words = told if isinstance(told, dict) else {}
+        found[file.stem.partition("-")[2]] = {part: _text(words.get(part)) for part in ("machine_id", "at")}
     return found
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def member_facts(root: Path, ask: Ask = ask_kubectl) -> dict[str, Any]:
@@ -60,7 +61,7 @@ def member_facts(root: Path, ask: Ask = ask_kubectl) -> dict[str, Any]:
 
     Returns:
         `was`, the groups whose stage has ended well here; on a head also `nodes`, {name: machine-id} of the cluster's nodes,
-        empty where it does not answer, and `removed`, {name: {machine_id, since}} of nodes that were removed from it.
+        empty where it does not answer, and `removed`, {name: {machine_id, at}} of nodes that were removed from it.
     """
     told: dict[str, Any] = {"was": [group for group, mark in MARKS.items() if (root / mark).exists()]}
     if not (root / ADMIN_CONF).exists():

@@ -14,7 +14,6 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._machine.clust
     installed_version,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.proc import Proc
-from ansible_collections.ironbinder.platform.plugins.module_utils._machine.removed import removed_nodes
 
 __all__ = ["MachineProbe"]
 
@@ -141,14 +140,13 @@ class MachineProbe:
         return [{"port": port, "process": process} for port, process in self._proc.listening().items()]
 
     def kubernetes(self) -> dict[str, Any]:
-        """Whether a kubelet has joined, the versions of kubelet and API that are set up here, and who was removed."""
+        """Whether a kubelet has joined, and the versions of kubelet and API that are set up here."""
         manifest = self._proc.text("etc/kubernetes/manifests/kube-apiserver.yaml")
         image = re.search(r"image: *\S+/kube-apiserver:v?([0-9.]+)", manifest)
         return {
             "joined": self._proc.exists("etc/kubernetes/kubelet.conf"),
             "api_version": image.group(1) if image else "",
             "kubelet_version": installed_version(self.root, "kubelet"),
-            "removed_nodes": removed_nodes(self.root),
         }
 
     def docker(self) -> dict[str, Any]:

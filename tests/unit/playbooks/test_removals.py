@@ -59,7 +59,7 @@ class Book:
         return list(found)
 
     def tasks(self, name: str) -> Path:
-        """A copy of a file of tasks whose note is written here, and that asks nobody for root."""
+        """A copy of a file of tasks whose record is written here, and that asks nobody for root."""
         text = (ROOT / "playbooks" / name).read_text()
         path = self.folder / Path(name).name
         text = text.replace("/var/lib/ironbinder/", f"{self.folder}/").replace(
@@ -106,10 +106,11 @@ def test_a_worker_is_removed(book: Book, cluster: DrainCluster) -> None:
     assert done.stdout.count("reached-a-machine") == 1
     assert "/api/v1/nodes/worker2" not in cluster.objects
     assert cluster.on("worker1") == ["hub-1-again"]
-    note = json.loads((book.folder / "removed-worker2.json").read_text())
-    assert note["node"] == "worker2"
+    record = json.loads((book.folder / "removed-worker2.json").read_text())
+    assert record["machine_id"] == "machine-of-worker2"
+    assert record["at"].startswith("20")
     assert "Take it out of hosts.yml now" in told(done)
-    # Again, as after a kill: the note keeps its date, and the machine is looked at once more.
+    # Again, as after a kill: the record stays as it is, and the machine is looked at once more.
     before = (book.folder / "removed-worker2.json").read_text()
     again = book.run("remove_node", node="worker2", confirm="worker2")
     assert again.returncode == 0, again.stdout
@@ -183,6 +184,9 @@ def test_a_lost_machine_is_not_looked_for(book: Book, cluster: DrainCluster) -> 
     assert done.returncode == 0, done.stdout
     assert "reached-a-machine" not in done.stdout
     assert "/api/v1/nodes/worker2" not in cluster.objects
+    # By which a new machine of its name is told apart.
+    record = json.loads((book.folder / "removed-worker2.json").read_text())
+    assert record["machine_id"] == "machine-of-worker2"
 
 
 def test_a_check_removes_nothing(book: Book, cluster: DrainCluster) -> None:

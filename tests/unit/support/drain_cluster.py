@@ -33,6 +33,7 @@ class DrainCluster(MemoryApi):
             self.objects[f"/api/v1/nodes/{name}"] = {
                 "metadata": {"name": name, "uid": name, "resourceVersion": "1", "labels": labels},
                 "spec": {},
+                "status": {"nodeInfo": {"machineID": f"machine-of-{name}"}},
             }
 
     def pod(

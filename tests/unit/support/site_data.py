@@ -151,7 +151,6 @@ def good_site() -> dict[str, Any]:
             "site_session_max_age_seconds": 43200,
             "site_build_max_age_seconds": 14400,
             "site_drain_timeout_seconds": 900,
-            "site_nodes_added_again": [],
             "site_user_nodes_tainted": False,
             "site_build_node_selector": {"hub.jupyter.org/node-purpose": "user"},
             "site_kubernetes_version": "1.36.3",

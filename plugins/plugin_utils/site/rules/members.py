@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import (
@@ -32,7 +31,8 @@ PLACES = {
     ),
     "workers": (
         "a worker of the cluster",
-        "leave it in workers, run ansible-playbook playbooks/remove_node.yml -e confirm={name}, and then give it its new group",
+        "leave it in workers, run ansible-playbook playbooks/remove_node.yml -e node={name} -e confirm={name}, and then give "
+        "it its new group",
     ),
     "proxy": (
         "the site's proxy",
@@ -97,41 +97,65 @@ def node_name_taken(site: Site) -> Iterator[Problem]:
             yield Problem(
                 f"the cluster's node {host.name} is another machine (machine-id {known[:8]}..., here {own[:8]}...), and this one "
                 "has not joined: a new disk, a new installation, or a name that is in use",
-                f"take the old one out first: ansible-playbook playbooks/remove_node.yml -e confirm={host.name}, which also "
-                "works for a machine that is gone; or give this one another name",
+                f"take the old one out first: ansible-playbook playbooks/remove_node.yml -e node={host.name} "
+                f"-e confirm={host.name} -e lost=true, which asks no machine; or give this one another name",
                 "groups.workers",
                 host.name,
             )
 
 
-@rule("removed-host-listed", ERROR, "A node that was removed from the cluster is still in the inventory.")
+def _returning(site: Site) -> list[str]:
+    return [as_text(name) for name in as_list(site.values.get(RETURNING))]
+
+
+@rule(
+    "removed-host-listed",
+    ERROR,
+    "A node that was removed from the cluster is still in the inventory, or another machine has its name.",
+    acceptable=False,
+)
 def removed_host_listed(site: Site) -> Iterator[Problem]:
+    """Also where the removal was stopped half-way: then the machine has a kubelet that its cluster does not know, or will not."""
     removed = _known(site, "removed")
-    returning = as_list(site.values.get(RETURNING))
-    for host in _joining(site):
-        record = as_mapping(removed.get(host.name))
-        if not record or host.name in returning:
+    for host in site.hosts.values():
+        if host.name not in removed or not {"head", "workers"} & host.groups:
             continue
-        day = _day(record.get("since"))
-        own, known = as_text(host.probe.get("machine_id")), as_text(record.get("machine_id"))
-        another = (
-            ", and this is another machine of that name, with which volumes and labels of the old one may be confused"
-            if own and known and own != known
-            else ""
-        )
-        yield Problem(
-            f"was removed from this cluster on {day}{another}; a run would bring it in again",
-            f'take it out of hosts.yml; or, to have it (back): -e \'{{"{RETURNING}": ["{host.name}"]}}\', once',
-            RETURNING,
-            host.name,
-        )
+        record = as_mapping(removed[host.name])
+        when = f" on {as_text(record.get('at'))[:10]}" if as_text(record.get("at")) else ""
+        # The kubelet's files are among the first that a removal takes from the machine: with them it was stopped before.
+        if host.seen and host.joined:
+            yield Problem(
+                f"its removal{when} was not finished",
+                f"finish it: ansible-playbook playbooks/remove_node.yml -e node={host.name} -e confirm={host.name}",
+                "groups.workers",
+                host.name,
+            )
+        elif host.name not in _returning(site):
+            yield Problem(
+                f"was removed from this cluster{when}{_another(host, record)}; a run would bring it in again",
+                f'take it out of hosts.yml; or, to have it (back): -e \'{{"{RETURNING}": ["{host.name}"]}}\', once',
+                RETURNING,
+                host.name,
+            )
 
 
-def _day(epoch: Any) -> str:
-    """Give the day of a time that a machine told; it may have told anything."""
-    if isinstance(epoch, bool) or not isinstance(epoch, (int, float)) or not 0 <= epoch < 1 << 33:
-        return "some day"
-    return f"{datetime.fromtimestamp(epoch, timezone.utc):%Y-%m-%d}"
+def _another(host: Host, record: Mapping[str, Any]) -> str:
+    """Say so where the machine is not the one that was removed; nothing where that cannot be told."""
+    own = as_text(host.probe.get("machine_id")) if host.seen else ""
+    known = as_text(record.get("machine_id"))
+    if not own or not known or own == known:
+        return ""
+    return (
+        f", and this is another machine of that name (machine-id {known[:8]}..., here {own[:8]}...), with which volumes and "
+        "labels of the old one may be confused"
+    )
+
+
+@rule("returning-node-unknown", WARNING, "A node that is to return is not in the inventory.")
+def returning_node_unknown(site: Site) -> Iterator[Problem]:
+    lost = [name for name in _returning(site) if name not in site.hosts]
+    if lost:
+        yield Problem(f"names {', '.join(lost)}", "correct the name, or take it out", RETURNING)
 
 
 @rule(

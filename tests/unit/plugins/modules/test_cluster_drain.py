@@ -63,6 +63,23 @@ def test_a_check_refuses_what_a_run_refuses(
     assert cluster.changes() == []
 
 
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("state", ["drained", "absent"])
+def test_it_says_which_machine_the_node_is(
+    cluster: DrainCluster, capsys: pytest.CaptureFixture[str], state: str, check: bool
+) -> None:
+    assert run(capsys, state, _ansible_check_mode=check)["machine_id"] == "machine-of-worker2"
+    assert run(capsys, state, node="worker9", _ansible_check_mode=check)["machine_id"] == ""
+
+
+@pytest.mark.parametrize("state", ["drained", "absent"])
+def test_a_node_that_never_reported_is_no_machine(
+    cluster: DrainCluster, capsys: pytest.CaptureFixture[str], state: str
+) -> None:
+    del cluster.objects["/api/v1/nodes/worker2"]["status"]
+    assert run(capsys, state)["machine_id"] == ""
+
+
 def test_a_node_that_is_not_there(cluster: DrainCluster, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "absent", node="worker9")["changed"] is False
     assert run(capsys, "drained", node="worker9")["report"]["found"] is False

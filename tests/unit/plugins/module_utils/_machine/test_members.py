@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,12 +31,16 @@ def test_a_machine_is_what_a_stage_made_of_it(tmp_path: Path, group: str) -> Non
 
 def test_a_head_tells_of_nodes_that_are_there_and_that_were(tmp_path: Path) -> None:
     touch(tmp_path, "etc/kubernetes/admin.conf")
-    folder = "var/lib/ironbinder/removed-nodes"
-    record = touch(tmp_path, f"{folder}/worker3.json", '{"machine_id": "33"}\n')
-    os.utime(record, (1.5e9, 1.5e9))
-    for name, text in (("worker4", "[]"), ("worker5", '{"machine_id": 5}')):
-        os.utime(touch(tmp_path, f"{folder}/{name}.json", text), (1.6e9, 1.6e9))
-    touch(tmp_path, f"{folder}/worker6.json", "half a rec")
+    folder = "var/lib/ironbinder"
+    record = '{"at": "2026-11-20T09:00:00Z", "machine_id": "33"}\n'
+    for name, text in (
+        ("gpu-3.lab.test", record),
+        ("worker4", "[]"),
+        ("worker5", '{"machine_id": 5, "at": 6}'),
+        ("worker6", "half a rec"),
+    ):
+        touch(tmp_path, f"{folder}/removed-{name}.json", text)
+    touch(tmp_path, f"{folder}/packages.json", record)
     asked = []
 
     def kubectl(argv: Sequence[str]) -> str:
@@ -47,9 +50,11 @@ def test_a_head_tells_of_nodes_that_are_there_and_that_were(tmp_path: Path) -> N
     told = member_facts(tmp_path, kubectl)
     assert told["nodes"] == {"head1": "11", "worker1": "21", "worker2": ""}
     assert told["removed"] == {
-        "worker3": {"machine_id": "33", "since": 1.5e9},
-        "worker4": {"machine_id": "", "since": 1.6e9},
-        "worker5": {"machine_id": "", "since": 1.6e9},
+        "gpu-3.lab.test": {"machine_id": "33", "at": "2026-11-20T09:00:00Z"},
+        # A name says enough.
+        "worker4": {"machine_id": "", "at": ""},
+        "worker5": {"machine_id": "", "at": ""},
+        "worker6": {"machine_id": "", "at": ""},
     }
     assert len(asked) == 1 and "--request-timeout=2s" in asked[0]
     assert member_facts(tmp_path, lambda _argv: "")["nodes"] == {}

@@ -49,12 +49,7 @@ def test_bare_machine(tmp_path: Path) -> None:
     assert probe.swaps() == []
     assert probe.modules(["overlay"]) == {"overlay": "unknown"}
     assert probe.cgroup() == {"version": 0, "controllers": []}
-    assert probe.kubernetes() == {
-        "joined": False,
-        "api_version": "",
-        "kubelet_version": "",
-        "removed_nodes": [],
-    }
+    assert probe.kubernetes() == {"joined": False, "api_version": "", "kubelet_version": ""}
     assert probe.docker() == {"socket": False, "engine": ""}
     assert probe.resolver() == {"loopback": False, "usable": True}
     assert probe.listening() == []
@@ -111,7 +106,6 @@ def test_node_of_a_cluster(tmp_path: Path) -> None:
         "joined": True,
         "api_version": "1.36.3",
         "kubelet_version": "1.36.3",
-        "removed_nodes": [],
     }
     assert probe.swaps() == ["/dev/sda2"]
     assert probe.machine_id() == "abc"

@@ -9,11 +9,17 @@ from typing import Any
 import pytest
 from cluster_cases import change, cluster_site, found, rules_of, texts
 
-RULES = {"role-changed", "node-name-taken", "removed-host-listed", "limit-leaves-proxy"}
+RULES = {
+    "role-changed",
+    "node-name-taken",
+    "removed-host-listed",
+    "returning-node-unknown",
+    "limit-leaves-proxy",
+}
 # As `host` of site_data numbers machines.
 ID = {name: f"{number:032x}" for name, number in (("head1", 11), ("worker1", 21), ("worker2", 22))}
 OTHER = "f" * 32
-DAY = 1_790_000_000.0
+DAY = "2026-11-20T09:00:00Z"
 
 
 def site_of(changes: dict[str, Any] | None = None, *, new: str = "") -> dict[str, Any]:
@@ -59,9 +65,24 @@ def test_a_running_site_and_a_new_worker_are_as_they_should_be() -> None:
 @pytest.mark.parametrize(
     ("name", "groups", "was", "words"),
     [
-        ("worker2", ("registry",), "workers", ("remove_node.yml -e confirm=worker2", "registry only")),
-        ("worker2", ("proxy",), "workers", ("remove_node.yml -e confirm=worker2", "proxy only")),
-        ("worker2", ("head",), "workers", ("remove_node.yml -e confirm=worker2", "head only")),
+        (
+            "worker2",
+            ("registry",),
+            "workers",
+            ("remove_node.yml -e node=worker2 -e confirm=worker2", "registry only"),
+        ),
+        (
+            "worker2",
+            ("proxy",),
+            "workers",
+            ("remove_node.yml -e node=worker2 -e confirm=worker2", "proxy only"),
+        ),
+        (
+            "worker2",
+            ("head",),
+            "workers",
+            ("remove_node.yml -e node=worker2 -e confirm=worker2", "head only"),
+        ),
         ("head1", ("workers",), "head", ("leave it in head", "workers only")),
         ("proxy1", ("workers",), "proxy", ("apt-get purge nginx", "workers only")),
     ],
@@ -85,7 +106,9 @@ def test_a_new_machine_with_the_name_of_a_node_is_refused() -> None:
     site = site_of({"hosts/head1/probe/members/nodes": {**ID, "worker2": OTHER}}, new="worker2")
     assert judged(site) == {("node-name-taken", "groups.workers", "worker2")}
     told = texts(site, "node-name-taken")
-    assert "ffffffff..." in told and "remove_node.yml -e confirm=worker2" in told
+    assert "ffffffff..." in told
+    # The machine that answers to this name is not the one that is to go.
+    assert "remove_node.yml -e node=worker2 -e confirm=worker2 -e lost=true" in told
 
 
 @pytest.mark.parametrize(
@@ -97,33 +120,74 @@ def test_a_machine_that_is_itself_may_join_again(known: str) -> None:
 
 
 def removed(
-    machine: str = ID["worker2"], since: Any = DAY, changes: dict[str, Any] | None = None
+    machine: Any = ID["worker2"],
+    at: Any = DAY,
+    changes: dict[str, Any] | None = None,
+    *,
+    new: str = "worker2",
 ) -> dict[str, Any]:
-    record = {"worker2": {"machine_id": machine, "since": since}}
-    return site_of({"hosts/head1/probe/members/removed": record, **(changes or {})}, new="worker2")
+    """The site after worker2 was removed; it has joined where it is not new."""
+    record = {"worker2": {"machine_id": machine, "at": at}}
+    return site_of({"hosts/head1/probe/members/removed": record, **(changes or {})}, new=new)
 
 
 def test_a_removed_host_that_is_still_listed_is_refused() -> None:
     assert judged(removed()) == {("removed-host-listed", "site_returning_nodes", "worker2")}
     told = texts(removed(), "removed-host-listed")
-    assert "2026-09-21" in told and '-e \'{"site_returning_nodes": ["worker2"]}\'' in told
-    assert "another machine" not in told
-    assert "another machine of that name" in texts(removed(OTHER), "removed-host-listed")
+    assert "was removed from this cluster on 2026-11-20; a run would bring it in again" in told
+    assert "take it out of hosts.yml" in told
+    assert '-e \'{"site_returning_nodes": ["worker2"]}\'' in told
 
 
-@pytest.mark.parametrize("since", [None, "then", True, -1, 1e300])
-def test_odd_times_are_some_day(since: Any) -> None:
-    assert "on some day" in texts(removed(since=since), "removed-host-listed")
+def test_another_machine_with_a_removed_ones_name_is_refused_and_told_apart() -> None:
+    assert judged(removed(OTHER)) == judged(removed())
+    told = texts(removed(OTHER), "removed-host-listed")
+    assert "this is another machine of that name (machine-id ffffffff..., here 00000000...)" in told
+    for known in (ID["worker2"], "", None):
+        assert "another machine" not in texts(removed(known), "removed-host-listed")
+
+
+@pytest.mark.parametrize("state", ["unreachable", "failed"])
+def test_one_that_does_not_answer_is_refused_too(state: str) -> None:
+    site = removed(OTHER)
+    site["hosts"]["worker2"] |= {"state": state, "facts": {}, "probe": {}}
+    assert judged(site) == {("removed-host-listed", "site_returning_nodes", "worker2")}
+    assert "another machine" not in texts(site, "removed-host-listed")
+
+
+def test_one_with_another_place_in_the_site_is_no_node() -> None:
+    site = move(removed(), "worker2", "registry")
+    assert judged(site) == set()
+
+
+@pytest.mark.parametrize("at", [None, 5, ""])
+def test_a_record_that_cannot_be_read_is_a_record(at: Any) -> None:
+    told = texts(removed(at=at), "removed-host-listed")
+    assert "was removed from this cluster; a run" in told
 
 
 def test_one_that_is_to_return_may() -> None:
-    assert judged(removed(changes={"values/site_returning_nodes": ["worker2"]})) == set()
+    for machine in (ID["worker2"], OTHER):
+        assert judged(removed(machine, changes={"values/site_returning_nodes": ["worker2"]})) == set()
     assert judged(removed(changes={"values/site_returning_nodes": ["worker1"]})) != set()
 
 
-def test_one_that_has_returned_is_a_node_like_others() -> None:
-    record = {"worker2": {"machine_id": ID["worker2"], "since": DAY}}
-    assert judged(site_of({"hosts/head1/probe/members/removed": record})) == set()
+def test_a_name_to_return_that_nobody_has_is_told() -> None:
+    site = site_of({"values/site_returning_nodes": ["w9"]})
+    assert judged(site) == {("returning-node-unknown", "site_returning_nodes", "")}
+
+
+@pytest.mark.parametrize("returning", [[], ["worker2"]])
+@pytest.mark.parametrize("known", [True, False], ids=["its node is there", "its node is gone"])
+def test_a_removal_that_was_stopped_is_to_be_finished(returning: list[str], known: bool) -> None:
+    """Whatever is said of returning: a kubelet without a node joins nothing."""
+    nodes = ID if known else {name: machine for name, machine in ID.items() if name != "worker2"}
+    changes = {"values/site_returning_nodes": returning, "hosts/head1/probe/members/nodes": nodes}
+    site = removed(changes=changes, new="")
+    assert judged(site) == {("removed-host-listed", "groups.workers", "worker2")}
+    told = texts(site, "removed-host-listed")
+    assert "its removal on 2026-11-20 was not finished" in told
+    assert "playbooks/remove_node.yml -e node=worker2 -e confirm=worker2" in told
 
 
 def test_a_proxy_that_limit_leaves_out_is_told() -> None:
