@@ -17,6 +17,7 @@ FILES = (
     "/etc/systemd/system/*ironbinder* /etc/systemd/system/*.d/*ironbinder* /etc/default/kubelet",
     "/etc/apt/sources.list.d/ironbinder* /etc/apt/keyrings/ironbinder-* /etc/apt/apt.conf.d/*ironbinder*",
     "/etc/sysctl.d/*ironbinder* /etc/modules-load.d/*ironbinder* /usr/local/share/ca-certificates/ironbinder-*",
+    "/etc/cloud/cloud.cfg.d/*ironbinder*",
     "/etc/ssl/certs/ironbinder-* /etc/docker/certs.d/*/ca.crt /etc/containerd/certs.d/*/hosts.toml",
 )
 PACKAGES = "--showformat='${db:Status-Status} ${Package}\\n' kubelet kubeadm docker-ce containerd.io | grep '^installed '"

@@ -28,6 +28,9 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubea
     marker_file,
     probe,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm_upgrade import (
+    UPGRADE_MARKER,
+)
 
 __all__ = ["Departure"]
 
@@ -54,7 +57,7 @@ class Departure(Kubeadm):
         """Refuse, or bring the machine to where kubeadm has never been."""
         worker, head = (probe(self.host, self.asks, state, self.node_name) for state in _STATES)
         self._refuse_departure(worker, head)
-        files = [*self._files(), *(name for state in _STATES for name in self._marks(state))]
+        files = [*self._files(), *self._marks()]
         try:
             left = self.remains.remove(check_mode=True)
             if not files and not left:
@@ -81,9 +84,8 @@ class Departure(Kubeadm):
                     f"kubeadm reset ended well on {self.node_name} and left {', '.join(still)}: look for what holds it "
                     f"(`fuser -vm {still[0]}`, `mount | grep kubelet`), and run this again"
                 )
-            for state in _STATES:
-                for name in self._marks(state):
-                    self.host.remove(name)
+            for name in self._marks():
+                self.host.remove(name)
             seconds["total"] = round(self.clock.now() - started, 1)
         return KubeadmResult(changed=True, action=Action.RESET, found=worker, seconds=seconds, removed=left)
 
@@ -114,8 +116,13 @@ class Departure(Kubeadm):
             )
         )
 
-    def _marks(self, state: str) -> list[str]:
-        return [name for name in (marker_file(state), attempt_file(state)) if self.host.matches(name)]
+    def _marks(self) -> list[str]:
+        # In another cluster, what was upgraded in this one would pass for done.
+        marks = [
+            UPGRADE_MARKER,
+            *(name for state in _STATES for name in (marker_file(state), attempt_file(state))),
+        ]
+        return [name for name in marks if self.host.matches(name)]
 
     def _empty_etcd(self) -> None:
         """Remove etcd's data where kubeadm did not know of them: it looks for the manifest, which may have gone before."""

@@ -29,10 +29,10 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubea
     redact,
 )
 
-__all__ = ["KubeadmUpgrade", "Upgraded"]
+__all__ = ["UPGRADE_MARKER", "KubeadmUpgrade", "Upgraded"]
 
 # What a node's own part leaves nothing to be asked of; kept out of /etc/kubernetes, which `kubeadm reset` empties.
-_MARKER = "/var/lib/ironbinder/kubeadm-upgrade.json"
+UPGRADE_MARKER = "/var/lib/ironbinder/kubeadm-upgrade.json"
 _ADMIN_CONF = "/etc/kubernetes/admin.conf"
 _MANIFESTS = "/etc/kubernetes/manifests"
 _PARTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
@@ -119,7 +119,7 @@ class KubeadmUpgrade:
                 f"kubeadm upgrade {self.state} ended well, but {self.recovery_seconds:.0f} s later {told}, and {self.version} "
                 "was asked for. Look at `journalctl -u kubelet -n 50` and at the pods in kube-system"
             )
-        self.host.write(_MARKER, {"version": self.version, "state": self.state})
+        self.host.write(UPGRADE_MARKER, {"version": self.version, "state": self.state})
         return Upgraded(True, before, phase_seconds(done.lines, done.seconds))
 
     def _left(self) -> Mapping[str, str]:
@@ -142,7 +142,7 @@ class KubeadmUpgrade:
 
     def _marked(self) -> str:
         try:
-            data = json.loads(self.host.read(_MARKER) or "{}")
+            data = json.loads(self.host.read(UPGRADE_MARKER) or "{}")
         except ValueError:
             return ""
         return str(data.get("version") or "") if isinstance(data, dict) else ""

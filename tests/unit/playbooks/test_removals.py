@@ -45,7 +45,9 @@ class Book:
 
     def plays(self, name: str) -> list[dict[str, Any]]:
         """The plays, and their tasks where they stay on the controller."""
-        found = yaml.safe_load((ROOT / f"playbooks/{name}.yml").read_text())
+        plays = yaml.safe_load((ROOT / f"playbooks/{name}.yml").read_text())
+        # Playbooks that it imports have tests of their own: here that is the site's lock.
+        found = [play for play in plays if "ansible.builtin.import_playbook" not in play]
         for play in found:
             text = json.dumps(play)
             if "leave_" in text or "tasks_from" in text:
@@ -236,6 +238,9 @@ def test_a_site_is_not_reset_by_oversight(
     if extra:
         assert "goes: binder/jupyter-ana of ana" in told(done)
         assert "from worker1" in told(done)
+        assert "stays: snapshots of etcd on head1, in /var/lib/ironbinder/etcd-snapshots and /var" in told(
+            done
+        )
 
 
 @pytest.mark.parametrize(("what", "reached"), [("cluster", 3), ("everything", 7)])

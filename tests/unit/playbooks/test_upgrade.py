@@ -64,7 +64,9 @@ def run(tmp_path: Path) -> Any:
     lines = ["[head]", hosts[0], "[workers]", *hosts[1:], "[all:vars]", "ansible_connection=local"]
     lines.append(f"ansible_python_interpreter={sys.executable}")
     (tmp_path / "hosts").write_text("\n".join(lines) + "\n")
-    [naming] = [task for task in PLAYS[1]["tasks"] if "ansible.builtin.add_host" in task]
+    [naming] = [
+        task for play in PLAYS for task in play.get("tasks", []) if "ansible.builtin.add_host" in task
+    ]
     turns = [play for play in PLAYS if "upgrade_node.yml" in json.dumps(play)]
     assert len(turns) == 2
 
@@ -150,6 +152,15 @@ def test_a_head_that_fails_stops_it_before_any_worker(run: Any) -> None:
 def test_a_check_begins_no_turn(run: Any) -> None:
     told = run([["worker1"]], "--check")
     assert (told.code, told.turns, "AFTER" in told.text) == (0, [], True)
+
+
+def test_the_snapshot_has_the_program_that_takes_it() -> None:
+    """A site of an earlier release has none yet, or an older one."""
+    [play] = [play for play in PLAYS if "upgrade_snapshot.yml" in json.dumps(play)]
+    files = [
+        Path(next(value for key, value in task.items() if "tasks" in key)).stem for task in play["tasks"]
+    ]
+    assert files == ["head_upkeep", "upgrade_snapshot", "upgrade_control_plane"]
 
 
 def test_it_settles_what_it_brings_about() -> None:

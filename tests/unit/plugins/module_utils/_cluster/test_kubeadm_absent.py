@@ -30,8 +30,9 @@ from kubeadm_machine import (
     FakeHost,
 )
 
-WORKER = [JOIN_MARKER, KUBELET, CERTIFICATE, "/var/lib/kubelet/config.yaml"]
-HEAD = [INIT_MARKER, ADMIN, KUBELET, APISERVER, ETCD, CERTIFICATE]
+UPGRADED = "/var/lib/ironbinder/kubeadm-upgrade.json"
+WORKER = [JOIN_MARKER, KUBELET, CERTIFICATE, "/var/lib/kubelet/config.yaml", UPGRADED]
+HEAD = [INIT_MARKER, ADMIN, KUBELET, APISERVER, ETCD, CERTIFICATE, UPGRADED]
 
 
 class Rules:
@@ -141,6 +142,7 @@ def test_data_that_kubeadm_does_not_know_of_go_too(leaving: Callable[..., Depart
     [
         ([JOIN_MARKER], []),
         ([JOIN_ATTEMPT], []),
+        ([UPGRADED], []),
         ([], ["KUBE-MARK-MASQ"]),
         ([JOIN_MARKER], ["KUBE-MARK-MASQ"]),
     ],
