@@ -122,8 +122,8 @@ def removed_host_listed(site: Site) -> Iterator[Problem]:
             continue
         record = as_mapping(removed[host.name])
         when = f" on {as_text(record.get('at'))[:10]}" if as_text(record.get("at")) else ""
-        # The kubelet's files are among the first that a removal takes from the machine: with them it was stopped before.
-        if host.seen and host.joined:
+        # Of what a removal takes from the machine the kubelet's files go first, and the mark of the join last of the cluster's.
+        if host.seen and (host.joined or "workers" in as_list(_told(host, "was"))):
             yield Problem(
                 f"its removal{when} was not finished",
                 f"finish it: ansible-playbook playbooks/remove_node.yml -e node={host.name} -e confirm={host.name}",

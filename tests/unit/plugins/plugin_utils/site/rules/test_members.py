@@ -190,6 +190,11 @@ def test_a_removal_that_was_stopped_is_to_be_finished(returning: list[str], know
     assert "playbooks/remove_node.yml -e node=worker2 -e confirm=worker2" in told
 
 
+def test_one_that_was_stopped_after_the_kubelets_files_is_too() -> None:
+    site = removed(changes={"hosts/worker2/probe/members/was": ["workers"]})
+    assert judged(site) == {("removed-host-listed", "groups.workers", "worker2")}
+
+
 def test_a_proxy_that_limit_leaves_out_is_told() -> None:
     site = site_of(new="worker2")
     site["hosts"]["proxy1"] |= {"state": "unasked", "facts": {}, "probe": {}}
