@@ -187,8 +187,13 @@ def test_a_lost_machine_is_not_looked_for(book: Book, cluster: DrainCluster) -> 
     assert "reached-a-machine" not in done.stdout
     assert "/api/v1/nodes/worker2" not in cluster.objects
     # By which a new machine of its name is told apart.
-    record = json.loads((book.folder / "removed-worker2.json").read_text())
-    assert record["machine_id"] == "machine-of-worker2"
+    file = book.folder / "removed-worker2.json"
+    assert json.loads(file.read_text())["machine_id"] == "machine-of-worker2"
+    # Nobody knows it any more.
+    file.unlink()
+    again = book.run("remove_node", node="worker2", confirm="worker2", lost=True)
+    assert again.returncode == 0, again.stdout
+    assert json.loads(file.read_text())["machine_id"] == ""
 
 
 def test_a_check_removes_nothing(book: Book, cluster: DrainCluster) -> None:
