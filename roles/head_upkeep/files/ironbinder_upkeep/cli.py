@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ironbinder_upkeep.certificates import Head, renew
-from ironbinder_upkeep.machine import UpkeepError
+from ironbinder_upkeep.machine import UpkeepError, kubeadm_alone
 from ironbinder_upkeep.snapshots import Store, prove, take
 
 __all__ = ["main"]
@@ -58,4 +58,5 @@ def _do(given: argparse.Namespace) -> dict[str, Any]:
         return take(Store(given.directory), state, max(1, given.keep), given.unless_younger_seconds)
     if given.verb == "prove":
         return prove(given.snapshot)
-    return renew(Head(), given.state_dir / "certificates.json", given.days, now=given.now)
+    with kubeadm_alone(given.state_dir, "ironbinder-upkeep renews certificates"):
+        return renew(Head(), given.state_dir / "certificates.json", given.days, now=given.now)

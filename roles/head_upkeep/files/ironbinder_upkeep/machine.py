@@ -4,18 +4,32 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["UNFINISHED", "Process", "UpkeepError", "processes", "read_json", "run", "write_json"]
+__all__ = [
+    "KUBEADM_LOCK",
+    "UNFINISHED",
+    "Process",
+    "UpkeepError",
+    "kubeadm_alone",
+    "processes",
+    "read_json",
+    "run",
+    "write_json",
+]
 
+# Whose kubeadm works on this machine. Runs of Ansible that have one work take the same.
+KUBEADM_LOCK = "kubeadm.lock"
 # Beginning of the names of what a kill may leave.
 UNFINISHED = ".unfinished-"
 COMMAND_SECONDS = 900
@@ -81,6 +95,25 @@ def run(argv: Sequence[str]) -> str:
         shown = " ".join([Path(argv[0]).name, *(word for word in argv[1:] if not word.startswith("--"))])
         raise UpkeepError(f"`{shown}` ended with {done.returncode}: {' | '.join(said[-2:]) or 'nothing'}")
     return done.stdout
+
+
+@contextmanager
+def kubeadm_alone(folder: Path, what: str) -> Iterator[None]:
+    """Wait until no other kubeadm works on this machine, an upgrade's for example, and keep others waiting meanwhile.
+
+    Args:
+        folder: where the lock is.
+        what: who works now, for those who wait.
+    """
+    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    with os.fdopen(os.open(folder / KUBEADM_LOCK, os.O_RDWR | os.O_CREAT, 0o600), "r+") as lock:
+        # As long as it takes: the unit that this runs in has its own bound.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.truncate(0)
+        json.dump({"pid": os.getpid(), "what": what}, lock)
+        lock.flush()
+        yield
+        lock.truncate(0)
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:

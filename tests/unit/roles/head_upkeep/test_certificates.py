@@ -8,13 +8,16 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.lock import LockFile
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm import LOCK_FILE
 from control_plane import ControlPlane
-from ironbinder_upkeep import certificates
+from ironbinder_upkeep import certificates, cli
 from ironbinder_upkeep.certificates import PARTS, Head, renew
-from ironbinder_upkeep.machine import UpkeepError
+from ironbinder_upkeep.machine import KUBEADM_LOCK, UpkeepError
 
 DAY = 86400
 NAMES = ("pki/apiserver", "pki/etcd/server", "pki/etcd/peer", "controller-manager", "scheduler")
@@ -189,3 +192,29 @@ def test_a_refusal_of_kubeadm_is_told(
             nightly()
     assert "no ca.key" in state(tmp_path)["error"]
     assert len(plane.starts) == len(ALL)
+
+
+def test_no_other_kubeadm_works_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An upgrade of the cluster, for example, which restarts the control plane as well."""
+    assert str(cli.STATE_DIR / KUBEADM_LOCK) == LOCK_FILE
+    theirs = LockFile(tmp_path / KUBEADM_LOCK)
+    assert theirs.try_take()
+    theirs.tell(1, "an upgrade to 1.36.3, with many words")
+    seen: list[Any] = []
+
+    def renewed(*_arguments: Any, **_options: Any) -> dict[str, Any]:
+        other = LockFile(tmp_path / KUBEADM_LOCK)
+        seen.append((other.try_take(), other.holder()))
+        return {}
+
+    monkeypatch.setattr(cli, "renew", renewed)
+    thread = Thread(target=cli.main, args=(["--state-dir", str(tmp_path), "renew"],))
+    thread.start()
+    thread.join(0.3)
+    assert thread.is_alive() and seen == []
+    theirs.release()
+    thread.join(10)
+    [(free, holder)] = seen
+    assert not free
+    assert holder is not None and holder.what == "ironbinder-upkeep renews certificates"
+    assert theirs.try_take() and theirs.holder() is None
