@@ -16,8 +16,8 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.argum
 )
 
 DATA = Path(__file__).parents[3] / "data/kubeadm"
-MANIFEST = (DATA / "kube-controller-manager.yaml").read_text()
-CONFIG = (DATA / "ClusterConfiguration.yaml").read_text()
+MANIFEST = (DATA / "kube-controller-manager.txt").read_text()
+CONFIG = (DATA / "ClusterConfiguration.txt").read_text()
 MANAGER, SECTION = "kube-controller-manager", "controllerManager"
 WANTED = {"node-monitor-grace-period": "20s"}
 

@@ -27,8 +27,8 @@ class Head:
 
     def __init__(self, folder: Path) -> None:
         self.manifest = folder / f"{MANAGER}.yaml"
-        self.manifest.write_text((DATA / f"{MANAGER}.yaml").read_text())
-        self.config = (DATA / "ClusterConfiguration.yaml").read_text()
+        self.manifest.write_text((DATA / f"{MANAGER}.txt").read_text())
+        self.config = (DATA / "ClusterConfiguration.txt").read_text()
         self.has_config = True
         self.runs = self.in_manifest
         self.seconds = 0.0
@@ -123,7 +123,7 @@ def test_check_do_check_again_do_again(head: Head) -> None:
 def test_a_run_that_was_ended_before_the_manifest(head: Head) -> None:
     head.work().bring_about()
     config = head.config
-    head.manifest.write_text((DATA / f"{MANAGER}.yaml").read_text())
+    head.manifest.write_text((DATA / f"{MANAGER}.txt").read_text())
     told = head.work().bring_about()
     assert told.changed
     assert FLAG in head.in_manifest
