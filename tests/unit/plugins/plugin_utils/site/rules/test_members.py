@@ -190,8 +190,12 @@ def test_a_removal_that_was_stopped_is_to_be_finished(returning: list[str], know
     assert "playbooks/remove_node.yml -e node=worker2 -e confirm=worker2" in told
 
 
-def test_one_that_was_stopped_after_the_kubelets_files_is_too() -> None:
-    site = removed(changes={"hosts/worker2/probe/members/was": ["workers"]})
+@pytest.mark.parametrize(
+    ("joined", "was"), [(True, []), (False, ["workers"])], ids=["the kubelet's files", "the mark"]
+)
+def test_what_is_left_of_either_says_so(joined: bool, was: list[str]) -> None:
+    left = {"hosts/worker2/probe/kubernetes/joined": joined, "hosts/worker2/probe/members/was": was}
+    site = removed(changes=left)
     assert judged(site) == {("removed-host-listed", "groups.workers", "worker2")}
 
 
