@@ -69,7 +69,7 @@ def main() -> int:
             )
             print(f"README: {command}: {run.returncode} after {time.monotonic() - begun:.0f} s", flush=True)
             if run.returncode != wanted[0] or wanted[1] not in run.stdout:
-                print(run.stdout[-6000:])
+                print(run.stdout[-60000:])
                 wrong.append(
                     f"`{command}` ended with {run.returncode}, expected {wanted[0]} and {wanted[1]!r}"
                 )

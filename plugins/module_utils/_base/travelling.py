@@ -7,11 +7,10 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
-import inspect
 from collections.abc import Iterator
 from types import ModuleType
 
-__all__ = ["program_of"]
+__all__ = ["program_of", "source_of"]
 
 _OURS = __name__.partition("module_utils")[0] + "module_utils."
 _START = """\
@@ -23,6 +22,20 @@ module.main()
 """
 
 
+def source_of(module: ModuleType) -> str:
+    """Return a module's text, also out of an archive.
+
+    Asked of its loader: `inspect` reads by a cache that another thread may be emptying, and then finds no source.
+
+    Raises:
+        ImportError: whoever loaded it has no text of it.
+    """
+    text = getattr(module.__loader__, "get_source", lambda _name: None)(module.__name__)
+    if text is None:
+        raise ImportError(f"{module.__name__} was loaded without its text", name=module.__name__)
+    return str(text)
+
+
 def program_of(module: ModuleType) -> str:
     """Return a program that runs `main()` of a module, with every module of ours that it imports, and nothing else of ours.
 
@@ -32,7 +45,7 @@ def program_of(module: ModuleType) -> str:
     texts: dict[str, str] = {}
 
     def take(name: str) -> None:
-        tree = ast.parse(inspect.getsource(importlib.import_module(name)))
+        tree = ast.parse(source_of(importlib.import_module(name)))
         for needed in _needed(tree):
             if needed not in texts:
                 take(needed)

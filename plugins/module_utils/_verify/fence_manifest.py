@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.travelling import source_of
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify import fence_program
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_rules import Origin
 
@@ -69,7 +69,7 @@ class Place:
 
 def program_text() -> str:
     """Return the program that runs inside."""
-    return inspect.getsource(fence_program)
+    return source_of(fence_program)
 
 
 def name_of(role: str, run: str, number: int) -> str:
