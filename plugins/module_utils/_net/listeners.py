@@ -124,7 +124,7 @@ class _Listeners:
         self._opened, self._waiting, self._clock = opened, waiting, SystemClock()
         self._answer = f"{GREETING} {token}\n".encode()
         self._selector = selectors.DefaultSelector()
-        # Held until the process is gone, as its ports then are: the kernel closes those first.
+        # Who asked for the end. Held until the process is gone, when all ports and the handle are closed.
         self._ending: Optional[socket.socket] = None
 
     def hold(self, seconds: float, handles: socket.socket) -> None:
@@ -144,6 +144,9 @@ class _Listeners:
                 os.setuid(NOBODY)
             self._talk(handles, self._clock.now() + seconds)
         finally:
+            # In this order: the kernel, at the end of a process, has one of its own, and who waits would find ports held.
+            for entry in (*self._opened.values(), handles):
+                entry.close()
             os._exit(0)
 
     def _talk(self, handles: socket.socket, deadline: float) -> None:

@@ -132,6 +132,15 @@ def test_the_next_probe_ends_them_and_has_the_port_at_once() -> None:
     assert not end_listeners(HANDLE)
 
 
+def test_many_ports_and_the_handle_are_free_before_who_ends_them_goes_on() -> None:
+    kinds = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+    entries = [wanted(name, free(kind), "a") for name, kind in kinds.items() for _ in range(3)]
+    for turn in range(60):
+        told = open_listeners(entries, TOKEN, 30, HANDLE)
+        assert (told["held"], told["failed"]) == ([], []), turn
+        assert end_listeners(HANDLE), turn
+
+
 def test_who_called_the_probe_does_not_wait_for_them() -> None:
     """SSH ends a session when nobody holds its pipes any more."""
     port = free()
