@@ -224,18 +224,25 @@ class Head:
                 f"certificates were renewed and are not in use: {'; '.join(lacking)}. "
                 "Restart what is named: move its file out of /etc/kubernetes/manifests for half a minute"
             )
-        # As the administrator, whose certificate is a new one as well.
-        run(
-            [
-                "kubectl",
-                f"--kubeconfig={self.folder}/admin.conf",
-                "--request-timeout=10s",
-                "get",
-                "--raw",
-                "/readyz",
-            ]
-        )
+        self._ask_as_administrator()
         return restarted
+
+    def _ask_as_administrator(self) -> None:
+        """Ask the API with the administrator's certificate, which is new as well.
+
+        Raises:
+            UpkeepError: it is not ready in time. Strangers are told that they may not ask before it is.
+        """
+        kubectl = ["kubectl", f"--kubeconfig={self.folder}/admin.conf", "--request-timeout=10s"]
+        ends = time.monotonic() + RESTART_SECONDS
+        while True:
+            try:
+                run([*kubectl, "get", "--raw", "/readyz"])
+                return
+            except UpkeepError:
+                if time.monotonic() >= ends:
+                    raise
+            self._sleep(STEP_SECONDS)
 
 
 def _port(process: Process, option: str, default: int) -> int:

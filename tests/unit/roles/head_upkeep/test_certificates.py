@@ -25,13 +25,14 @@ ALL = [part.name for part in PARTS]
 
 
 class Kubeadm:
-    """What kubeadm says, and what it writes; kubectl says that all is well."""
+    """What kubeadm says, and what it writes; kubectl says that all is well, once it was refused often enough."""
 
     def __init__(self, plane: ControlPlane) -> None:
         self.plane = plane
         self.days_left = 300
         self.refusal = ""
         self.renewals = 0
+        self.not_ready = 0
 
     def __call__(self, argv: Sequence[str]) -> str:
         if "check-expiration" in argv:
@@ -48,6 +49,9 @@ class Kubeadm:
             for name in NAMES:
                 self.plane.renew(name)
             self.days_left = 365
+        if argv[0] == "kubectl" and self.not_ready:
+            self.not_ready -= 1
+            raise UpkeepError("[-]poststarthook/rbac/bootstrap-roles failed")
         return "ok"
 
 
@@ -107,6 +111,14 @@ def test_what_ends_soon_is_renewed_and_in_use(
     assert state(tmp_path)["in_use"] is True
     # The next night has nothing to do.
     assert nightly() == {"due": [], "renewed": False, "restarted": []}
+
+
+def test_an_api_that_has_just_begun_is_waited_for(
+    nightly: Callable[..., Any], kubeadm: Kubeadm, tmp_path: Path
+) -> None:
+    kubeadm.not_ready = 3
+    assert nightly(now=True)["restarted"] == ALL
+    assert (kubeadm.not_ready, state(tmp_path)["in_use"]) == (0, True)
 
 
 def test_ports_that_serve_old_ones_are_told(head: Head, plane: ControlPlane) -> None:
