@@ -33,6 +33,7 @@ LAUNCH_SECONDS = 90
 ADDRESS_SECONDS = {2: 30, 1: 90}
 BACK_SECONDS, MOVED_SECONDS, MOST_SECONDS = 240, 180, 300
 TIMES = 10
+AWAY_SECONDS = 75
 # Of one event of a launch.
 EVENT_SECONDS = 20
 PROXY = "component=proxy"
@@ -150,6 +151,23 @@ def test_launches_work_again_after_the_worker_with_the_hubs_is_lost(cluster: Clu
         switch_on(lost)
     keep(MEASURED, "a worker with the hubs is lost, launches work again after seconds", round(seconds, 1))
     cluster.is_itself_after(off)
+    assert seconds <= LAUNCH_SECONDS
+
+
+def test_launches_work_again_after_the_api_was_away(cluster: Cluster) -> None:
+    """For longer than KubeSpawner watches without an answer."""
+    here, aside = "/etc/kubernetes/manifests/kube-apiserver.yaml", "/etc/kubernetes/kube-apiserver.aside"
+    assert launch(cluster.client, cluster.url)
+    on(cluster.head, "mv", here, aside)
+    try:
+        assert cluster.eventually(lambda: bool(cluster.kubectl("version")), seconds=60, pause=0.5) is False
+        # Nothing tells that somebody waits in vain.
+        time.sleep(AWAY_SECONDS)
+    finally:
+        on(cluster.head, "mv", aside, here)
+    since = time.monotonic()
+    seconds = seconds_until_launched(cluster.client, cluster.url, since, MOST_SECONDS)
+    keep(MEASURED, f"API away for {AWAY_SECONDS} s, launches work again after seconds", round(seconds, 1))
     assert seconds <= LAUNCH_SECONDS
 
 

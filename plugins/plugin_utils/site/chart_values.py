@@ -45,6 +45,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.trust_val
     builder_arguments,
     trust_values,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.watch_values import watch_values
 
 __all__ = ["Settings", "ValuesError", "hub_values", "problems"]
 
@@ -272,6 +273,7 @@ def hub_values(
         quota_values(settings),
         registry,
         trust_values(settings),
+        watch_values(),
         proxied,
         hub.get("values") or {},
         builder_arguments(settings, hub.get("values") or {}),
