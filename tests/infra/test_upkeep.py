@@ -156,8 +156,9 @@ def test_renewed_certificates_are_in_use(
     print(f"certificates renewed and in use after {time.time() - began:.1f} s, of {told['restarted']}")
     # Others may have ended by themselves when they lost the API, and have read the new ones when they came back.
     assert told["restarted"][:1] == ["etcd"]
-    for name in ("etcd", "kube-apiserver", "kube-controller", "kube-scheduler"):
-        age = host.check_output("ps -o etimes= -p $(pgrep --exact %s)", name)
+    for name in ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"):
+        # Hubs have schedulers of the same name.
+        age = host.check_output("ps -o etimes= -p $(pgrep --full %s)", f"^{name} .*/etc/kubernetes/")
         assert int(age) <= time.time() - began + 1, name
     after = host.check_output(
         "sha256sum /etc/kubernetes/pki/apiserver.crt /etc/kubernetes/pki/etcd/server.crt"
