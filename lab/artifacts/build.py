@@ -73,7 +73,7 @@ def go_rest(plan: Plan) -> Part:
 
     def is_needed() -> bool:
         return any(folder.exists() for folder in folders) or any(
-            not step.path(plan.cache).is_dir() for step in plan.go.values()
+            not step.is_built(plan.cache) for step in plan.go.values()
         )
 
     def remove() -> str:
@@ -143,7 +143,7 @@ def signing_fingerprint(cache: Path, *, make: bool) -> str:
 def check_room(plan: Plan) -> None:
     """Refuse to begin what the disk cannot hold: Go's own caches need most, and only while they are used."""
     steps = plan.built_steps
-    missing = [step for step in steps if not step.path(plan.cache).is_dir()]
+    missing = [step for step in steps if not step.is_built(plan.cache)]
     needed_gb = 15 if len(missing) == len(steps) else 8 if missing else 2
     free = shutil.disk_usage(plan.cache).free / 1e9
     if free < needed_gb:

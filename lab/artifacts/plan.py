@@ -187,7 +187,8 @@ class Plan:
         inputs += [self.fingerprint, *(step.key for step in self.systems.values())]
         inputs += [self.debs_before.key] if self.debs_before else []
         key = hash_of(*inputs, chart, repositories, HERE / "mirror.py", HERE / "debs.py")
-        return Step("mirror", "files", key, 2, build)
+        # By another name, as one takes the place of what has its own: a lab of the other kind may be running from it.
+        return Step("mirror", "files-before" if self.debs_before else "files", key, 2, build)
 
 
 def _closure(folder: Path, wanted: list[str]) -> list[Path]:

@@ -36,6 +36,10 @@ class Step:
         """Return where the finished result is."""
         return cache / self.kind / f"{self.name}-{self.key}"
 
+    def is_built(self, cache: Path) -> bool:
+        """Whether the result is there. Docker makes empty folders of those that a container wants and that are gone."""
+        return any(path.is_file() for path in self.path(cache).rglob("*"))
+
 
 def hash_of(*inputs: str | bytes | Path) -> str:
     """Hash texts and the content of files and folders to 12 hex digits."""
@@ -93,11 +97,12 @@ def part_of(step: Step, cache: Path) -> Part:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         step.build(partial)
+        shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
         _drop_older(step, cache)
         return ""
 
-    return Part(f"{step.kind} {step.name}", step.seconds, lambda: not step.path(cache).is_dir(), make)
+    return Part(f"{step.kind} {step.name}", step.seconds, lambda: not step.is_built(cache), make)
 
 
 def _drop_older(step: Step, cache: Path) -> None:

@@ -31,16 +31,18 @@ MOMENT_SECONDS, STEP_SECONDS, SETTLE_SECONDS = 600, 0.05, 15
 CONTROLLER = "the controller"
 HERE = Path(__file__).parent
 # Waits on the machine itself, as asking by `docker exec` takes longer than some moments last. Prints the processes it killed.
-# Only processes of that name in the machine's own name space of processes are seen there.
+# Only processes of that name in the machine's own name space of processes are seen there. One that ended before its moment was
+# another, as apt asks dpkg a few things first.
 ON_MACHINE = """
 deadline=$(( $(date +%s) + {seconds} ))
-until {condition}; do
-  [ "$(date +%s)" -lt "$deadline" ] || exit 3
+while [ "$(date +%s)" -lt "$deadline" ]; do
+  if {condition}; then
+    sleep {delay}
+    pids=$(pgrep -x '{program}') && kill -KILL $pids && echo $pids && exit
+  fi
   sleep 0.02
 done
-sleep {delay}
-pids=$(pgrep -x '{program}') || exit 4
-kill -KILL $pids && echo $pids
+exit 3
 """
 
 

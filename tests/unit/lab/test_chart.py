@@ -638,6 +638,8 @@ def hub_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Load:
         pass
 
     module(monkeypatch, "kubespawner", KubeSpawner=KubeSpawner)
+    watches = type("ResourceReflector", (), {"_watch_and_update": lambda _self: None})
+    module(monkeypatch, "kubespawner.reflector", ResourceReflector=watches)
     module(monkeypatch, "tornado", web=types.SimpleNamespace(HTTPError=HTTPError))
     module(monkeypatch, "traitlets", Bool=lambda default, **_: default, Unicode=lambda default, **_: default)
     monkeypatch.setenv("POD_NAMESPACE", "ns1")

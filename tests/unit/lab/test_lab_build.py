@@ -249,8 +249,17 @@ def test_a_build_that_does_not_end_is_named(tmp_path: Path) -> None:
 
 def test_steps_are_parts_with_their_weight(tmp_path: Path) -> None:
     """A step that is there is not needed."""
-    step = Step("kind", "one", "a" * 12, 7, lambda _out: None)
+    step = Step("kind", "one", "a" * 12, 7, lambda out: (out / "made").touch())
     part = build.part_of(step, tmp_path)
     assert (part.label, part.seconds, part.is_needed()) == ("kind one", 7, True)
     part.make()
     assert not part.is_needed()
+
+
+def test_a_folder_that_docker_made_for_a_container_is_no_result(tmp_path: Path) -> None:
+    step = Step("mirror", "files", "a" * 12, 2, lambda out: (out / "made").touch())
+    part = build.part_of(step, tmp_path)
+    (step.path(tmp_path) / "www").mkdir(parents=True)
+    assert part.is_needed()
+    part.make()
+    assert [path.name for path in step.path(tmp_path).iterdir()] == ["made"]
