@@ -116,7 +116,9 @@ class Controlled:
 def begin(site: Site, playbook: str, *arguments: str, log: Path) -> Controlled:
     """Start a playbook whose processes carry a mark."""
     mark = uuid.uuid4().hex
-    process = start(site.inventory, ROOT / playbook, *arguments, log=log, environment={MARK: mark})
+    # A task is named when it begins; where skipped hosts are not shown, only once a host has done it.
+    environment = {MARK: mark, "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "true"}
+    process = start(site.inventory, ROOT / playbook, *arguments, log=log, environment=environment)
     return Controlled(process, log, mark)
 
 
