@@ -50,19 +50,18 @@ def in_manifest(text: str, component: str, wanted: Mapping[str, str]) -> str:
         )
     indent = lines[start][: -len(lines[start].lstrip())]
     for name, value in sorted(wanted.items()):
-        new = f"{indent}- --{name}={value}"
-        # kubeadm sorts them.
-        place = start + 1
-        while place < len(lines) and lines[place].startswith((f"{indent}- ", f"{indent}  ")):
-            found = _FLAG.fullmatch(lines[place])
-            if found and found[2] >= name:
-                break
-            place += 1
-        known = _FLAG.fullmatch(lines[place]) if place < len(lines) else None
-        if known and known[1] == indent and known[2] == name:
-            lines[place] = new
-        else:
-            lines.insert(place, new)
+        end = start + 1
+        known = []
+        while end < len(lines) and lines[end].startswith((f"{indent}- ", f"{indent}  ")):
+            found = _FLAG.fullmatch(lines[end])
+            if found and found[1] == indent and found[2] == name:
+                known.append(end)
+            end += 1
+        # Where kubeadm puts those of a configuration depends on its version; of several the last one counts.
+        place = known.pop() if known else end
+        lines[place : place + (place < end)] = [f"{indent}- --{name}={value}"]
+        for number in reversed(known):
+            del lines[number]
     return "\n".join(lines) + "\n"
 
 

@@ -37,7 +37,8 @@ def test_a_manifest_gets_its_argument_where_kubeadm_would_put_it() -> None:
     new = in_manifest(MANIFEST, MANAGER, WANTED)
     assert others(new, "- --node-monitor-grace-period=20s") == MANIFEST.splitlines()
     assert command(new)[0] == MANAGER
-    assert command(new)[1:] == sorted(command(new)[1:])
+    # kubeadm 1.36 has those of its configuration at the end, and its own, in order, before them.
+    assert command(new)[-1] == "--node-monitor-grace-period=20s"
     assert missing_of(command(new), WANTED) == []
     assert missing_of(command(MANIFEST), WANTED) == list(WANTED)
 
@@ -50,11 +51,25 @@ def test_a_manifest_has_an_argument_once() -> None:
     assert len(command(again)) == len(command(once))
 
 
-@pytest.mark.parametrize("name", ["a-first", "zz-last"])
-def test_at_either_end(name: str) -> None:
-    new = in_manifest(MANIFEST, MANAGER, {name: "1"})
-    assert command(new)[{"a-first": 1, "zz-last": -1}[name]] == f"--{name}=1"
-    assert yaml.safe_load(new)["spec"]["containers"][0]["image"].endswith("v1.36.3")
+@pytest.mark.parametrize(
+    "before", ["--allocate-node-cidrs", "--leader-elect", "--use-service-account-credentials"]
+)
+def test_what_is_there_stays_where_it_is(before: str) -> None:
+    """An older kubeadm, or an admin, has it elsewhere."""
+    ours = "    - --node-monitor-grace-period=20s\n"
+    [place] = [line for line in MANIFEST.splitlines(keepends=True) if before in line]
+    theirs = MANIFEST.replace(place, ours + place)
+    assert in_manifest(theirs, MANAGER, WANTED) == theirs
+    assert in_manifest(theirs.replace("=20s", "=97s"), MANAGER, WANTED) == theirs
+
+
+def test_of_several_the_last_one_stays() -> None:
+    once = in_manifest(MANIFEST, MANAGER, WANTED)
+    twice = once.replace(
+        "    - --leader-elect=true\n", "    - --leader-elect=true\n    - --node-monitor-grace-period=9s\n"
+    )
+    assert in_manifest(twice, MANAGER, WANTED) == once
+    assert yaml.safe_load(once)["spec"]["containers"][0]["image"].endswith("v1.36.3")
 
 
 def test_what_an_admin_wrote_there_stays() -> None:
