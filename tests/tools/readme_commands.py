@@ -21,6 +21,7 @@ SITE = ROOT / "inventories" / "stfc"
 EXPECTED = {
     "make lab": (0, "launch verified in"),
     "make verify": (0, "launch verified in"),
+    "make status": (0, "FLOATING ADDRESS"),
     "make down": (0, ""),
     "make help": (0, "make lab"),
     "make site NAME=stfc": (0, ""),
