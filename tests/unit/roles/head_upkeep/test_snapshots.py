@@ -105,11 +105,13 @@ def test_a_young_one_is_enough(head: Head) -> None:
 @needs_etcd
 def test_a_truncated_one_is_told_and_kept_and_does_not_count(head: Head) -> None:
     made = Path(head.take()["path"])
-    made.write_bytes(made.read_bytes()[:-5000])
+    # etcd's file has as many pages as it came to need by now: how many is the moment's.
+    left = made.read_bytes()[:-5000]
+    made.write_bytes(left)
     head.age(60)
     assert head.take(keep=1, unless_younger_seconds=3600)["removed"] == []
     old, new = head.told()["snapshots"]
-    assert "is truncated, or no snapshot: it has 15512 bytes" in old["damage"]
+    assert f"is truncated, or no snapshot: it has {len(left)} bytes" in old["damage"]
     assert new["damage"] == ""
     with pytest.raises(UpkeepError, match="is truncated"):
         prove(head.folder / old["file"], lambda: head.etcd)
