@@ -80,6 +80,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgra
     end,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeError, connect
+from ansible_collections.ironbinder.platform.plugins.module_utils._kube.patience import patient
 
 
 def main() -> None:
@@ -98,7 +99,8 @@ def main() -> None:
     )
     given = module.params
     try:
-        api = connect(given["kubeconfig"])
+        clock = SystemClock()
+        api = patient(connect(given["kubeconfig"]), clock)
         if given["state"] == "begun":
             changed = begin(api, given["node"], check_mode=module.check_mode)
         else:
@@ -107,7 +109,7 @@ def main() -> None:
                 api,
                 given["node"],
                 healthy,
-                clock=SystemClock(),
+                clock=clock,
                 timeout_seconds=given["timeout_seconds"],
                 check_mode=module.check_mode,
             )

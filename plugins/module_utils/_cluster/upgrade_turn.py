@@ -18,7 +18,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._base.waiting 
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.nodes import read_node
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.placement import belongs_to_node
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_facts import TURN
-from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi, forgive
+from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi, KubeError
 
 __all__ = ["Healthy", "TurnError", "begin", "end"]
 
@@ -110,7 +110,8 @@ def _wait(ask: Any, name: str, clock: Clock, timeout_seconds: float, state: str)
         clock=clock,
         timeout_seconds=timeout_seconds,
         step_seconds=2.0,
-        forgive=forgive,
+        # A head's own API comes back with its kubelet: that it is away is one more thing that keeps it from being healthy.
+        forgive=lambda error, _silent_seconds: isinstance(error, KubeError) and error.passing,
     )
     if not waited.done:
         seen = "; ".join(waited.seen[:6])

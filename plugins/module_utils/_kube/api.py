@@ -16,13 +16,13 @@ from urllib.parse import urlencode
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock, SystemClock
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.waiting import wait_until
+from ansible_collections.ironbinder.platform.plugins.module_utils._kube.answers import excerpt, pause
 
 __all__ = ["GRACE_SECONDS", "KubeApi", "KubeError", "Limits", "connect", "forgive", "library_missing"]
 
 # For how long an API server may be away in the middle of a wait: it restarts where its certificate changes.
 GRACE_SECONDS = 30
 _READ_BYTES = 65536
-_EXCERPT = 200
 
 
 class KubeError(Exception):
@@ -106,6 +106,9 @@ class _Request:
         return self.path + (f"?{urlencode(self.query)}" if self.query else "")
 
 
+_READY = _Request("GET", "/readyz", {})
+
+
 @dataclass(frozen=True)
 class _Reply:
     status: int
@@ -160,7 +163,7 @@ class _Rest:
         if not isinstance(value, dict):
             raise KubeError(
                 f"{request} at {self._where}: {status}, but what came is no object of Kubernetes: "
-                f"{_excerpt(data)!r}. Is the server in the kubeconfig the API, and not a page or a proxy before it?",
+                f"{excerpt(data)!r}. Is the server in the kubeconfig the API, and not a page or a proxy before it?",
                 status,
             )
         return value
@@ -169,7 +172,7 @@ class _Rest:
         """Return status and body of a success; wait where a busy server asks for it, as client-go does."""
         deadline = self._clock.now() + self._limits.total
         reply = wait_until(
-            lambda _seconds: self._once(request, deadline),
+            lambda _seconds: self._settled(request, deadline),
             lambda reply: reply.pause is None or self._clock.now() + reply.pause >= deadline,
             clock=self._clock,
             timeout_seconds=self._limits.total,
@@ -178,6 +181,15 @@ class _Rest:
         if not 200 <= reply.status < 300:
             raise self._refused(request, reply.status, reply.data)
         return reply.status, reply.data
+
+    def _settled(self, request: _Request, deadline: float) -> _Reply:
+        """Return the answer of a server that knows its roles: one that has only just started refuses everybody."""
+        reply = self._once(request, deadline)
+        ready = self._once(_READY, deadline).status if reply.status == 403 else 403
+        if ready >= 500:
+            return _Reply(503, b"it has only just started, and does not know yet who may do what", None)
+        # It may have become ready in between. Whoever refuses /readyz too is no API, which answers that to everybody.
+        return self._once(request, deadline) if ready != 403 else reply
 
     def _once(self, request: _Request, deadline: float) -> _Reply:
         from urllib3.exceptions import HTTPError  # noqa: PLC0415 only where a cluster is asked
@@ -202,7 +214,7 @@ class _Rest:
             )
             try:
                 data = self._read(response, deadline)
-                return _Reply(response.status, data, _pause(response.status, response.headers))
+                return _Reply(response.status, data, pause(response.status, response.headers))
             finally:
                 response.release_conn()
         except (HTTPError, OSError) as error:
@@ -241,7 +253,7 @@ class _Rest:
             said = json.loads(data)
             message = str(said.get("message") or said.get("reason") or "")
         except (ValueError, AttributeError):
-            message = _excerpt(data)
+            message = excerpt(data)
         remedy = {
             401: "The account in the kubeconfig is not known there: fetch the kubeconfig again with the stage `cluster`, "
             "or correct site_kubeconfig_file",
@@ -249,22 +261,6 @@ class _Rest:
         }.get(status, self._check if status == 429 or status >= 500 else "")
         text = f"{request} at {self._where}: {status} {message or 'without a reason'}"
         return KubeError(f"{text}. {remedy}" if remedy else text, status, message)
-
-
-def _excerpt(data: bytes) -> str:
-    text = " ".join(data.decode(errors="replace").split())
-    return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}..."
-
-
-def _pause(status: int, headers: Mapping[str, str]) -> Optional[float]:
-    """Return for how many seconds the server asks to be left alone, None where it does not.
-
-    Source: checkWait in https://github.com/kubernetes/client-go/blob/master/rest/request.go.
-    """
-    if status != 429 and status < 500:
-        return None
-    given = headers.get("Retry-After", "")
-    return float(given) if given.isdecimal() else None
 
 
 def connect(kubeconfig: str, *, limits: Optional[Limits] = None, clock: Optional[Clock] = None) -> KubeApi:

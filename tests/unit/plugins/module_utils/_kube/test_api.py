@@ -101,6 +101,24 @@ def test_a_refusal_has_the_apis_own_words_the_file_and_the_remedy(tmp_path: Path
         assert words in str(error)
 
 
+def test_a_server_that_has_only_just_started_refuses_everybody_and_that_passes(tmp_path: Path) -> None:
+    """As a head's after an upgrade: its roles are not read yet, which /readyz tells, and nobody else does."""
+    answers = {NAMESPACE: [403, 403, 200], "/readyz": [500, 200]}
+
+    def answer(request: Request) -> None:
+        code = answers[request.path].pop(0)
+        request.send(code, status(code, "forbidden") if code >= 400 else {"kind": "Namespace"})
+
+    with serve(answer) as url:
+        api = connect(kubeconfig_for(url, tmp_path))
+        with pytest.raises(KubeError, match="503 it has only just started") as caught:
+            api.get(NAMESPACE)
+        assert caught.value.passing
+        # Ready a moment after it refused.
+        assert api.get(NAMESPACE) == {"kind": "Namespace"}
+    assert answers == {NAMESPACE: [], "/readyz": []}
+
+
 def test_an_unknown_account_is_said_and_a_refusal_may_be_anything(tmp_path: Path) -> None:
     error = failure_of(lambda request: request.send(401, status(401, "Unauthorized")), tmp_path)
     assert "stage `cluster`" in str(error)
