@@ -14,6 +14,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgra
     begin,
     end,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import GRACE_SECONDS, KubeError
 from hand_clock import HandClock
 from recorded_cluster import RecordedApi, recorded
 
@@ -126,6 +127,22 @@ def test_a_node_that_takes_its_time_is_waited_for(api: RecordedApi) -> None:
 
     api.before = recover
     assert ended(api) and state(api) == (False, None)
+
+
+def test_a_heads_api_comes_back_with_its_kubelet_or_the_error_is_its_own(api: RecordedApi) -> None:
+    """It may be away for longer than in any other wait, and not for longer than the turn may take."""
+    begin(api, "worker1")
+    clock, refused = HandClock(), KubeError("refused", 0)
+
+    def away(verb: str, path: str, body: Any) -> None:
+        if clock.now() < 2 * GRACE_SECONDS:
+            raise refused
+
+    api.before = away
+    with pytest.raises(KubeError, match="refused"):
+        end(api, "worker1", WANTED, clock=HandClock(), timeout_seconds=0)
+    assert end(api, "worker1", WANTED, clock=clock, timeout_seconds=4 * GRACE_SECONDS)
+    assert state(api) == (False, None)
 
 
 def test_the_next_turn_waits_for_what_this_one_moved(api: RecordedApi) -> None:
