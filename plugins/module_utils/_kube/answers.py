@@ -4,12 +4,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Optional
 
-__all__ = ["excerpt", "pause"]
+__all__ = ["excerpt", "is_status", "pause"]
 
 _EXCERPT = 200
+
+
+def is_status(data: bytes) -> bool:
+    """Tell whether this is the API's own word, and not that of a proxy before it."""
+    try:
+        return bool(json.loads(data)["kind"] == "Status")
+    except (ValueError, LookupError, TypeError):
+        return False
 
 
 def excerpt(data: bytes) -> str:

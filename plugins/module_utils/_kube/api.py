@@ -16,7 +16,11 @@ from urllib.parse import urlencode
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock, SystemClock
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.waiting import wait_until
-from ansible_collections.ironbinder.platform.plugins.module_utils._kube.answers import excerpt, pause
+from ansible_collections.ironbinder.platform.plugins.module_utils._kube.answers import (
+    excerpt,
+    is_status,
+    pause,
+)
 
 __all__ = ["GRACE_SECONDS", "KubeApi", "KubeError", "Limits", "connect", "forgive", "library_missing"]
 
@@ -183,13 +187,18 @@ class _Rest:
         return reply.status, reply.data
 
     def _settled(self, request: _Request, deadline: float) -> _Reply:
-        """Return the answer of a server that knows its roles: one that has only just started refuses everybody."""
+        """Return the answer of a server that knows its roles: one that has only just started refuses everybody.
+
+        It refuses /readyz too then, which is anybody's by Kubernetes' own roles, or is not ready.
+        """
         reply = self._once(request, deadline)
-        ready = self._once(_READY, deadline).status if reply.status == 403 else 403
-        if ready >= 500:
+        if reply.status != 403 or not is_status(reply.data):
+            return reply
+        ready = self._once(_READY, deadline).status
+        if ready == 403 or ready >= 500:
             return _Reply(503, b"it has only just started, and does not know yet who may do what", None)
-        # It may have become ready in between. Whoever refuses /readyz too is no API, which answers that to everybody.
-        return self._once(request, deadline) if ready != 403 else reply
+        # It may have become ready in between.
+        return self._once(request, deadline)
 
     def _once(self, request: _Request, deadline: float) -> _Reply:
         from urllib3.exceptions import HTTPError  # noqa: PLC0415 only where a cluster is asked

@@ -90,7 +90,11 @@ def test_deleting_what_is_gone_is_no_error_but_changing_it_is(tmp_path: Path) ->
 def test_a_refusal_has_the_apis_own_words_the_file_and_the_remedy(tmp_path: Path) -> None:
     """Not only Forbidden: who may not do what is in the message."""
     said = 'secrets is forbidden: User "u" cannot list resource "secrets"'
-    error = failure_of(lambda request: request.send(403, status(403, said)), tmp_path)
+
+    def answer(request: Request) -> None:
+        request.send(*((200, "ok") if request.path == "/readyz" else (403, status(403, said))))
+
+    error = failure_of(answer, tmp_path)
     assert (error.status, error.message, error.passing) == (403, said, False)
     for words in (
         f"GET {NAMESPACE} at http://",
@@ -101,9 +105,12 @@ def test_a_refusal_has_the_apis_own_words_the_file_and_the_remedy(tmp_path: Path
         assert words in str(error)
 
 
-def test_a_server_that_has_only_just_started_refuses_everybody_and_that_passes(tmp_path: Path) -> None:
-    """As a head's after an upgrade: its roles are not read yet, which /readyz tells, and nobody else does."""
-    answers = {NAMESPACE: [403, 403, 200], "/readyz": [500, 200]}
+@pytest.mark.parametrize("unready", [403, 500])
+def test_a_server_that_has_only_just_started_refuses_everybody_and_that_passes(
+    unready: int, tmp_path: Path
+) -> None:
+    """As a head's after an upgrade: for a moment it refuses /readyz too, and then it is not ready."""
+    answers = {NAMESPACE: [403, 403, 200], "/readyz": [unready, 200]}
 
     def answer(request: Request) -> None:
         code = answers[request.path].pop(0)
@@ -117,6 +124,11 @@ def test_a_server_that_has_only_just_started_refuses_everybody_and_that_passes(t
         # Ready a moment after it refused.
         assert api.get(NAMESPACE) == {"kind": "Namespace"}
     assert answers == {NAMESPACE: [], "/readyz": []}
+
+
+def test_a_page_that_refuses_is_no_server_that_starts(tmp_path: Path) -> None:
+    error = failure_of(lambda request: request.send(403, "<html>blocked by policy"), tmp_path)
+    assert (error.status, error.message) == (403, "<html>blocked by policy")
 
 
 def test_an_unknown_account_is_said_and_a_refusal_may_be_anything(tmp_path: Path) -> None:
