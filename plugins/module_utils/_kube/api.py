@@ -187,13 +187,11 @@ class _Rest:
         return reply.status, reply.data
 
     def _settled(self, request: _Request, deadline: float) -> _Reply:
-        """Return the answer of a server that knows its roles: one that has only just started refuses everybody.
-
-        It refuses /readyz too then, which is anybody's by Kubernetes' own roles, or is not ready.
-        """
+        """Return the answer of a server that knows its roles: one that has only just started refuses everybody."""
         reply = self._once(request, deadline)
         if reply.status != 403 or not is_status(reply.data):
             return reply
+        # By Kubernetes' own roles it is anybody's.
         ready = self._once(_READY, deadline).status
         if ready == 403 or ready >= 500:
             return _Reply(503, b"it has only just started, and does not know yet who may do what", None)
