@@ -58,11 +58,11 @@ def serve(bundle: Path) -> Iterator[Callable[..., int]]:
         server.close()
 
 
-def asked(url: str, **environment: str) -> str:
+def asked(url: str, seconds: float = 60, **environment: str) -> str:
     """Ask for a URL in this environment and nothing else of it, and return the outcome."""
-    argument = json.dumps({"targets": [{"name": "x", "url": url}], "seconds": 2})
+    argument = json.dumps({"targets": [{"name": "x", "url": url}], "seconds": seconds})
     argv = [sys.executable, "-I", "-c", text(), argument]
-    done = subprocess.run(argv, capture_output=True, text=True, check=True, env=environment, timeout=30)
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, env=environment, timeout=300)
     return str(json.loads(done.stdout.partition(" ")[2])["results"]["x"][0])
 
 
@@ -92,7 +92,7 @@ def test_nobody_there() -> None:
 
 def test_a_server_that_says_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        assert asked(f"https://127.0.0.1:{server.getsockname()[1]}/") == "silent"
+        assert asked(f"https://127.0.0.1:{server.getsockname()[1]}/", 2) == "silent"
 
 
 def test_the_environments_proxy(serve: Callable[..., int], bundle: Path) -> None:
