@@ -28,7 +28,6 @@ __all__ = [
     "NodePlan",
     "Session",
     "SitePlan",
-    "memory_floor_mib",
     "plan_site",
     "wanted_max_pods",
 ]
@@ -47,9 +46,6 @@ NODE_MIB, NODE_PODS = 192, 4
 HUB_MIB, HUB_PODS = 1088, 5
 # What the binderhub chart requests for binder; the others request none.
 HUB_MILLICORES = 200
-
-# Of more memory so much is left to pods at least; the system, the kubelet, builds and eviction get the rest.
-LEFT_OF_MORE = 0.66
 
 # mybinder.org: a session is sure of 450M and may use 2G (mybinder/values.yaml), on machines of its own for years.
 SURE_MIB, MAY_USE_MIB = 450, 2048
@@ -131,7 +127,8 @@ class Bound:
 class NodePlan:
     """One node: where its memory goes, how many sessions each resource allows, and how many builds it bears at once.
 
-    `kept` is what is kept back from all pods; `pods` and `pods_mib` are those of the cluster and of hubs on this node.
+    `kept` is what is kept back from all pods, as `wishes` say; `pods` and `pods_mib` are those of the cluster and of hubs on
+    this node.
     """
 
     machine: Machine
@@ -139,6 +136,7 @@ class NodePlan:
     pods_mib: int
     pods: int
     builds: int
+    wishes: Wishes
     bounds: tuple[Bound, ...] = ()
 
     @property
@@ -161,6 +159,11 @@ class NodePlan:
         """Memory that is left to sessions; below zero where even the node's own does not fit."""
         taken = self.system_mib + self.free_mib + self.builds_mib + self.pods_mib
         return self.machine.memory_mib - taken
+
+    def with_memory(self, memory_mib: int) -> NodePlan:
+        """Give the node with another memory and the same pods, whose sessions nobody has counted."""
+        machine = replace(self.machine, memory_mib=memory_mib)
+        return replace(self, machine=machine, kept=_kept(machine, self.wishes), bounds=())
 
     @property
     def tightest(self) -> Bound:
@@ -249,6 +252,7 @@ def _plan(machine: Machine, session: Session, wishes: Wishes, max_pods: int, hub
         pods_mib=NODE_MIB + HEAD_MIB * machine.is_head + HUB_MIB * hubs,
         pods=NODE_PODS + HEAD_PODS * machine.is_head + HUB_PODS * hubs + builds,
         builds=builds,
+        wishes=wishes,
     )
     return replace(plan, bounds=tuple(_bounds(plan, session, wishes, max_pods, hubs)))
 
@@ -289,9 +293,3 @@ def plan_site(
     nodes = tuple(loaded[place] if place == carrier else plan for place, plan in enumerate(plain))
     sessions = sum(node.sessions for node in nodes)
     return SitePlan(nodes, session, hubs, most, sessions, machines[carrier].name)
-
-
-def memory_floor_mib(plan: NodePlan, needed_mib: int) -> int:
-    """Say with how much memory this node surely has room for so much more, in whole 64 MiB."""
-    lacking = max(0, needed_mib - plan.left_mib)
-    return ceil((plan.machine.memory_mib + lacking / LEFT_OF_MORE) / 64) * 64

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -167,7 +168,7 @@ def test_a_full_disk_is_refused_before_anything_is_built(
         build.check_room(plan)
 
 
-# Two builds of one step that takes a while; each says when it begins and ends.
+# Two builds of one step that takes until somebody says so; each says when it begins and ends.
 BUILD = """
 import sys, time
 from pathlib import Path
@@ -179,7 +180,7 @@ cache, log = Path(sys.argv[2]), Path(sys.argv[3])
 def build(out):
     with log.open("a") as stream: print("begin", file=stream)
     (out / "file").write_text("x")
-    time.sleep(float(sys.argv[4]))
+    while not Path(sys.argv[4]).exists(): time.sleep(0.02)
     assert (out / "file").exists()
     with log.open("a") as stream: print("end", file=stream)
 part = part_of(Step("kind", "one", "a" * 12, 1, build), cache)
@@ -191,20 +192,32 @@ with alone(cache, "lab"):
 """
 
 
-def start(cache: Path, log: Path, seconds: float) -> subprocess.Popen[str]:
-    argv = [sys.executable, "-c", BUILD, str(ROOT / "lab" / "artifacts"), str(cache), str(log), str(seconds)]
+def start(cache: Path, log: Path, go_on: Path) -> subprocess.Popen[str]:
+    argv = [sys.executable, "-c", BUILD, str(ROOT / "lab" / "artifacts"), str(cache), str(log), str(go_on)]
     return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def begun(build: subprocess.Popen[str], log: Path) -> None:
+    """Wait until a build has said that it begins."""
+    while not log.exists() or not log.read_text():
+        assert build.poll() is None
+        time.sleep(0.02)
 
 
 def test_two_builds_make_one_result(tmp_path: Path) -> None:
     """The second says whom it waits for, finds the result and builds nothing."""
     log = tmp_path / "log"
-    first = start(tmp_path / "cache", log, 2)
-    while not log.exists():
-        assert first.poll() is None
-        time.sleep(0.02)
-    second = start(tmp_path / "cache", log, 0)
-    said = second.communicate(timeout=30)[0]
+    first = start(tmp_path / "cache", log, tmp_path / "go-on")
+    begun(first, log)
+    second = start(tmp_path / "cache", log, tmp_path / "go-on")
+    # One that did not wait would say nothing, and wait for the file for ever.
+    in_the_end = threading.Timer(60, (tmp_path / "go-on").touch)
+    in_the_end.start()
+    assert second.stdout
+    said = second.stdout.readline()
+    in_the_end.cancel()
+    (tmp_path / "go-on").touch()
+    said += second.communicate(timeout=60)[0]
     assert (first.wait(), second.returncode) == (0, 0), said
     assert f"lab: process {first.pid} of {ROOT} builds into {tmp_path / 'cache'} too; waiting" in said
     assert "60 minutes at most" in said
@@ -215,13 +228,12 @@ def test_two_builds_make_one_result(tmp_path: Path) -> None:
 def test_a_killed_build_holds_nothing(tmp_path: Path) -> None:
     """The next one begins at once, and clears what it left."""
     log = tmp_path / "log"
-    first = start(tmp_path / "cache", log, 60)
-    while not log.exists():
-        time.sleep(0.02)
+    first = start(tmp_path / "cache", log, tmp_path / "never")
+    begun(first, log)
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
-    second = start(tmp_path / "cache", log, 0)
-    assert "waiting" not in second.communicate(timeout=30)[0]
+    second = start(tmp_path / "cache", log, tmp_path)
+    assert "waiting" not in second.communicate(timeout=60)[0]
     assert log.read_text() == "begin\nbegin\nend\n"
 
 

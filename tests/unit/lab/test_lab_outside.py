@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from free_ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
@@ -42,8 +43,7 @@ def machines() -> dict[str, str]:
 @pytest.fixture
 def port() -> int:
     """A port that is free at both addresses."""
-    with listeners.bound("127.0.0.2", 0, socket.SOCK_STREAM) as sock:
-        return int(sock.getsockname()[1])
+    return free_port()
 
 
 def while_served(work: Callable[[], Awaitable[Any]], port: int) -> Any:
@@ -51,7 +51,7 @@ def while_served(work: Callable[[], Awaitable[Any]], port: int) -> Any:
 
     async def both() -> Any:
         _kept = await listeners.listen(HELD, [port], [port])
-        return await asyncio.wait_for(work(), 10)
+        return await asyncio.wait_for(work(), 60)
 
     return asyncio.run(both())
 
@@ -83,7 +83,7 @@ def test_the_first_bytes_suit_an_http_client(port: int) -> None:
     """A RUN step may have no other tool than one that speaks HTTP; what it sends is read, or the answer would be lost."""
 
     def get() -> bytes:
-        with socket.create_connection(("127.0.0.2", port), 5) as sock:
+        with socket.create_connection(("127.0.0.2", port), 60) as sock:
             sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" + bytes(5_000_000))
             sock.shutdown(socket.SHUT_WR)
             return b"".join(iter(lambda: sock.recv(1500), b""))

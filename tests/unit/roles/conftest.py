@@ -56,6 +56,6 @@ def start(tmp_path: Path, rendered: dict[str, str], certificate: Path) -> Iterat
     yield run
     for process in reversed(running):
         process.terminate()
-        process.wait(10)
+        process.wait(60)
         if process.stdout:
             process.stdout.close()

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nginx_machine import free_port, needs_nginx, start_nginx
+from free_ports import free_port
+from nginx_machine import needs_nginx, start_nginx
 
 ROOT = Path(__file__).parents[3]
 ROLE = ROOT / "roles" / "registry"
@@ -96,7 +97,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Socket
         env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections")},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
@@ -115,7 +116,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Socket
     process = start_nginx(folder / "gate.conf", port, folder / "log")
     yield port, server
     process.terminate()
-    process.wait(10)
+    process.wait(60)
     server.shutdown()
     server.server_close()
     socket.unlink()
@@ -128,7 +129,7 @@ def basic(user: str, password: str = "p:w") -> str:
 def ask(
     port: int, method: str, *authorization: str, path: str = "/v2/b/x/blobs/uploads/", body: bytes = b""
 ) -> Any:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.putrequest(method, path)
         connection.putheader("Content-Length", str(len(body)))

@@ -86,9 +86,14 @@ def test_claims_of_clients_are_replaced(start: Callable[..., Machine]) -> None:
 def test_events_arrive_one_by_one(start: Callable[..., Machine]) -> None:
     client = start("plain").client()
     for path in ("/binderhub/events", "/jupyterhub/events"):
-        times = [seconds for seconds, _ in client.events(f"http://hub{path}")]
-        assert len(times) == 3
-        assert times[0] < 0.4 < times[1] < 0.9 < times[2]
+        # A busy machine may let some arrive late, and so together: each of many times would be a buffer's work.
+        for _ in range(20):
+            times = [seconds for seconds, _ in client.events(f"http://hub{path}")]
+            assert len(times) == 3
+            if times[0] < 0.4 < times[1] < 0.9 < times[2]:
+                break
+        else:
+            raise AssertionError(f"{path}: the last ones arrived after {times} s")
 
 
 @needs_nginx
@@ -116,7 +121,7 @@ def test_logs_are_kept_by_path_and_without_tokens(start: Callable[..., Machine])
         "private.binderhub.access.log": "/private/binderhub/ HTTP/1.1",
     }
     # NGINX writes its log after the client has had its answer.
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while any(line not in (machine.folder / name).read_text() for name, line in wanted.items()):
         assert time.monotonic() < end, {name: (machine.folder / name).read_text() for name in wanted}
         time.sleep(0.02)

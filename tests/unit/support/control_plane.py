@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +12,7 @@ import time
 from pathlib import Path
 
 from certificate_files import make_certificate
+from free_ports import free_port
 
 # Serves the certificate that it found when it started, as most parts do, and says that it is healthy.
 SERVER = """
@@ -37,14 +37,13 @@ class ControlPlane:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._ports = iter(self._free_ports(6))
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.starts: list[str] = []
         self.stays_down: set[str] = set()
         self._stopped = threading.Event()
         for name in ("pki/apiserver", "pki/etcd/server", "pki/etcd/peer", "controller-manager", "scheduler"):
             self.renew(name)
-        client, peer, metrics, api, manager, scheduler = self._ports
+        client, peer, metrics, api, manager, scheduler = (free_port() for _ in range(6))
         # Not /etc/kubernetes, which a lab on this computer has.
         of = str(folder)
         self.commands = {
@@ -72,14 +71,6 @@ class ControlPlane:
         }
         self._kubelet = threading.Thread(target=self._keep)
         self._kubelet.start()
-
-    @staticmethod
-    def _free_ports(count: int) -> list[int]:
-        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-        ports = [one.getsockname()[1] for one in sockets]
-        for one in sockets:
-            one.close()
-        return ports
 
     def renew(self, name: str) -> None:
         """Write another certificate, and nothing else, as kubeadm does."""

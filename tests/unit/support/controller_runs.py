@@ -37,7 +37,7 @@ def play(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.Co
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
-        timeout=120,
+        timeout=600,
         check=False,
     )
 

@@ -43,6 +43,9 @@ class GuardApi:
         self.pods: dict[tuple[str, str], dict[str, Any]] = {}
         self.watches: list[tuple[str, queue.Queue[bytes]]] = []
         self.paths: list[str] = []
+        # All that happened, by kind: a watch begins with what came after its list, as the API's own does.
+        self._events: list[tuple[str, bytes]] = []
+        self._lock = threading.Lock()
         api = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -54,13 +57,9 @@ class GuardApi:
                 self.send_response(200)
                 self.end_headers()
                 if "watch=1" not in self.path:
-                    items = api.objects(kind)
-                    self.wfile.write(
-                        json.dumps({"metadata": {"resourceVersion": "1"}, "items": items}).encode()
-                    )
+                    self.wfile.write(api.listed(kind))
                     return
-                events: queue.Queue[bytes] = queue.Queue()
-                api.watches.append((kind, events))
+                events = api.watched(kind, int(self.path.rpartition("resourceVersion=")[2]))
                 while line := events.get():
                     self.wfile.write(line)
                     self.wfile.flush()
@@ -89,6 +88,22 @@ class GuardApi:
         self.server.shutdown()
         self.server.server_close()
 
+    def listed(self, kind: str) -> bytes:
+        """All objects of a kind, and how much had happened by then."""
+        with self._lock:
+            version = {"resourceVersion": str(len(self._events))}
+            return json.dumps({"metadata": version, "items": self.objects(kind)}).encode()
+
+    def watched(self, kind: str, version: int) -> queue.Queue[bytes]:
+        """What happened since a list, and what will."""
+        events: queue.Queue[bytes] = queue.Queue()
+        with self._lock:
+            for happened, line in self._events[version:]:
+                if happened == kind:
+                    events.put(line)
+            self.watches.append((kind, events))
+        return events
+
     def objects(self, kind: str) -> list[dict[str, Any]]:
         """All objects of a kind."""
         return list(self.pods.values()) if kind == "pods" else [self.service(name) for name in self.services]
@@ -106,22 +121,24 @@ class GuardApi:
             "uid": f"p-{name}",
             "creationTimestamp": "2026-01-02T03:04:05Z",
         }
-        self.pods[namespace, name] = {
-            "metadata": about,
-            "spec": {},
-            "status": {"phase": "Running", "podIP": address},
-        }
-        self._send("pods", "ADDED", self.pods[namespace, name])
+        pod = {"metadata": about, "spec": {}, "status": {"phase": "Running", "podIP": address}}
+        with self._lock:
+            self.pods[namespace, name] = pod
+            self._send("pods", "ADDED", pod)
 
     def remove(self, namespace: str, name: str) -> None:
         """A pod that is gone."""
-        self._send("pods", "DELETED", self.pods.pop((namespace, name)))
+        with self._lock:
+            self._send("pods", "DELETED", self.pods.pop((namespace, name)))
 
     def event(self, kind: str, verb: str, namespace: str) -> None:
         """A service that changed."""
-        self._send(kind, verb, self.service(namespace))
+        with self._lock:
+            self._send(kind, verb, self.service(namespace))
 
     def _send(self, kind: str, verb: str, told: dict[str, Any]) -> None:
+        line = json.dumps({"type": verb, "object": told}).encode() + b"\n"
+        self._events.append((kind, line))
         for watched, events in self.watches:
             if watched == kind:
-                events.put(json.dumps({"type": verb, "object": told}).encode() + b"\n")
+                events.put(line)

@@ -237,7 +237,7 @@ class Node:
         """Remove everything."""
         for process in self.listeners:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
         for name in ("node", "outside", *PODS, *STEPS):
             subprocess.run(["ip", "netns", "del", self.name(name)], check=False, capture_output=True)
         shutil.rmtree(self.name_servers, ignore_errors=True)

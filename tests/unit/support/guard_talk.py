@@ -12,8 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
-# Everything is on this computer: what does not answer by then is not let through.
-PATIENCE_SECONDS = 0.6
+# The kernel itself shakes hands, and everything is on this computer: whoever has not by then is not let through.
+HANDS_SECONDS = 0.6
+# A program has to answer, and may wait for its turn. Most of what is not let through by UDP is refused at once.
+ANSWER_SECONDS = {"tcp": 60.0, "udp": 5.0}
 
 
 def _socket(kind: str, address: str) -> socket.socket:
@@ -48,11 +50,12 @@ def reach(target: tuple[str, str, int, str, int]) -> bool:
     """Whether (kind, address, port, own address, own port) answers. Empty and 0: whatever the kernel chooses."""
     kind, address, port, own, own_port = target
     with _socket(kind, address) as client:
-        client.settimeout(PATIENCE_SECONDS)
+        client.settimeout(HANDS_SECONDS)
         try:
             if own or own_port:
                 client.bind((own, own_port))
             client.connect((address, port))
+            client.settimeout(ANSWER_SECONDS[kind])
             if kind == "udp":
                 client.send(b"here")
             return client.recv(100) == b"here"

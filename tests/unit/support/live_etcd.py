@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
+from free_ports import free_port
 from ironbinder_upkeep.etcd import Etcd
 
 TOOLS = ("etcd", "etcdctl", "etcdutl")
@@ -21,18 +21,12 @@ BUILT = [
 needs_etcd = pytest.mark.skipif(not BUILT, reason="no etcd with its tools: make artifacts builds it")
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
 class LiveEtcd:
     """A server below a folder, without TLS."""
 
     def __init__(self, folder: Path) -> None:
         self.tools = BUILT[-1]
-        client, peer = (f"http://127.0.0.1:{_free_port()}" for _ in range(2))
+        client, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
         self.endpoint = client
         self.process = subprocess.Popen(
             [
@@ -47,14 +41,16 @@ class LiveEtcd:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        ends = time.monotonic() + 30
-        while self.control("endpoint", "health") != 0:
+        ends = time.monotonic() + 60
+        while self.control("endpoint", "health", seconds=2) != 0:
+            assert self.process.poll() is None, f"etcd ended with {self.process.returncode}"
             assert time.monotonic() < ends, "etcd does not answer"
             time.sleep(0.1)
 
-    def control(self, *words: str) -> int:
+    def control(self, *words: str, seconds: int = 60) -> int:
         """Run etcdctl; its exit code."""
-        argv = [str(self.tools / "etcdctl"), f"--endpoints={self.endpoint}", "--command-timeout=2s", *words]
+        argv = [str(self.tools / "etcdctl"), f"--endpoints={self.endpoint}", f"--command-timeout={seconds}s"]
+        argv += words
         return subprocess.run(argv, capture_output=True, check=False).returncode
 
     def found(self) -> Etcd:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from free_ports import free_port
 
 REGISTRY = shutil.which("docker-registry")
 needs_registry = pytest.mark.skipif(REGISTRY is None, reason="no docker-registry on this machine")
@@ -28,9 +29,7 @@ class Live:
 
     def __init__(self, folder: Path) -> None:
         self.storage, self.config = folder / "storage", folder / "config.yml"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.config.write_text(
             f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {self.storage}}}, cache: {{blobdescriptor: inmemory}}, "
             f"delete: {{enabled: true}}}}\nhttp: {{addr: '127.0.0.1:{self.port}'}}\n"
@@ -47,7 +46,7 @@ class Live:
             stderr=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while time.monotonic() < until:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
@@ -58,14 +57,14 @@ class Live:
     def stop(self) -> None:
         if self.process:
             self.process.terminate()
-            self.process.wait(10)
+            self.process.wait(60)
 
     def ask(self, method: str, path: str, data: bytes | None = None, **headers: str) -> tuple[int, Any]:
         url = path if path.startswith("http") else f"http://127.0.0.1:{self.port}{path}"
         # Without a word on what is understood, the registry makes a manifest of an older kind.
         request = urllib.request.Request(url, data, {"Accept": KIND, **headers}, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=10) as reply:
+            with urllib.request.urlopen(request, timeout=60) as reply:
                 return reply.status, reply.headers
         except urllib.error.HTTPError as error:
             return error.code, error.headers

@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -16,18 +17,12 @@ NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
 needs_nginx = pytest.mark.skipif(NGINX is None, reason="no nginx on this machine")
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def start_nginx(main: Path, port: int, log: Path) -> subprocess.Popen[str]:
     """Run NGINX in the foreground, and return it once it listens on `port`."""
     assert NGINX is not None
     process = subprocess.Popen([NGINX, "-g", "daemon off;", "-c", main], text=True, stderr=subprocess.DEVNULL)
-    for _ in range(200):
+    ends = time.monotonic() + 60
+    while time.monotonic() < ends:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return process

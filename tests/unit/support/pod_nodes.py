@@ -117,11 +117,11 @@ class PodNode:
         """End the keeper."""
         if self.keeper:
             self.keeper.kill()
-            self.keeper.wait(10)
+            self.keeper.wait(60)
             self.keeper = None
 
 
-def until(good: Callable[[], object], seconds: float = 10) -> float:
+def until(good: Callable[[], object], seconds: float = 60) -> float:
     """Wait until something is so, and give the seconds that this took."""
     started = time.monotonic()
     while not good():

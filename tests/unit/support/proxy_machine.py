@@ -14,7 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nginx_machine import NGINX, free_port
+from free_ports import free_port
+from nginx_machine import NGINX
 
 ROOT = Path(__file__).parents[3]
 sys.path.insert(0, str(ROOT / "tests/infra"))
@@ -118,7 +119,7 @@ def render(folder: Path, certificate: Path) -> dict[str, str]:
         ],
         cwd=folder,
         env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections")},
-        timeout=120,
+        timeout=600,
         capture_output=True,
         text=True,
         check=False,
@@ -159,7 +160,7 @@ class Machine:
         self, target: str, headers: dict[str, str] | None = None, method: str = "GET"
     ) -> tuple[int, bytes]:
         """Ask for a target exactly as it is written; return the status, and what came back."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.ports[80], timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports[80], timeout=60)
         try:
             connection.putrequest(method, target)
             for name, value in (headers or {}).items():
@@ -172,4 +173,4 @@ class Machine:
 
     def client(self, port: int = 80) -> Client:
         """Return a client whose every URL leads here."""
-        return Client(address=f"127.0.0.1:{self.ports[port]}", timeout=10)
+        return Client(address=f"127.0.0.1:{self.ports[port]}", timeout=60)

@@ -85,7 +85,7 @@ class WalledSite:
         """Remove everything."""
         for process in self.listeners:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
         for name in self._names:
             subprocess.run(["ip", "netns", "del", self.name(name)], check=False, capture_output=True)
 
@@ -123,7 +123,7 @@ class WalledSite:
         self.listeners.append(
             subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
         )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not self.reaches(where, "127.0.0.1", port):
             assert time.monotonic() < deadline, f"nothing listens in {where}"
 
@@ -139,7 +139,7 @@ def run(*command: str, text: str = "", check: bool = True) -> str:
     return done.stdout
 
 
-def look(site: WalledSite, data: dict[str, Any], seconds: float = 20) -> dict[str, Any]:
+def look(site: WalledSite, data: dict[str, Any], seconds: float = 60) -> dict[str, Any]:
     """Have the machines of a site look at themselves and try each other, and write what they saw into its data.
 
     Args:
@@ -197,18 +197,21 @@ def main() -> None:
     from ansible_collections.ironbinder.platform.plugins.module_utils._machine.firewall import (  # noqa: PLC0415
         firewall_facts,
     )
-    from ansible_collections.ironbinder.platform.plugins.module_utils._net.knock import knock  # noqa: PLC0415
-    from ansible_collections.ironbinder.platform.plugins.module_utils._net.listeners import (  # noqa: PLC0415
-        end_listeners,
-        open_listeners,
+    from ansible_collections.ironbinder.platform.plugins.module_utils._net import (  # noqa: PLC0415
+        knock as _knock,
+    )
+    from ansible_collections.ironbinder.platform.plugins.module_utils._net import (  # noqa: PLC0415
+        listeners as _listeners,
     )
 
+    # However busy this computer is: who is let through is answered. By UDP others are dropped, and wait as long.
+    _knock.ANSWER_SECONDS, _knock.UDP_SECONDS, _listeners.END_SECONDS = 60.0, 1.0, 60.0
     question = json.load(sys.stdin)
     if "tried" in question:
-        print(json.dumps(knock(question["name"], question["tried"])))
+        print(json.dumps(_knock.knock(question["name"], question["tried"])))
         return
-    end_listeners()
-    told = open_listeners(question["listen"], question["token"], question["seconds"])
+    _listeners.end_listeners()
+    told = _listeners.open_listeners(question["listen"], question["token"], question["seconds"])
     listeners = {**told, "seconds": question["seconds"]}
     print(json.dumps({"listeners": listeners, "firewall": firewall_facts(question["packets"])}))
 

@@ -11,7 +11,10 @@ import json
 import shlex
 import subprocess
 import sys
+import threading
+import time
 import urllib.parse
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +94,7 @@ def test_files(tmp_path: Path) -> None:
 def test_process_arguments() -> None:
     """A secret among a process's arguments is seen by the script as it runs on machines, told by its input alone."""
     given = json.dumps({"secrets": SECRETS, "action": "watch", "stop": "/no/such/file", "seconds": 0.3})
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(20)", NASTY]) as culprit:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", NASTY]) as culprit:
         try:
             text = (INFRA / "canary.py").read_text()
             done = subprocess.run(
@@ -106,17 +109,49 @@ def test_process_arguments() -> None:
 
 def test_a_process_that_becomes_another(tmp_path: Path) -> None:
     """It has been looked at for long when it gets other arguments."""
-    (tmp_path / "secret").write_text(SECRETS["token"])
-    script = f'sleep 0.6; exec "{sys.executable}" -c "import time; time.sleep(20)" "$(cat {tmp_path}/secret)"'
-    with subprocess.Popen(["sh"], stdin=subprocess.PIPE, text=True) as culprit:
+    # Of this test alone: another session of it may run on this machine.
+    secret = uuid.uuid4().hex
+    (tmp_path / "secret").write_text(secret)
+    script = f'exec "{sys.executable}" -c "import time; time.sleep(600)" "$(cat {tmp_path}/secret)"'
+    scans: list[int] = []
+    scan = canary.scan_processes
+
+    def scanned(*given: Any, **named: Any) -> Any:
+        found = scan(*given, **named)
+        scans.append(1)
+        return found
+
+    def tell() -> None:
+        """Let it become another one after a few looks, and end the watch after a look at everybody."""
+        assert culprit.stdin
+        wait(lambda: len(scans) > 2 * canary.NEW_LOOKS)
+        culprit.stdin.write(script)
+        culprit.stdin.close()
+        wait(lambda: secret.encode() in Path(f"/proc/{culprit.pid}/cmdline").read_bytes())
+        time.sleep(1.5 * canary.WATCH_EVERYBODY_SECONDS)
+        seen = len(scans)
+        wait(lambda: len(scans) > seen + 1)
+        (tmp_path / "stop").touch()
+
+    with (
+        subprocess.Popen(["sh"], stdin=subprocess.PIPE, text=True) as culprit,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         try:
-            assert culprit.stdin
-            culprit.stdin.write(script)
-            culprit.stdin.close()
-            told = canary.watch(canary.Canaries(SECRETS), tmp_path / "stop", 2.5)
+            patch.setattr(canary, "scan_processes", scanned)
+            teller = threading.Thread(target=tell, daemon=True)
+            teller.start()
+            told = canary.watch(canary.Canaries({"token": secret}), tmp_path / "stop", 120)
+            teller.join(60)
         finally:
             culprit.kill()
     assert [hit["secret"] for hit in told] == ["token"]
+
+
+def wait(so: Any) -> None:
+    deadline = time.monotonic() + 60
+    while not so() and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def test_snapshots_show_every_change(tmp_path: Path) -> None:

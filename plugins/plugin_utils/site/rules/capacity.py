@@ -16,7 +16,6 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.capacity 
     Machine,
     NodePlan,
     SitePlan,
-    memory_floor_mib,
     plan_site,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.capacity_site import (
@@ -24,6 +23,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.capacity_
     session_of,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.memory_floor import memory_floor_mib
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site, as_int
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.node_faults import (
     CPU_LIMIT,

@@ -29,7 +29,7 @@ PLAYBOOK = """
       ansible.builtin.file: {path: "{{ folder }}/at-work", state: touch}
       run_once: true
     - name: Work on
-      ansible.builtin.wait_for: {path: "{{ folder }}/go-on", timeout: 60}
+      ansible.builtin.wait_for: {path: "{{ folder }}/go-on", timeout: 600}
       when: waits
     - name: Fail
       ansible.builtin.fail: {msg: as told}
@@ -85,7 +85,7 @@ class Site:
         return not self.lease.exists()
 
 
-def soon(question: Callable[[], bool], seconds: float = 20) -> bool:
+def soon(question: Callable[[], bool], seconds: float = 60) -> bool:
     deadline = time.monotonic() + seconds
     while not question():
         if time.monotonic() > deadline:
@@ -100,7 +100,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     yield made
     (made.folder / "go-on").touch()
     for child in made.children:
-        child.wait(30)
+        child.wait(120)
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -128,7 +128,7 @@ def test_a_second_run_is_refused_until_the_first_has_ended(site: Site) -> None:
         assert word in said
     assert not (site.folder / "at-work").exists()
     (site.folder / "go-on").touch()
-    assert first.wait(30) == 0
+    assert first.wait(120) == 0
     assert soon(site.is_free)
     assert site.run().returncode == 0
 
@@ -136,7 +136,7 @@ def test_a_second_run_is_refused_until_the_first_has_ended(site: Site) -> None:
 def test_a_killed_run_keeps_nobody_out(site: Site) -> None:
     first = site.start()
     first.kill()
-    first.wait(10)
+    first.wait(60)
     # Whether its keeper was there first or not.
     assert site.run().returncode == 0
     assert soon(site.is_free)
@@ -146,7 +146,7 @@ def test_a_run_killed_with_its_keeper_keeps_nobody_of_this_controller_out(site: 
     first = site.start()
     lease = site.lease.read_text()
     first.kill()
-    first.wait(10)
+    first.wait(60)
     assert soon(site.is_free)
     # As it lies there when nobody was left to give it back.
     site.lease.write_text(lease)
@@ -194,7 +194,7 @@ def test_a_lock_that_was_broken_is_found_lost_by_the_next_play(site: Site) -> No
     # Two renewals.
     time.sleep(3.5)
     (site.folder / "go-on").touch()
-    assert first.wait(30) == 2
+    assert first.wait(120) == 2
     assert json.loads(site.lease.read_text())["id"] == "aaaa1111"
 
 

@@ -37,7 +37,7 @@ def run(how: str, *filters: str) -> tuple[int, bool]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=600,
     )
     loads, frozen = done.stdout.split()
     return int(loads), frozen == "True"

@@ -15,6 +15,7 @@ from typing import Union
 import pytest
 from guard_api import GuardApi
 from guard_node import NFT, PODS, Installed, Node, render, run, why_not
+from ironbinder_guard.agent import ROUND_SECONDS
 
 REASON = why_not()
 pytestmark = pytest.mark.skipif(bool(REASON), reason=REASON or "can be run")
@@ -91,6 +92,8 @@ OWN: dict[str, set[Target]] = {
     "dns": set(CLUSTER_DNS),
     "proxy": {("tcp", "10.96.1.3", 8001), ("tcp", "172.30.77.101", 80), ("tcp", "172.30.77.102", 80)},
 }
+# Well before the agent looks without having been told to.
+SOON = ROUND_SECONDS * 0.8
 IPV6: list[Target] = [("tcp", "fd00::6", 8888), ("tcp", "fd00::1", 22)]
 
 
@@ -392,14 +395,14 @@ class Running:
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
-        assert self.process.wait(10) == 0
+        assert self.process.wait(60) == 0
 
-    def sees(self, text: str, seconds: float = 10) -> float:
+    def sees(self, text: str, seconds: float = 60) -> float:
         """Wait until the agent says so, and give how long that took."""
         return wait_for(lambda: text in self.log.read_text(), f"the agent says {text!r}", seconds)
 
 
-def wait_for(done: object, what: str, seconds: float = 10) -> float:
+def wait_for(done: object, what: str, seconds: float = 60) -> float:
     """Wait until a function gives something true."""
     assert callable(done)
     begun = time.monotonic()
@@ -415,10 +418,10 @@ def test_the_agent_mends_a_flush_at_once(guarded: Node) -> None:
     with Running(guarded) as agent:
         agent.log.write_text("")
         guarded.execute("node", NFT, "flush chain inet ironbinder_guard never")
-        agent.sees("put right: the table inet ironbinder_guard was changed by somebody else", 3)
+        agent.sees("put right: the table inet ironbinder_guard was changed by somebody else", SOON)
         agent.log.write_text("")
         guarded.execute("node", NFT, "delete table inet ironbinder_guard")
-        took = agent.sees("put right: the table inet ironbinder_guard is missing", 3)
+        took = agent.sees("put right: the table inet ironbinder_guard is missing", SOON)
     print(f"mended after {took:.2f} s")
     assert answers(guarded, "session", ALL) == set(NEEDS["session"])
 
@@ -427,10 +430,9 @@ def test_a_bridge_of_the_machine_that_comes_later_is_left_alone_at_once(guarded:
     guarded.guard("remove")
     with Running(guarded):
         guarded.ip("node", "link add br-later type bridge")
-        took = wait_for(lambda: '"br-later"' in guarded.table(), "the new bridge is known")
+        wait_for(lambda: '"br-later"' in guarded.table(), "the new bridge is known", SOON)
         guarded.ip("node", "link del br-later")
         wait_for(lambda: '"br-later"' not in guarded.table(), "it is gone")
-    assert took < 5
 
 
 def test_a_full_disk_keeps_the_agent_from_nothing(guarded: Node, api: GuardApi) -> None:
@@ -452,9 +454,11 @@ def test_a_full_disk_keeps_the_agent_from_nothing(guarded: Node, api: GuardApi) 
             agent.sees("[Errno 28]")
             moved: list[Target] = [("tcp", "10.96.1.2", 8081), ("tcp", "10.96.1.9", 8081)]
             wait_for(lambda: answers(guarded, "session", moved) == {moved[1]}, "the hub's new address")
-            # It is loaded once, and not again and again because nobody wrote down that it was.
-            said = agent.log.read_text()
-            time.sleep(1)
+            # It is loaded once, and not again and again because nobody wrote down that it was. What it did it says later.
+            said = ""
+            while said != agent.log.read_text():
+                said = agent.log.read_text()
+                time.sleep(1)
             api.event("services", "MODIFIED", "binder")
             time.sleep(1)
             assert agent.log.read_text() == said

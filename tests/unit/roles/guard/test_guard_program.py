@@ -10,13 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ironbinder_guard import agent, cni, records, wanted
 from ironbinder_guard.agent import known_from
-from ironbinder_guard.api import Api, ApiError, Watcher, pod_of
+from ironbinder_guard.api import FIRST_WAIT_SECONDS, Api, ApiError, Watcher, pod_of
 from ironbinder_guard.config import Config, ConfigError, Hub, read_config, verdict
 from ironbinder_guard.kernel import Nft, NftError
 from ironbinder_guard.known import Known, Pod, read_known, stale, strangers, wanted_pods, write_known
@@ -428,12 +429,12 @@ def test_a_lock_is_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_nft_that_does_not_end_is_ended(tmp_path: Path) -> None:
-    (tmp_path / "nft").write_text("#!/bin/sh\nexec sleep 30\n")
+    (tmp_path / "nft").write_text("#!/bin/sh\nexec sleep 300\n")
     (tmp_path / "nft").chmod(0o755)
     begun = time.monotonic()
     with pytest.raises(NftError, match="did not end within 0 s"):
         Nft(str(tmp_path / "nft"), seconds=0.2).run("list", "tables")
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 60
 
 
 def test_this_machine_is_no_answer_to_a_name(tmp_path: Path) -> None:
@@ -461,11 +462,11 @@ def test_a_name_without_an_address_is_asked_for_again_whatever_happens(
     rounds: list[str] = []
     watcher = agent.NameWatcher(guard, lambda: rounds.append(watcher.fault))
     watcher.start()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not guard.names.known("binder.example.org") and time.monotonic() < deadline:
         time.sleep(0.01)
     watcher.ended.set()
-    watcher.join(10)
+    watcher.join(60)
     assert rounds == ["names are not asked for: RuntimeError: nobody thought of this", "", ""]
     assert not any("binder.example.org" in line for line in guard.complaints())
 
@@ -494,10 +495,14 @@ def test_watches_that_end_at_once_are_not_begun_at_once(monkeypatch: pytest.Monk
     monkeypatch.setattr(watcher, "_list", list_once)
     monkeypatch.setattr(watcher, "_events", lambda _version: iter(()))
     watcher.start()
+    deadline = time.monotonic() + 60
+    while not listed and time.monotonic() < deadline:
+        time.sleep(0.01)
     time.sleep(0.5)
     watcher.ended.set()
-    watcher.join(10)
-    assert len(listed) == 1
+    watcher.join(60)
+    # Where half a second took longer, there may be a second one.
+    assert listed and all(later - earlier > FIRST_WAIT_SECONDS * 0.9 for earlier, later in pairwise(listed))
 
 
 def test_every_pod_pays_for_what_is_imported() -> None:

@@ -68,7 +68,7 @@ def plane(tmp_path: Path) -> Iterator[ControlPlane]:
 def head(plane: ControlPlane) -> Head:
     """A head on which all parts are healthy."""
     found = Head(plane.folder, sleep=lambda _seconds: time.sleep(0.05))
-    ends = time.monotonic() + 20
+    ends = time.monotonic() + 60
     while any(found.unused()):
         assert time.monotonic() < ends, list(found.unused())
         time.sleep(0.05)
@@ -182,15 +182,16 @@ def test_a_part_that_stays_away_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(certificates, "RESTART_SECONDS", 2)
-    plane.stays_down.add("kube-scheduler")
-    with pytest.raises(UpkeepError, match=r"kube-scheduler was told to end.*is not back after 2 s"):
+    # The first: no other one has to be back in so short a time.
+    plane.stays_down.add("etcd")
+    with pytest.raises(UpkeepError, match=r"etcd was told to end.*is not back after 2 s"):
         nightly(now=True)
     told = state(tmp_path)
     assert told["in_use"] is False
-    assert "kube-scheduler" in told["error"]
+    assert "etcd" in told["error"]
     # And made good, without new certificates, when it can.
     plane.stays_down.clear()
-    monkeypatch.setattr(certificates, "RESTART_SECONDS", 30)
+    monkeypatch.setattr(certificates, "RESTART_SECONDS", 120)
     assert nightly()["renewed"] is False
     assert (kubeadm.renewals, state(tmp_path)["error"], state(tmp_path)["in_use"]) == (1, "", True)
 
@@ -225,7 +226,7 @@ def test_no_other_kubeadm_works_meanwhile(tmp_path: Path, monkeypatch: pytest.Mo
     thread.join(0.3)
     assert thread.is_alive() and seen == []
     theirs.release()
-    thread.join(10)
+    thread.join(60)
     [(free, holder)] = seen
     assert not free
     assert holder is not None and holder.what == "ironbinder-upkeep renews certificates"

@@ -19,6 +19,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api impo
     connect,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.patience import patient
+from free_ports import free_port
 from hand_clock import HandClock
 from kube_server import Request, kubeconfig_for, serve
 
@@ -32,8 +33,7 @@ class Restarting(HandClock):
     def __init__(self, answer: Callable[[Request], None], pauses: int, folder: Path) -> None:
         super().__init__()
         self.answer, self.left, self.stack = answer, pauses, ExitStack()
-        with socket.create_server(("127.0.0.1", 0)) as gone:
-            self.port: int = gone.getsockname()[1]
+        self.port = free_port()
         self.kubeconfig = kubeconfig_for(f"http://127.0.0.1:{self.port}", folder)
 
     def sleep(self, seconds: float) -> None:
@@ -45,7 +45,7 @@ class Restarting(HandClock):
 
     def api(self) -> KubeApi:
         """The cluster, asked with patience."""
-        return patient(connect(self.kubeconfig, limits=Limits(1, 1, 2), clock=self), self)
+        return patient(connect(self.kubeconfig, limits=Limits(60, 60, 120), clock=self), self)
 
 
 def ask(api: KubeApi, verb: str) -> Any:

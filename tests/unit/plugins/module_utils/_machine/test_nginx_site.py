@@ -24,22 +24,26 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._machine.nginx
     Site,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpTransport
-from nginx_machine import NGINX, debian_folder, free_port, needs_nginx, start_nginx
+from free_ports import free_port
+from nginx_machine import NGINX, debian_folder, needs_nginx, start_nginx
 
 pytestmark = needs_nginx
 ME = (os.geteuid(), os.getegid())
 
 
-class QuickClock:
-    """Twenty seconds for each that passes, so that a wait without end ends soon."""
+class ClockOfLog:
+    """No time passes before a log has a word, and all of it then; a real minute at most."""
+
+    def __init__(self, log: Path, word: str) -> None:
+        self.log, self.word, self.ends = log, word, time.monotonic() + 60
 
     def now(self) -> float:
         """Return the seconds."""
-        return time.monotonic() * 20
+        return 1000.0 if self.word in self.log.read_text() or time.monotonic() > self.ends else 0.0
 
-    def sleep(self, seconds: float) -> None:
-        """Let `seconds` pass."""
-        time.sleep(seconds / 20)
+    def sleep(self, _seconds: float) -> None:
+        """Give NGINX a moment."""
+        time.sleep(0.05)
 
 
 @dataclass
@@ -80,7 +84,7 @@ class Place:
         changes = nginx.changes()
         nginx.put_in_place(changes)
         if not nginx.runs():
-            nginx.make_run(20)
+            nginx.make_run(60)
         assert nginx.runs()
         return [change.path.name for change in changes]
 
@@ -101,7 +105,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
     process = start_nginx(config_dir / "nginx.conf", port, tmp_path / "log/error.log")
     yield Place(tmp_path, config_dir, port, process)
     process.terminate()
-    process.wait(10)
+    process.wait(60)
 
 
 @pytest.fixture(scope="module")
@@ -284,7 +288,7 @@ def test_a_port_that_is_taken_is_found_out(place: Place) -> None:
             text=site.text.replace(str(place.port), str(port)),
             generation_url=f"http://127.0.0.1:{port}/g",
         )
-        nginx = place.nginx(moved, QuickClock())
+        nginx = place.nginx(moved, ClockOfLog(place.folder / "log/error.log", f":{port} failed"))
         nginx.put_in_place(nginx.changes())
         taken.settimeout(0)
         with pytest.raises(NginxError, match=rf"does not answer .* bind\(\) to 127.0.0.1:{port} failed"):
@@ -334,7 +338,7 @@ def test_modes_are_put_right(place: Place) -> None:
 def test_an_nginx_that_does_not_run_is_said_so(place: Place) -> None:
     place.bring_about(place.site())
     place.process.terminate()
-    place.process.wait(10)
+    place.process.wait(60)
     nginx = place.nginx(place.site())
     assert not nginx.runs()
     assert not nginx.active

@@ -301,7 +301,8 @@ def test_the_proxies_of_the_environment_are_used_only_when_asked(monkeypatch: py
     with WebServer() as proxy, BinderServer(Answers()) as server:
         proxy.answers[server.url] = Answer(299)
         monkeypatch.setenv("http_proxy", proxy.url)
-        monkeypatch.delenv("no_proxy", raising=False)
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
         assert HttpTransport().request("GET", server.url, {}, PATIENT).status == 200
         assert HttpTransport(uses_proxies=True).request("GET", server.url, {}, PATIENT).status == 299
         monkeypatch.setenv("no_proxy", "127.0.0.1")

@@ -18,6 +18,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._net.http impo
     Reply,
     is_under,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify import arrivals as _arrivals
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify import launch as _launch
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify import notebook as _notebook
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.errors import VerifyError, redact
@@ -30,13 +31,35 @@ from binder_server import TOKEN, Answers, BinderServer, Pieces, held_back, load_
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is: what comes is waited for, and what came late was not held back by anybody."""
     monkeypatch.setattr(_notebook, "POLL_SECONDS", 0.02)
+    for module, name in (
+        *((_notebook, "OPEN_SECONDS"), (_notebook, "STOP_SECONDS"), (_launch, "LINGER_SECONDS")),
+        *((_arrivals, name) for name in BUFFERS),
+    ):
+        monkeypatch.setattr(module, name, 60.0)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, busy: None) -> None:
+    """For what does not come."""
     monkeypatch.setattr(_notebook, "OPEN_SECONDS", 0.4)
     monkeypatch.setattr(_notebook, "STOP_SECONDS", 0.3)
     monkeypatch.setattr(_launch, "LINGER_SECONDS", 0.1)
 
 
+@pytest.fixture
+def wary(monkeypatch: pytest.MonkeyPatch, busy: None) -> None:
+    """As it is, of streams that come late."""
+    for name, seconds in BUFFERS.items():
+        monkeypatch.setattr(_arrivals, name, seconds)
+
+
+BUFFERS = {
+    name: getattr(_arrivals, name)
+    for name in ("TORN_PAUSE_SECONDS", "TORN_PAUSE_ALONE_SECONDS", "SILENCE_SECONDS")
+}
 UP, DOWN = {"service": "Docker registry", "ok": True}, {"service": "Docker registry", "ok": False}
 Run = Callable[..., tuple[BinderServer, Any]]
 
@@ -58,24 +81,30 @@ def run() -> Run:
             asked = LaunchRequest(
                 url=server.url, provider="gh", spec="lab/sample/HEAD", hub_url=server.hub_url
             )
-            asked = replace(asked, timeout_seconds=20, silence_seconds=5)
+            asked = replace(asked, timeout_seconds=120, silence_seconds=60)
             try:
                 result: Any = Launch(replace(asked, **request), HttpTransport()).run()
             except VerifyError as error:
                 result = error
-            server.hung_up.wait(1.0 if server.answers.stays_open_seconds else 0)
+            server.hung_up.wait(60.0 if server.answers.stays_open_seconds else 0)
             return server, result
 
     return runner
 
 
+@pytest.mark.usefixtures("wary")
 def test_cold_launch(run: Run) -> None:
     versions = {"binderhub": "1.0", "builder_info": {"build_image": "r2d"}}
-    server, result = run("cold", Answers(versions=versions, stays_open_seconds=5))
-    assert result["summary"].startswith("launch verified in 0.6 s: ")
-    assert list(result["phases"]) == ["waiting", "fetching", "building", "pushing", "built", "launching"]
-    # Replayed 50 times as fast: 24.1 s of pushing are 0.48 s.
+    # On a busy machine server and launch may both be late, but not each time.
+    for _ in range(20):
+        server, result = run("cold", Answers(versions=versions, stays_open_seconds=120))
+        # Replayed 50 times as fast: 24.1 s of pushing are 0.48 s.
+        if result["phases"]["pushing"] == pytest.approx(24.1 / 50, abs=0.15) and not result["buffered"]:
+            break
     assert result["phases"]["pushing"] == pytest.approx(24.1 / 50, abs=0.15)
+    assert result["total_seconds"] >= round(31.6 / 50, 1)
+    assert result["summary"].startswith(f"launch verified in {result['total_seconds']:.1f} s: ")
+    assert list(result["phases"]) == ["waiting", "fetching", "building", "pushing", "built", "launching"]
     assert sum(result["phases"].values()) == pytest.approx(result["total_seconds"], abs=0.01)
     assert result["built_now"] is True and result["buffered"] is False
     assert result["versions"] == versions
@@ -107,8 +136,13 @@ def test_the_requests_of_a_launch(run: Run) -> None:
 def test_warm_launch(run: Run) -> None:
     _server, result = run("warm")
     assert result["built_now"] is False
-    assert result["summary"] == "launch verified in 0.1 s, image found in the registry: launching 0.1"
+    assert (
+        f"launch verified in {result['total_seconds']:.1f} s, image found in the registry: "
+        in result["summary"]
+    )
     assert result["versions"] == {}
+    exact = Recording(load_stream("warm")).launch()["summary"]
+    assert exact == "launch verified in 5.0 s, image found in the registry: waiting 0.5 | launching 4.5"
 
 
 @pytest.mark.parametrize("chunked", [True, False])
@@ -118,11 +152,15 @@ def test_other_launches_that_work(run: Run, name: str, chunked: bool) -> None:
     assert isinstance(result, dict) and result["server_stopped"]
 
 
+@pytest.mark.usefixtures("wary")
 def test_a_stream_in_single_bytes(run: Run) -> None:
     def cut(pieces: Pieces) -> Pieces:
         return [(seconds, bytes([byte])) for seconds, body in pieces for byte in body]
 
-    _server, result = run("unicode", change=cut)
+    for _ in range(20):  # a busy machine may be late
+        _server, result = run("unicode", change=cut)
+        if not result["buffered"]:
+            break
     assert result["server_stopped"] and not result["buffered"]
 
 
@@ -242,13 +280,13 @@ def test_a_failed_build_shows_its_log(run: Run) -> None:
     assert "/bin/sh: 1: pip-install: not found" in error.log
 
 
+@pytest.mark.usefixtures("quick")
 def test_an_old_hub_is_hung_up_on_before_it_launches(run: Run) -> None:
     """After `Failed` it goes on to launch an older image, unless nobody listens."""
-    stream = load_stream("failed_old")
-    answers = Answers(pieces=[*stream[:-1], (60.0, stream[-1][1])], speed=50, stays_open_seconds=2)
+    answers = Answers(pieces=load_stream("failed_old")[:-1], speed=50, stays_open_seconds=600)
     started = time.monotonic()
-    _server, error = run("failed_old", answers)
-    assert error.kind == "build" and time.monotonic() - started < 1.5
+    server, error = run("failed_old", answers)
+    assert error.kind == "build" and server.hung_up.is_set() and time.monotonic() - started < 60
 
 
 def test_a_server_that_started_after_a_failure_is_stopped(run: Run) -> None:
@@ -264,19 +302,23 @@ def test_truncated_with_and_without_a_last_chunk(run: Run, ends_properly: bool) 
 
 
 def test_silence(run: Run) -> None:
-    answers = Answers(stays_open_seconds=3)
+    answers = Answers(stays_open_seconds=600)
     _server, error = run("silent", answers, silence_seconds=0.3)
     assert error.kind == "silent"
     assert "phase waiting" in str(error) and "last seen: Waiting for build to start..." in str(error)
-    assert error.facts["total_seconds"] < 1
+    assert error.facts["total_seconds"] < 60
 
 
 def test_keepalives_are_life_but_not_for_ever(run: Run) -> None:
-    pieces = [(i / 10, b":keepalive\n\n") for i in range(1, 40)]
-    _server, error = run("", Answers(pieces=pieces, speed=1), silence_seconds=0.3, timeout_seconds=0.9)
+    pieces = [(i / 10, b":keepalive\n\n") for i in range(1, 4000)]
+    _server, error = run("", Answers(pieces=pieces, speed=1), silence_seconds=30, timeout_seconds=0.9)
     assert error.kind == "timeout"
     assert "not ready within 1 s" in str(error) and "nothing at all; " in str(error)
-    assert 0.8 < error.facts["total_seconds"] < 1.3
+    assert 0.8 < error.facts["total_seconds"] < 60
+    recording = Recording([(float(second), b":keepalive\n\n") for second in range(1, 40)])
+    with pytest.raises(VerifyError) as caught:
+        recording.launch(silence_seconds=3.0, timeout_seconds=9.5)
+    assert (caught.value.kind, recording.seconds) == ("timeout", 9.5)
 
 
 def test_no_headers_within_the_silence(run: Run) -> None:
@@ -390,6 +432,7 @@ def test_the_route_may_take_a_moment(run: Run) -> None:
         (Answers(token="another"), ["HTTP 403", "Authorization"]),
     ],
 )
+@pytest.mark.usefixtures("quick")
 def test_a_notebook_that_does_not_open(run: Run, answers: Answers, words: list[str]) -> None:
     _server, error = run("warm", answers)
     assert error.kind == "api"
@@ -426,12 +469,14 @@ def test_no_api_check_and_keep_server(run: Run) -> None:
         (Answers(stops=False), "still answering 0 s after the shutdown"),
     ],
 )
+@pytest.mark.usefixtures("quick")
 def test_a_server_that_does_not_go_is_told(run: Run, answers: Answers, words: str) -> None:
     _server, result = run("warm", answers)
     assert result["server_stopped"] is False
     assert words in result["warnings"][0]
 
 
+@pytest.mark.usefixtures("wary")
 def test_a_buffering_proxy(run: Run) -> None:
     """At a speed at which the pauses are still those of a launch; test__arrivals has the long builds."""
 

@@ -18,10 +18,10 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.capacity 
     Machine,
     Session,
     SitePlan,
-    memory_floor_mib,
     plan_site,
     wanted_max_pods,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.memory_floor import memory_floor_mib
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.reservations import (
     GIB,
     MIB,
@@ -276,12 +276,15 @@ def test_requests_never_exceed_what_there_is(
 
 
 @settings(max_examples=100, deadline=None)
-@given(machines=MACHINES, session=SESSIONS)
-def test_the_floor_is_enough(machines: list[Machine], session: Session) -> None:
-    """Whoever follows the remedy is not told to buy again."""
+@example(machines=[node("a", 9.0, 1.0)], session=Session(5851, 0, 0, 0, 0), more=0)
+@given(machines=MACHINES, session=SESSIONS, more=st.integers(0, 4096))
+def test_the_floor_is_enough(machines: list[Machine], session: Session, more: int) -> None:
+    """Whoever follows the remedy, or gives it more than that, is not told to buy again."""
     plan = plan_site(machines[:1], session, hubs=1)
     floor = memory_floor_mib(plan.nodes[0], session.planned_mib)
     after = plan_site(
-        [replace(machines[0], memory_mib=floor)], session, hubs=len([plan.carrier]) if plan.carrier else 0
+        [replace(machines[0], memory_mib=floor + more)],
+        session,
+        hubs=len([plan.carrier]) if plan.carrier else 0,
     )
     assert after.nodes[0].bounds[0].sessions >= 1

@@ -388,7 +388,7 @@ def test_charts_that_cannot_be_read(source: ChartSource, get: Callable[[str], by
     told = check({"binder": {"values": {"a": 1}}}, source, get)
     assert told["faults"] == []
     assert named in told["unchecked"]
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
 
 
 def test_chart_without_a_schema() -> None:
