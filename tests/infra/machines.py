@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from typing import Any
@@ -60,12 +61,12 @@ def lacking(site: Site, since: datetime) -> list[str]:
     nodes = site.hosts("head", "workers")
     found = []
     for name in site.hosts("head", "workers", "proxy", "registry"):
-        found += [f"{name}: {fault}" for fault in _of_machine(name, name in nodes)]
+        found += [f"{name}: {fault}" for fault in _of_machine(name, name in nodes, since)]
     # Of no use before the machines are there.
     return found or list(_of_cluster(site.hosts("head")[0], since))
 
 
-def _of_machine(name: str, is_node: bool) -> Iterator[str]:
+def _of_machine(name: str, is_node: bool, since: datetime) -> Iterator[str]:
     state = on(name, "sh", "-c", "systemctl is-system-running; true").strip()
     if state != "running":
         yield f"systemd is {state or 'not there'}: {on(name, 'systemctl', '--failed', '--plain', '--no-legend').split()}"
@@ -82,7 +83,10 @@ def _of_machine(name: str, is_node: bool) -> Iterator[str]:
     # Not every node has builds.
     builds = ["docker"] if on(name, "systemctl", "cat", "docker.service") else []
     began = {unit: _began(name, unit) for unit in ("ironbinder-guard", "kubelet", *builds)}
-    if min(began.values()) <= 0 or began["ironbinder-guard"] > min(began.values()):
+    # Where a machine was not off, its first run may have started the guard after what it guards.
+    if min(began.values()) <= 0 or (
+        _has_started(name, since) and began["ironbinder-guard"] > min(began.values())
+    ):
         yield f"the guard has to be there first: {began}"
     if builds and on(name, "systemctl", "is-active", "ironbinder-builds.slice").strip() != "active":
         yield "builds have no slice"
@@ -92,6 +96,13 @@ def _began(name: str, unit: str) -> int:
     """Give when a unit was started, in microseconds of the machine's own; 0 where it does not run."""
     told = on(name, "systemctl", "show", "--property=ActiveEnterTimestampMonotonic", "--value", unit).strip()
     return int(told or 0)
+
+
+def _has_started(name: str, since: datetime) -> bool:
+    """Tell whether a machine of the lab, which has this computer's clock, was started since then."""
+    told = on(name, "systemctl", "show", "--property=UserspaceTimestampMonotonic", "--value").strip()
+    ago = (datetime.now(timezone.utc) - since).total_seconds()
+    return int(told or 0) / 1e6 >= time.monotonic() - ago
 
 
 def _of_cluster(head: str, since: datetime) -> Iterator[str]:
