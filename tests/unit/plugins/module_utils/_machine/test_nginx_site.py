@@ -32,18 +32,21 @@ ME = (os.geteuid(), os.getegid())
 
 
 class ClockOfLog:
-    """No time passes before a log has a word, and all of it then; a real minute at most."""
+    """No time passes before a log has a word, and much with every pause then; a real minute at most."""
 
     def __init__(self, log: Path, word: str) -> None:
-        self.log, self.word, self.ends = log, word, time.monotonic() + 60
+        self.log, self.word, self.ends, self.seconds = log, word, time.monotonic() + 60, 0.0
 
     def now(self) -> float:
         """Return the seconds."""
-        return 1000.0 if self.word in self.log.read_text() or time.monotonic() > self.ends else 0.0
+        return self.seconds
 
     def sleep(self, _seconds: float) -> None:
         """Give NGINX a moment."""
         time.sleep(0.05)
+        # The word may have been there before the wait began.
+        if self.word in self.log.read_text() or time.monotonic() > self.ends:
+            self.seconds += 1000.0
 
 
 @dataclass
