@@ -100,7 +100,9 @@ def main() -> None:
     given = module.params
     try:
         clock = SystemClock()
-        api = patient(connect(given["kubeconfig"]), clock)
+        api = connect(given["kubeconfig"])
+        # In a check there may be no cluster yet, which is told at once.
+        api = api if module.check_mode else patient(api, clock)
         if given["state"] == "begun":
             changed = begin(api, given["node"], check_mode=module.check_mode)
         else:
