@@ -43,13 +43,14 @@ _HALF_DONE = ("unpacked", "half-configured")
 class State:
     """A package as dpkg has it: its version, "" where it is not installed, and whether that is held.
 
-    `whole` is False where a run that was stopped left it to be configured.
+    `whole` is False where a run that was stopped left it to be configured, `torn` is True where some of its files may be missing.
     """
 
     name: str
     version: str
     held: bool
     whole: bool = True
+    torn: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def parse_states(text: str) -> dict[str, State]:
         there = version if status in (*_THERE, *_HALF_DONE) else ""
         # A library of two architectures has two lines.
         if name and (name not in states or (there and (whole or not states[name].version))):
-            states[name] = State(name, there, want == "hold", whole)
+            states[name] = State(name, there, want == "hold", whole, status == "half-installed")
     return states
 
 

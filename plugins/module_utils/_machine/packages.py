@@ -224,6 +224,7 @@ class HeldPackages:
         rc, out, err = self._carry_out(self._command(missing, targets, before))
         if rc and INTERRUPTED in err:
             self._must(["dpkg", "--force-confdef", "--force-confold", "--configure", "--pending"])
+            before = self._states()
             rc, out, err = self._carry_out(self._command(missing, targets, before))
         if rc and self._may_update():
             self._update()
@@ -244,6 +245,9 @@ class HeldPackages:
         # What is held and has another version was refused above, or may be moved.
         if any(before[name].held for name in missing):
             words.append("--allow-change-held-packages")
+        # To apt a package that was being unpacked when dpkg was killed may be "already the newest version".
+        if any(before[name].torn for name in missing):
+            words.append("--reinstall")
         return [*words, *(f"{name}={version}" for name, version in targets.items())]
 
     def _carry_out(self, words: Sequence[str]) -> tuple[int, str, str]:

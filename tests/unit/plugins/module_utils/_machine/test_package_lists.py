@@ -68,7 +68,7 @@ def test_states() -> None:
         "docker.io": State("docker.io", "20.10.24+dfsg1-1+deb12u1+b6", False, whole=False),
         "man-db": State("man-db", "2.11.2-2", False),
         "runc": State("runc", "1.1.5+ds1-1+deb12u1", False, whole=False),
-        "kmod": State("kmod", "", False),
+        "kmod": State("kmod", "", False, torn=True),
     }
     assert parse_states("") == {}
 

@@ -329,6 +329,27 @@ def test_a_package_that_was_left_half_done(machine: apt_root.AptRoot, status: st
     assert not have(machine).changed
 
 
+@pytest.mark.parametrize("want", ["hold", "install"])
+@pytest.mark.parametrize("newer", ["", "1.36.3-1.3"])
+def test_a_package_that_was_being_unpacked(machine: apt_root.AptRoot, want: str, newer: str) -> None:
+    """Some of its files are missing: it is unpacked anew, and apt does not say by itself that it has to be."""
+    have(machine)
+    if newer:
+        machine.offer("kubelet", newer)
+        machine.run(["apt-get", "update"])
+    file = machine.root / "var/lib/dpkg/status"
+    file.write_text(
+        re.sub(
+            "(Package: kubelet\n)Status: .*", rf"\1Status: {want} reinstreq half-installed", file.read_text()
+        )
+    )
+    told, done = have(machine, check_mode=True), have(machine)
+    assert told.changed and done.changed
+    assert versions(told.after) == versions(done.after)
+    assert versions(done.after)["kubelet"] == (newer or "1.36.3-1.2", True)
+    assert not have(machine).changed
+
+
 def test_what_is_installed_has_to_run(machine: apt_root.AptRoot) -> None:
     """Asked in every run, but not by a check of a machine that has nothing yet."""
     proof: dict[str, Any] = {"proof_argv": ["echo", "Kubernetes v1.36.3"]}
