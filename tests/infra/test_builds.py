@@ -21,8 +21,11 @@ testinfra_hosts = ["ansible://head", "ansible://workers"]
 
 SLICE = "ironbinder-builds.slice"
 BASE = "ironbinder-test/base"
+LABEL = "ironbinder.test"
 FOLDER = "/var/tmp/ironbinder-test-base"
 PRUNE = "/usr/local/libexec/ironbinder/docker-prune"
+# What a build makes is found again by its label.
+BUILD = f"DOCKER_BUILDKIT=1 docker build --no-cache --quiet --label {LABEL}=yes"
 # Both versions of control groups; one of the two is there.
 GROUP = f"ironbinder.slice/{SLICE}"
 LIMITS = f"/sys/fs/cgroup/{GROUP}/memory.max /sys/fs/cgroup/memory/{GROUP}/memory.limit_in_bytes"
@@ -53,12 +56,14 @@ def base(host: Any) -> Iterator[str]:
     host.check_output("sh -c %s", script)
     yield BASE
     host.run("rm --recursive --force %s", FOLDER)
-    host.run("docker image rm --force %s", BASE)
+    host.run(
+        f"docker image rm --force {BASE} $(docker images --quiet --no-trunc --filter label={LABEL} | sort -u)"
+    )
 
 
 def build(step: str, wait: bool = True) -> str:
     """Return a command that builds an image of one RUN step with BuildKit, as repo2docker does."""
-    run = f"printf 'FROM {BASE}\\nRUN {step}\\n' | DOCKER_BUILDKIT=1 docker build --no-cache --quiet -"
+    run = f"printf 'FROM {BASE}\\nRUN {step}\\n' | {BUILD} -"
     return run if wait else f"({run}) < /dev/null > /dev/null 2>&1 &"
 
 
@@ -75,7 +80,7 @@ def cached(number: int, leave: str = "dd if=/dev/urandom of=/{} bs=1M count=20 s
         "COPY --from=big /done /done",
     ]
     lines = "\\n".join(steps)
-    return f"printf '{lines}\\n' | DOCKER_BUILDKIT=1 docker build --no-cache --quiet --file - {FOLDER}"
+    return f"printf '{lines}\\n' | {BUILD} --file - {FOLDER}"
 
 
 def kernel_limit(host: Any) -> int:
@@ -194,8 +199,10 @@ def test_docker_is_pruned_again_and_again(host: Any) -> None:
 def test_pruning_keeps_the_cache_within_its_bound(
     host: Any, base: str, interrupting: None, eventually: Callable[..., Any]
 ) -> None:
-    for number in range(3):
-        made = host.run("sh -c %s", cached(number))
+    # First what an image has, which is pruned first, and frees nothing.
+    shared = build("dd if=/dev/urandom of=/shared bs=1M count=50 status=none")
+    for command in (shared, *map(cached, range(3))):
+        made = host.run("sh -c %s", command)
         assert made.rc == 0, made.stderr
     assert eventually(lacking(host, 60e6), seconds=60, pause=0.5) == ""
     pruned = host.run_expect([0], f"{PRUNE} --cache-bytes=30000000 --image-hours=168 --above-percent=100")

@@ -31,6 +31,8 @@ MAX_USED_SPACE = (1, 48)
 PRESSED_AGE_HOURS = 1
 # Removing a large cache takes minutes on a slow disk.
 TIMEOUT_SECONDS = 600
+# One pass nearly always does; each takes something away, and no more than this many are worth a timer's run.
+PRUNING_PASSES = 50
 NO_NAME = "<none>:<none>"
 GIB = 1 << 30
 # How Docker says that containerd keeps its images, and build cache with them; and where containerd does by default.
@@ -87,15 +89,25 @@ class Docker:
         return True
 
     def prune_cache(self, keep_bytes: int) -> int:
-        """Remove build cache, what was used longest ago first, until this much is left. Returns the bytes freed."""
+        """Remove build cache, what was used longest ago first, until this much is left. Returns the bytes that Docker freed.
+
+        BuildKit bounds what no image has, yet counts as freed also what an image goes on to have, and so ends a pass early: the
+        bound is reached once a pass finds nothing more to do.
+        """
         query = {"all": "1"}
         if keep_bytes:
             query["max-used-space" if self.api >= MAX_USED_SPACE else "keep-storage"] = str(keep_bytes)
-        status, told = self._call("POST", f"/build/prune?{urlencode(query)}")
-        if status == 409:  # somebody else is at it
-            return 0
-        _refused(status, told, "prune its build cache")
-        return int((told or {}).get("SpaceReclaimed") or 0)
+        freed = 0
+        for _ in range(PRUNING_PASSES):
+            status, told = self._call("POST", f"/build/prune?{urlencode(query)}")
+            if status == 409:  # somebody else is at it
+                break
+            _refused(status, told, "prune its build cache")
+            passed = int((told or {}).get("SpaceReclaimed") or 0)
+            freed += passed
+            if not (passed and keep_bytes):
+                break
+        return freed
 
     def _ask(self, method: str, path: str) -> Any:
         status, told = self._call(method, path)
