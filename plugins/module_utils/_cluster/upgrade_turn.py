@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock
@@ -23,6 +24,8 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api impo
 __all__ = ["Healthy", "TurnError", "begin", "end"]
 
 _CORDONED, _SCHEDULABLE = "cordoned", "schedulable"
+# A node changes now and then, and hardly more than once while its turn begins.
+_LOOKS = 5
 
 
 class TurnError(Exception):
@@ -52,11 +55,27 @@ def begin(api: KubeApi, name: str, *, check_mode: bool = False) -> bool:
         TurnError: the cluster has no such node.
         KubeError: the API does not answer, or refuses.
     """
-    item = _node(api, name)
+    for attempt in range(_LOOKS):
+        body = _beginning(_node(api, name))
+        if not body or check_mode:
+            return bool(body) or attempt > 0
+        try:
+            api.patch(f"/api/v1/nodes/{name}", body)
+        except KubeError as error:
+            # Somebody was quicker: its kubelet with a word on its state, or we, in an attempt whose answer was lost.
+            if error.status != HTTPStatus.CONFLICT or attempt == _LOOKS - 1:
+                raise
+        else:
+            break
+    return True
+
+
+def _beginning(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the patch that begins a node's turn, {} where it has begun."""
     cordoned = bool((item.get("spec") or {}).get("unschedulable"))
     marked = TURN in (item["metadata"].get("annotations") or {})
     if cordoned and marked:
-        return False
+        return {}
     body: dict[str, Any] = {"spec": {"unschedulable": True}}
     if not marked:
         was = _CORDONED if cordoned else _SCHEDULABLE
@@ -65,9 +84,7 @@ def begin(api: KubeApi, name: str, *, check_mode: bool = False) -> bool:
             "annotations": {TURN: was},
             "resourceVersion": item["metadata"].get("resourceVersion"),
         }
-    if not check_mode:
-        api.patch(f"/api/v1/nodes/{name}", body)
-    return True
+    return body
 
 
 def end(

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -49,6 +50,44 @@ def test_a_turn_begins_once_and_ends_once(api: RecordedApi) -> None:
     assert ended(api, check_mode=True) and state(api) == (True, "schedulable")
     assert ended(api) and state(api) == (False, None)
     assert not ended(api)
+
+
+class Contested(RecordedApi):
+    """A node that others change, too: each of the first `times` patches meets a node that is no longer the one that was read."""
+
+    def __init__(
+        self, api: RecordedApi, times: int, meanwhile: Callable[[Mapping[str, Any]], object]
+    ) -> None:
+        self.__dict__.update(vars(api))
+        self.times, self.meanwhile = times, meanwhile
+
+    def patch(self, path: str, body: Mapping[str, Any], **query: str) -> dict[str, Any]:
+        if self.times:
+            self.times -= 1
+            self.meanwhile(body)
+            raise KubeError("the object has been modified", 409)
+        return super().patch(path, body, **query)
+
+
+def test_a_node_that_changes_meanwhile_is_looked_at_again(api: RecordedApi) -> None:
+    assert begin(Contested(api, 1, lambda _body: None), "worker1") and state(api) == (True, "schedulable")
+
+
+def test_an_admin_who_cordons_meanwhile_is_no_less_right(api: RecordedApi) -> None:
+    def cordon(_body: Any) -> None:
+        api.node("worker1")["spec"]["unschedulable"] = True
+
+    assert begin(Contested(api, 1, cordon), "worker1") and state(api) == (True, "cordoned")
+
+
+def test_a_turn_whose_answer_was_lost_has_begun(api: RecordedApi) -> None:
+    lost = Contested(api, 1, lambda body: api.patch("/api/v1/nodes/worker1", body))
+    assert begin(lost, "worker1") and state(api) == (True, "schedulable")
+
+
+def test_a_node_that_never_rests_is_told(api: RecordedApi) -> None:
+    with pytest.raises(KubeError, match="has been modified"):
+        begin(Contested(api, 100, lambda _body: None), "worker1")
 
 
 def test_an_admins_cordon_stays(api: RecordedApi) -> None:
