@@ -25,7 +25,8 @@ from killing import CONTROLLER, Moment, Recovery, Row, begin, changes, settled, 
 from live_site import ROOT, Site
 from machines import KUBECTL, on
 
-KILLS, CHAIN_SECONDS = 20, 27 * 60
+# A slow machine needs forty minutes.
+KILLS, CHAIN_SECONDS = 20, 60 * 60
 # A moment that has passed before it was found is drawn again.
 TRIES = 4
 RETURN = ("-e", json.dumps({"site_returning_nodes": ["worker2"]}))
@@ -213,7 +214,7 @@ def test_three_kills(site: Site, recovery: Recovery, draw: Random) -> None:
 
 def test_twenty_kills(site: Site, recovery: Recovery, draw: Random, request: pytest.FixtureRequest) -> None:
     if not request.config.getoption("--long"):
-        pytest.skip("--long interrupts twenty runs, half an hour long")
+        pytest.skip("--long interrupts twenty runs, half an hour long, or more")
     started, uninterrupted = time.monotonic(), recovery.run()[1]
     # Every stage at least twice, in any order.
     names = [*STAGES, *STAGES, *draw.choices(list(STAGES), k=KILLS)][:KILLS]
