@@ -123,7 +123,7 @@ STAGES = {
     ),
     "pod network": Stage(
         ("playbooks/cluster.yml",),
-        (Moment("pod network", "Write the network, its routes", 3),),
+        (Moment("pod network", "Write the network, its routes", 1),),
         without_network,
     ),
     "MetalLB": Stage(
@@ -134,8 +134,9 @@ STAGES = {
     "Helm install": Stage(
         ("playbooks/binderhub.yml",),
         (
-            Moment("Helm's install", "Release the hubs", 8, CONTROLLER, "helm"),
-            Moment("Helm's install", "Release the hubs", 10),
+            # Helm has written its release within a few seconds; later there is nothing to put right.
+            Moment("Helm's install", "Release the hubs", 2, CONTROLLER, "helm"),
+            Moment("Helm's install", "Release the hubs", 4),
         ),
         without_hub,
     ),
