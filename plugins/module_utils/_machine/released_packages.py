@@ -38,6 +38,7 @@ class ReleasedPackages(HeldPackages):
         held = [name for name in self.wanted.names if before[name].held]
         ours = self.ledger.names()
         gone = [name for name in self.everything if self.purge and before[name].version and name in ours]
+        gone = self._without_needed(gone)
         along = self._along(gone) if gone else []
         if not check_mode:
             if held:
@@ -50,6 +51,15 @@ class ReleasedPackages(HeldPackages):
             for name, state in before.items()
         }
         return Outcome(bool(held or gone), not gone, before, after if check_mode else self._states())
+
+    def _without_needed(self, gone: list[str]) -> list[str]:
+        """Leave out tools that something else on this machine needs, whoever installed that."""
+        return [name for name in gone if name not in self.wanted.also or self._goes_alone(name, gone)]
+
+    def _goes_alone(self, name: str, gone: list[str]) -> bool:
+        rc, out, _err = self.run(["apt-get", "--simulate", *_PURGE, name])
+        # apt 3 refuses where what is held would have to go, too.
+        return not rc and set(parse_plan(out).removed) <= set(gone)
 
     def _along(self, gone: list[str]) -> list[str]:
         """Name what apt would remove besides, all of which has to be ours, with what nothing needs then."""

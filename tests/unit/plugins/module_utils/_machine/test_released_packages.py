@@ -85,9 +85,24 @@ def test_what_we_brought_goes_with_what_it_needed(machine: apt_root.AptRoot) -> 
         assert not let_go(machine, check_mode=check, purge=True).changed
 
 
+def test_a_tool_that_others_need_stays(machine: apt_root.AptRoot) -> None:
+    """As nftables does for a Docker that is held: also where that is ours, and goes later."""
+    machine.run(["apt-get", "install", "--yes", "theirs"])
+    machine.run(["apt-mark", "hold", "theirs"])
+    ledger(machine).add(["theirs"])
+    checked = let_go(machine, check_mode=True, purge=True)
+    done = let_go(machine, purge=True)
+    assert checked.after == done.after
+    assert there(machine) == {"kubectl", "theirs", "conntrack"}
+    assert ledger(machine).names() == {"theirs", "conntrack"}
+    assert not let_go(machine, purge=True).changed
+
+
 def test_what_others_need_is_not_torn_away(machine: apt_root.AptRoot) -> None:
+    machine.offer("theirs", "2", Depends="kubelet")
+    machine.run(["apt-get", "update"])
     machine.run(["apt-get", "install", "--yes", "theirs"])
     for check in (True, False):
-        with pytest.raises(PackagesError, match=r"would remove theirs 1 with .*Nothing was removed"):
+        with pytest.raises(PackagesError, match=r"would remove theirs 2 with .*Nothing was removed"):
             let_go(machine, check_mode=check, purge=True)
     assert {"theirs", "kubelet", "conntrack"} <= there(machine)
