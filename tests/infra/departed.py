@@ -13,7 +13,7 @@ FILES = (
     "/etc/kubernetes/*.conf /etc/kubernetes/manifests/* /etc/kubernetes/pki/* /var/lib/kubelet/config.yaml",
     "/var/lib/kubelet/pki/* /etc/cni/net.d/* /opt/cni/bin/ironbinder-guard /run/cni-ipam-state /run/ironbinder/guard",
     "/etc/ironbinder/* /usr/local/lib/ironbinder/* /usr/local/libexec/ironbinder/* /usr/local/sbin/ironbinder-*",
-    "/var/lib/ironbinder/kubeadm-*.json /var/lib/ironbinder/kubelet.conf.d /var/lib/ironbinder/kubeadm-patches/*",
+    "/var/lib/ironbinder/kubeadm-*.json /var/lib/ironbinder/kubelet.conf.d/* /var/lib/ironbinder/kubeadm-patches/*",
     "/etc/systemd/system/*ironbinder* /etc/systemd/system/*.d/*ironbinder* /etc/default/kubelet",
     "/etc/apt/sources.list.d/ironbinder* /etc/apt/keyrings/ironbinder-* /etc/apt/apt.conf.d/*ironbinder*",
     "/etc/sysctl.d/*ironbinder* /etc/modules-load.d/*ironbinder* /usr/local/share/ca-certificates/ironbinder-*",
@@ -35,14 +35,17 @@ def left_over(name: str, *, packages: bool = False) -> list[str]:
 
 def _left(name: str, packages: bool) -> Iterator[str]:
     for patterns in FILES:
-        found = on(name, "sh", "-c", f"ls -d {patterns} 2>/dev/null; true").splitlines()
-        # Machines of the lab are made with programs of its own.
-        yield from (path for path in found if "/ironbinder-lab" not in path)
+        yield from _lines(name, f"ls -d {patterns} 2>/dev/null; true")
     for script in (CHAINS, TABLES, UNITS):
-        yield from on(name, "sh", "-c", script).splitlines()
+        yield from _lines(name, script)
     yield from on(name, "ip", "-4", "route", "show", "proto", "99").splitlines()
-    yield from on(name, "sh", "-c", "ip -brief link show dev cni0 2>/dev/null; true").splitlines()
-    yield from on(name, "sh", "-c", "grep 'machines of this site' /etc/hosts; true").splitlines()
+    yield from _lines(name, "ip -brief link show dev cni0 2>/dev/null; true")
+    yield from _lines(name, "grep 'machines of this site' /etc/hosts; true")
     yield from (f"{held} is held" for held in on(name, "apt-mark", "showhold").split())
     if packages:
-        yield from on(name, "sh", "-c", f"dpkg-query --show {PACKAGES}; true").splitlines()
+        yield from _lines(name, f"dpkg-query --show {PACKAGES}; true")
+
+
+def _lines(name: str, script: str) -> Iterator[str]:
+    """What a script prints there, without programs and units that machines of the lab are made with."""
+    return (line for line in on(name, "sh", "-c", script).splitlines() if "ironbinder-lab" not in line)
