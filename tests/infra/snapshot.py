@@ -46,7 +46,8 @@ RESTLESS = ("events", "events.events.k8s.io", "leases.coordination.k8s.io", "com
 PEOPLES = ("singleuser-server", "binderhub-build", "repo2docker-build")
 COMMANDS = {
     "packages": ["dpkg-query", "-W", "-f", "${Package} ${Version} ${db:Status-Abbrev}\n"],
-    "units": ["systemctl", "list-unit-files", "--no-legend", "--no-pager"],
+    # Without those that a container or a single command has while it runs.
+    "units": ["sh", "-c", "systemctl list-unit-files --no-legend --no-pager | grep -v ' transient '"],
     "running services": [
         "systemctl",
         "list-units",
