@@ -71,7 +71,7 @@ class _Patient:
 def patient(api: KubeApi, clock: Clock) -> KubeApi:
     """Return the same cluster, asked again for up to GRACE_SECONDS where the server is away, and not where it refuses.
 
-    A patch that was done although its answer was lost is done once more, which changes nothing. Not for a check, where there
-    may be no cluster yet.
+    A patch that was done although its answer was lost is done once more, which changes nothing, or is refused as a conflict (409)
+    where it names a resourceVersion: who names one looks again. Not for a check, where there may be no cluster yet.
     """
     return _Patient(api, clock)

@@ -224,7 +224,6 @@ class HeldPackages:
         rc, out, err = self._carry_out(self._command(missing, targets, before))
         if rc and INTERRUPTED in err:
             self._must(["dpkg", "--force-confdef", "--force-confold", "--configure", "--pending"])
-            before = self._states()
             rc, out, err = self._carry_out(self._command(missing, targets, before))
         if rc and self._may_update():
             self._update()
@@ -239,16 +238,18 @@ class HeldPackages:
         self, missing: Sequence[str], targets: Mapping[str, str], before: Mapping[str, State]
     ) -> list[str]:
         """Give the words after `apt-get`."""
-        words = [*_INSTALL]
-        if self.wanted.allow_change:
-            words.append("--allow-downgrades")
-        # What is held and has another version was refused above, or may be moved.
-        if any(before[name].held for name in missing):
-            words.append("--allow-change-held-packages")
-        # To apt a package that was being unpacked when dpkg was killed may be "already the newest version".
-        if any(before[name].torn for name in missing):
-            words.append("--reinstall")
-        return [*words, *(f"{name}={version}" for name, version in targets.items())]
+        options = {
+            "--allow-downgrades": self.wanted.allow_change,
+            # What is held and has another version was refused above, or may be moved.
+            "--allow-change-held-packages": any(before[name].held for name in missing),
+            # To apt a package that was being unpacked when dpkg was killed may be "already the newest version".
+            "--reinstall": any(before[name].torn for name in missing),
+        }
+        return [
+            *_INSTALL,
+            *filter(options.get, options),
+            *(f"{name}={version}" for name, version in targets.items()),
+        ]
 
     def _carry_out(self, words: Sequence[str]) -> tuple[int, str, str]:
         """Install, once apt has said what else it would do."""

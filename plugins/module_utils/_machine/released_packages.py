@@ -38,7 +38,8 @@ class ReleasedPackages(HeldPackages):
         held = [name for name in self.wanted.names if before[name].held]
         ours = self.ledger.names()
         gone = [name for name in self.everything if self.purge and before[name].version and name in ours]
-        gone = self._without_needed(gone)
+        # Tools that something else on this machine needs stay, whoever installed that.
+        gone = [name for name in gone if name not in self.wanted.also or self._goes_alone(name, gone)]
         along = self._along(gone) if gone else []
         if not check_mode:
             if held:
@@ -51,10 +52,6 @@ class ReleasedPackages(HeldPackages):
             for name, state in before.items()
         }
         return Outcome(bool(held or gone), not gone, before, after if check_mode else self._states())
-
-    def _without_needed(self, gone: list[str]) -> list[str]:
-        """Leave out tools that something else on this machine needs, whoever installed that."""
-        return [name for name in gone if name not in self.wanted.also or self._goes_alone(name, gone)]
 
     def _goes_alone(self, name: str, gone: list[str]) -> bool:
         rc, out, _err = self.run(["apt-get", "--simulate", *_PURGE, name])

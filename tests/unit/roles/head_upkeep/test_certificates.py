@@ -5,6 +5,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,6 +21,7 @@ from control_plane import ControlPlane
 from ironbinder_upkeep import certificates, cli
 from ironbinder_upkeep.certificates import PARTS, Head, renew
 from ironbinder_upkeep.machine import KUBEADM_LOCK, UpkeepError
+from programs import ROLES
 
 DAY = 86400
 NAMES = ("pki/apiserver", "pki/etcd/server", "pki/etcd/peer", "controller-manager", "scheduler")
@@ -231,3 +235,19 @@ def test_no_other_kubeadm_works_meanwhile(tmp_path: Path, monkeypatch: pytest.Mo
     assert not free
     assert holder is not None and holder.what == "ironbinder-upkeep renews certificates"
     assert theirs.try_take() and theirs.holder() is None
+
+
+def test_the_clock_leaves_no_bytecode_beside_the_program(tmp_path: Path) -> None:
+    """It comes at any time, also in the middle of a check, which changes nothing."""
+    files = ROLES / "head_upkeep/files"
+    shutil.copytree(
+        files / "ironbinder_upkeep",
+        tmp_path / "ironbinder_upkeep",
+        ignore=shutil.ignore_patterns("*.pyc", "__pycache__"),
+    )
+    program = tmp_path / "ironbinder-upkeep"
+    text = (files / "ironbinder-upkeep").read_text().replace("/usr/local/lib/ironbinder", str(tmp_path))
+    program.write_text(text.replace("#!/usr/bin/python3", f"#!{sys.executable}"))
+    program.chmod(0o755)
+    subprocess.run([program, "--help"], check=True, capture_output=True)
+    assert list(tmp_path.rglob("__pycache__")) == []

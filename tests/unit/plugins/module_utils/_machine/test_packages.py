@@ -331,18 +331,21 @@ def test_a_package_that_was_left_half_done(machine: apt_root.AptRoot, status: st
 
 @pytest.mark.parametrize("want", ["hold", "install"])
 @pytest.mark.parametrize("newer", ["", "1.36.3-1.3"])
-def test_a_package_that_was_being_unpacked(machine: apt_root.AptRoot, want: str, newer: str) -> None:
+@pytest.mark.parametrize("place", ["status", "updates/0000"])
+def test_a_package_that_was_being_unpacked(
+    machine: apt_root.AptRoot, want: str, newer: str, place: str
+) -> None:
     """Some of its files are missing: it is unpacked anew, and apt does not say by itself that it has to be."""
     have(machine)
     if newer:
         machine.offer("kubelet", newer)
         machine.run(["apt-get", "update"])
-    file = machine.root / "var/lib/dpkg/status"
-    file.write_text(
-        re.sub(
-            "(Package: kubelet\n)Status: .*", rf"\1Status: {want} reinstreq half-installed", file.read_text()
-        )
-    )
+    # What dpkg wrote last is in its journal until it ends, or until another one does.
+    status = (machine.root / "var/lib/dpkg/status").read_text()
+    [kubelet] = [entry for entry in status.split("\n\n") if entry.startswith("Package: kubelet\n")]
+    torn = re.sub("Status: .*", f"Status: {want} reinstreq half-installed", kubelet)
+    text = status.replace(kubelet, torn) if place == "status" else f"{torn}\n"
+    (machine.root / "var/lib/dpkg" / place).write_text(text)
     told, done = have(machine, check_mode=True), have(machine)
     assert told.changed and done.changed
     assert versions(told.after) == versions(done.after)
