@@ -85,6 +85,10 @@ options:
     description: C(jupyterhub.hub.db.type) of the chart.
     type: str
     default: sqlite-memory
+  storage:
+    description: The contract's C(site_storage), in whose classes the hub's database and people's volumes are.
+    type: dict
+    default: {}
   user_scheduler_replicas:
     description: How many user-schedulers run. 0 leaves sessions to the cluster's own scheduler.
     type: int

@@ -16,6 +16,7 @@ description:
   - Refuses before anything is changed what can never end well. A PodDisruptionBudget that lets no pod go is named, and so are
     two of them for one pod, a pod that never ends, and with O(for_good) data that are on this node alone.
   - Pods of DaemonSets and of the kubelet itself, and pods that have ended, are left to the node.
+  - Warns of claims whose data are on this node alone, as pods that use them wait for as long as the node is closed.
 extends_documentation_fragment:
   - ironbinder.platform.kubernetes
   - ironbinder.platform.kubernetes.wait
@@ -84,6 +85,11 @@ machine_id:
   description: The machine-id of the machine that is this node, or was. Empty where it never reported one, and without a node.
   returned: success, with O(state=drained) and O(state=absent)
   type: str
+bound:
+  description: Claims whose data are on this node alone, as namespace/name.
+  returned: success, with O(state=drained) and O(state=cordoned)
+  type: list
+  elements: str
 people:
   description: Sessions, builds and lone pods, one line each, before anything was done.
   returned: success, with O(state=drained)
@@ -99,6 +105,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.drain
     DrainError,
     DrainPlan,
     DrainReport,
+    bound_to,
     cordon,
     drain,
     machine_id,
@@ -129,7 +136,12 @@ def _drained(api: KubeApi, given: dict[str, Any], check_mode: bool) -> dict[str,
         )
         changed = report.changed
     diff = {"before": _shown(plan, closed=False), "after": _shown(plan, closed=True)}
-    told = {"report": report.as_result(), "people": people, "machine_id": plan.machine_id}
+    told = {
+        "report": report.as_result(),
+        "people": people,
+        "machine_id": plan.machine_id,
+        "bound": list(plan.bound),
+    }
     return {"changed": changed, **told, "diff": diff}
 
 
@@ -151,6 +163,7 @@ def _settle(api: KubeApi, given: dict[str, Any], check_mode: bool) -> dict[str, 
     return {
         "changed": changed,
         "diff": {"before": {"takes pods": not was}, "after": {"takes pods": not closed}},
+        **({"bound": bound_to(api, found)} if closed and found else {}),
     }
 
 
@@ -175,6 +188,11 @@ def main() -> None:
         result = _settle(connect(module.params["kubeconfig"]), module.params, module.check_mode)
     except (DrainError, KubeError) as error:
         module.fail_json(msg=str(error))
+    if result.get("bound"):
+        module.warn(
+            f"data of {', '.join(result['bound'])} are on {module.params['node']} alone: a hub or session that uses them "
+            "starts nowhere else, and waits until the node takes pods again"
+        )
     module.exit_json(**result)
 
 

@@ -73,6 +73,22 @@ def test_values_pass(settings: dict[str, Any], url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "storage",
+    [
+        {"kind": "local"},
+        {"kind": "local", "shared_path": "/mnt/site"},
+        {"kind": "existing", "class": "ceph-rbd"},
+        {"kind": "nfs", "server": "files.example.org", "path": "/export"},
+    ],
+)
+def test_volumes_pass(storage: dict[str, Any]) -> None:
+    hub = {"shared_volume": {"claim": "datasets", "size": "1Gi"}, "user_volumes": {"size": "1Gi"}}
+    values = computed({**FULL, "storage": storage}, "https://binder.example.org", **hub)
+    jsonschema.validate(values, schema("binderhub-chart.schema.yaml"))
+    jsonschema.validate(values["jupyterhub"], schema("jupyterhub-chart.schema.yaml"))
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
         {"servicee": {}},
@@ -94,6 +110,8 @@ def test_a_wrong_value_would_be_seen(wrong: dict[str, Any]) -> None:
         {"scheduling": {"userScheduler": {"replicas": "2"}}},
         {"imagePullSecret": {"username": None}},
         {"hub": {"db": {"type": "sqlite"}}},
+        {"singleuser": {"storage": {"type": "local"}}},
+        {"hub": {"db": {"pvc": {"size": "1Gi"}}}},
     ],
 )
 def test_a_wrong_hub_value_would_be_seen(wrong: dict[str, Any]) -> None:

@@ -156,6 +156,7 @@ def test_new_tuning_has_a_migration_note() -> None:
     new = {"reverse_proxy_metrics_allowed", "cluster_nodes_ready_timeout_seconds", "fence_check_report_file"}
     # Nor those of a role that came later.
     new |= {"guard_cni_bin_dir", "guard_cni_config_dir", "pod_network_cni_config_dir"}
+    new |= {"storage_ready_timeout_seconds"}
     for name, value in WIRED.items():
         plain = PLAIN.fullmatch(value)
         if plain and plain.group(1) in tuning and name not in new:

@@ -17,6 +17,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._base.waiting 
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.drain_plan import (
     DrainError,
     DrainPlan,
+    bound_to,
     machine_id,
     plan_drain,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "DrainError",
     "DrainPlan",
     "DrainReport",
+    "bound_to",
     "cordon",
     "drain",
     "machine_id",

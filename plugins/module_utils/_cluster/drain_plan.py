@@ -18,7 +18,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.node_
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi
 
-__all__ = ["DrainError", "DrainPlan", "machine_id", "plan_drain"]
+__all__ = ["DrainError", "DrainPlan", "bound_to", "machine_id", "plan_drain"]
 
 _HOSTNAME = "kubernetes.io/hostname"
 
@@ -31,6 +31,7 @@ class DrainError(Exception):
 class DrainPlan:
     """What emptying a node means now: pods that move, and pods that nobody starts again. `found`: the API has the node.
 
+    `bound` are claims whose data are on this node alone: a pod that wants one waits until the node takes pods again.
     `machine_id` is that of the machine which is this node, empty where its kubelet never reported one.
     """
 
@@ -40,6 +41,7 @@ class DrainPlan:
     moves: Sequence[Pod] = ()
     people: Sequence[Pod] = ()
     machine_id: str = ""
+    bound: Sequence[str] = ()
 
 
 def machine_id(node: dict[str, Any]) -> str:
@@ -72,8 +74,9 @@ def plan_drain(api: KubeApi, node: str, *, end_sessions: bool = False, for_good:
         moves=[pod for pod in pods if pod.kind == MOVES],
         people=[pod for pod in pods if pod.kind != MOVES],
         machine_id=machine_id(found),
+        bound=bound_to(api, found),
     )
-    reasons = [*_blocked_for_ever(api, plan, end_sessions), *([] if not for_good else _lost(api, found))]
+    reasons = [*_blocked_for_ever(api, plan, end_sessions), *(_lost(plan.bound) if for_good else [])]
     if reasons:
         raise DrainError(f"{node} can never be emptied: {'; '.join(reasons)}. Nothing was changed.")
     return plan
@@ -103,12 +106,16 @@ def _blocked_for_ever(api: KubeApi, plan: DrainPlan, end_sessions: bool) -> list
     return reasons
 
 
-def _lost(api: KubeApi, node: dict[str, Any]) -> list[str]:
+def bound_to(api: KubeApi, node: dict[str, Any]) -> list[str]:
+    """Return the claims whose data are on this node object's machine alone. Raises KubeError."""
     labels = node["metadata"].get("labels") or {}
-    claims = bound_here(api, labels.get(_HOSTNAME, node["metadata"]["name"]))
+    return bound_here(api, labels.get(_HOSTNAME, node["metadata"]["name"]))
+
+
+def _lost(claims: Sequence[str]) -> list[str]:
     if not claims:
         return []
     return [
         f"data of {', '.join(claims)} are on this node alone and would be lost: copy them, and delete "
-        f"{'that claim' if len(claims) == 1 else 'these claims'}"
+        f"{'that claim and its volume' if len(claims) == 1 else 'these claims and their volumes'}"
     ]

@@ -40,6 +40,10 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.session_v
     core_values,
     session_values,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.storage_values import (
+    StorageSettings,
+    storage_values,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.trust_values import (
     TrustSettings,
     builder_arguments,
@@ -55,7 +59,7 @@ class ValuesError(ValueError):
 
 
 @dataclass(frozen=True)
-class Settings(SessionSettings, QuotaSettings, ProxySettings, TrustSettings):
+class Settings(SessionSettings, QuotaSettings, ProxySettings, TrustSettings, StorageSettings):
     """What all hubs of a site have in common."""
 
     registry_host: str
@@ -69,7 +73,6 @@ class Settings(SessionSettings, QuotaSettings, ProxySettings, TrustSettings):
     build_node_selector: Mapping[str, str] = field(default_factory=dict)
     # Empty: the chart's own, which is years old.
     build_image: str = ""
-    hub_database: str = "sqlite-memory"
     user_scheduler_replicas: int = 2
     image_cleaner_cordon_enabled: bool = False
     # Of a build that runs; 0 is no bound, as BinderHub has it.
@@ -274,6 +277,7 @@ def hub_values(
         registry,
         trust_values(settings),
         watch_values(),
+        storage_values(hub, settings),
         proxied,
         hub.get("values") or {},
         builder_arguments(settings, hub.get("values") or {}),

@@ -58,6 +58,9 @@ class Hub:
     hub_url_local: str
     node_port: int
     floating_ip: str
+    # As the site gives them; `site/storage.py` reads them.
+    shared_volume: Mapping[str, Any] = field(default_factory=dict)
+    user_volumes: Mapping[str, Any] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
     secret_values: Mapping[str, Any] = field(default_factory=dict)
 
@@ -80,6 +83,8 @@ def _settings(
         "binder_base_url": f"{parent}binderhub/",
         "hub_base_url": f"{parent}jupyterhub/",
         "node_port": FIRST_NODE_PORT + index,
+        "shared_volume": {},
+        "user_volumes": {},
         "values": {},
         "secret_values": {},
         **{key: value for key, value in given.items() if value is not None},

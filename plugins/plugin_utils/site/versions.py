@@ -40,6 +40,7 @@ PINNED = (
     "site_helm_version",
     "site_metallb_version",
     "site_calico_version",
+    "site_local_path_version",
 )
 
 

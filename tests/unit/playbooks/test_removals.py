@@ -67,9 +67,9 @@ class Book:
         text = text.replace("/var/lib/ironbinder/", f"{self.folder}/").replace(
             "become: true", "become: false"
         )
-        path.write_text(
-            text.replace("import_tasks: confirm.yml", f"import_tasks: {ROOT}/playbooks/tasks/confirm.yml")
-        )
+        for shared in ("confirm.yml", "hub_data.yml"):
+            text = text.replace(f"import_tasks: {shared}", f"import_tasks: {ROOT}/playbooks/tasks/{shared}")
+        path.write_text(text)
         return path
 
     def run(self, name: str, *options: str, **extra: object) -> subprocess.CompletedProcess[str]:
@@ -273,3 +273,22 @@ def test_a_hub_does_not_go_by_oversight(
     assert done.returncode != 0
     assert words in told(done)
     assert cluster.changes() == []
+
+
+def test_the_data_of_a_hub_are_named_before_it_goes(book: Book, cluster: DrainCluster) -> None:
+    """And a cluster that does not answer is no reason to say that there are none."""
+    cluster.volume("hub-db-dir", "worker2")
+    cluster.objects["/api/v1/persistentvolumes/hub-db-dir"]["spec"] |= {
+        "persistentVolumeReclaimPolicy": "Retain",
+        "hostPath": {"path": "/srv/volumes/pvc-1"},
+    }
+    cluster.objects["/api/v1/namespaces/binder/persistentvolumeclaims/hub-db-dir"] = {
+        "metadata": {"name": "hub-db-dir", "namespace": "binder"},
+        "spec": {"volumeName": "hub-db-dir", "resources": {"requests": {"storage": "1Gi"}}},
+    }
+    line = "claim binder/hub-db-dir (1Gi): its volume hub-db-dir stays, Released, with its data in /srv/volumes/pvc-1 on worker2"
+    assert line in told(book.run("remove_hub", hub="binder"))
+    assert f"goes: {line}" in told(book.run("reset", what="hub"))
+    assert cluster.changes() == []
+    Path(book.kubeconfig).unlink()
+    assert "claims of which nothing can be told" in told(book.run("remove_hub", hub="binder"))

@@ -85,3 +85,17 @@ def test_a_node_that_is_not_there(cluster: DrainCluster, capsys: pytest.CaptureF
     assert run(capsys, "drained", node="worker9")["report"]["found"] is False
     assert "has no node worker9" in run(capsys, "cordoned", node="worker9")["msg"]
     assert "has no node worker9" in run(capsys, "cordoned", node="worker9", _ansible_check_mode=True)["msg"]
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("state", ["cordoned", "drained"])
+def test_it_warns_of_data_that_only_this_node_has(
+    cluster: DrainCluster, capsys: pytest.CaptureFixture[str], state: str, check: bool
+) -> None:
+    """Whoever uses them waits until the node is open again."""
+    assert run(capsys, state, node="worker1", _ansible_check_mode=check)["bound"] == []
+    cluster.volume("hub-db-dir", "worker2")
+    told = run(capsys, state, _ansible_check_mode=check)
+    assert told["bound"] == ["binder/hub-db-dir"]
+    assert "data of binder/hub-db-dir are on worker2 alone" in " ".join(map(str, told["warnings"]))
+    assert "bound" not in run(capsys, "uncordoned", _ansible_check_mode=check)

@@ -1,0 +1,90 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Every rule of rules/hub_volumes.py by a bad site of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.check import RULES
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site
+from site_cases import Case, case, found, rules_in
+
+MALFORMED, UNNAMED, NOWHERE = "hub-volume-malformed", "shared-volume-unnamed", "hub-volume-without-storage"
+UNSIGNED, HIDES, ALONE = "user-volumes-without-sign-in", "mount-path-hides", "sessions-on-one-node"
+SHARED, USERS = "site_hubs.binder.shared_volume", "site_hubs.binder.user_volumes"
+DATASETS = {"claim": "datasets", "size": "10Gi"}
+LOCAL = {"values/site_storage": {"kind": "local", "shared_path": "/mnt/site"}}
+NODES = {"values/site_storage": {"kind": "local"}}
+
+
+def hub(shared: Any = None, users: Any = None, **site: Any) -> dict[str, Any]:
+    """A site whose one hub has these volumes."""
+    given = {
+        key: entry for key, entry in (("shared_volume", shared), ("user_volumes", users)) if entry is not None
+    }
+    return {"values/site_hubs": {"binder": given}, **LOCAL, **site}
+
+
+CASES = [
+    case("a shared volume", hub(DATASETS)),
+    case("one that is there", hub({"claim": "datasets"}, **{"values/site_storage": {}})),
+    case(
+        "in full",
+        hub({**DATASETS, "mount_path": "/srv/shared", "read_only": False, "access_mode": "ReadWriteMany"}),
+    ),
+    case("no mapping", hub("datasets"), (MALFORMED, SHARED, "")),
+    case("a misspelt key", hub({**DATASETS, "volume": "1Gi"}), (MALFORMED, f"{SHARED}.volume", "")),
+    case("no amount", hub({**DATASETS, "size": "ten"}), (MALFORMED, f"{SHARED}.size", "")),
+    case("no name", hub({**DATASETS, "claim": "Data Sets"}), (MALFORMED, f"{SHARED}.claim", "")),
+    case("the database", hub({**DATASETS, "claim": "hub-db-dir"}), (MALFORMED, f"{SHARED}.claim", "")),
+    case("no flag", hub({**DATASETS, "read_only": "maybe"}), (MALFORMED, f"{SHARED}.read_only", "")),
+    case("no access", hub({**DATASETS, "access_mode": "RWX"}), (MALFORMED, f"{SHARED}.access_mode", "")),
+    case("no path", hub({**DATASETS, "mount_path": "shared"}), (MALFORMED, f"{SHARED}.mount_path", "")),
+    case("nobody's", hub({"size": "10Gi"}), (UNNAMED, f"{SHARED}.claim", "")),
+    case("nowhere", hub(DATASETS, **{"values/site_storage": {}}), (NOWHERE, SHARED, "")),
+    case(
+        "over the repository",
+        hub({**DATASETS, "mount_path": "/home/jovyan/"}),
+        (HIDES, f"{SHARED}.mount_path", ""),
+    ),
+    case("over all homes", hub({**DATASETS, "mount_path": "/home"}), (HIDES, f"{SHARED}.mount_path", "")),
+    case(
+        "of users nobody knows",
+        hub(users={"enabled": True}),
+        (UNSIGNED, USERS, ""),
+    ),
+    case("of users, not wanted", hub(users={"enabled": False, "size": "1Gi"})),
+    case("of several nodes", hub(DATASETS, **NODES), (ALONE, SHARED, "")),
+    case(
+        "of several nodes at once",
+        hub({**DATASETS, "access_mode": "ReadWriteMany"}, **NODES),
+        (ALONE, SHARED, ""),
+        ("shared-volume-one-node", f"{SHARED}.access_mode", ""),
+    ),
+    case(
+        "both at one place",
+        hub({**DATASETS, "mount_path": "/home/jovyan/work"}, {"size": "1Gi"}),
+        (HIDES, f"{SHARED}.mount_path", ""),
+        (UNSIGNED, USERS, ""),
+    ),
+]
+
+
+@pytest.mark.parametrize("bad", CASES, ids=[entry.name for entry in CASES])
+def test_bad_site(bad: Case) -> None:
+    """Exactly the expected findings, each at its variable and host."""
+    assert found(bad.site()) == bad.expected
+
+
+@pytest.mark.parametrize(("auth", "problems"), [({}, 1), ({"kind": "none"}, 1), ({"kind": "oidc"}, 0)])
+def test_people_who_sign_in_may_have_volumes(auth: dict[str, str], problems: int) -> None:
+    given = {"auth": auth, "user_volumes": {"size": "1Gi"}}
+    site = Site.from_data({"values": {"site_hubs": {"private": given}, "site_storage": {"kind": "local"}}})
+    assert len(list(RULES[UNSIGNED].check(site))) == problems
+
+
+def test_every_rule_has_a_case() -> None:
+    """A rule that no bad site breaks is a rule that nobody knows to work."""
+    assert rules_in("hub_volumes") <= {rule for entry in CASES for rule, _, _ in entry.expected}
