@@ -88,7 +88,7 @@ options:
   user_scheduler_replicas:
     description: How many user-schedulers run. 0 leaves sessions to the cluster's own scheduler.
     type: int
-    default: 2
+    default: 0
   session_memory_guarantee:
     description: Memory a session is sure of.
     type: str

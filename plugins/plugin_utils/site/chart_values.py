@@ -70,7 +70,7 @@ class Settings(SessionSettings, QuotaSettings, ProxySettings, TrustSettings):
     # Empty: the chart's own, which is years old.
     build_image: str = ""
     hub_database: str = "sqlite-memory"
-    user_scheduler_replicas: int = 2
+    user_scheduler_replicas: int = 0
     image_cleaner_cordon_enabled: bool = False
     # Of a build that runs; 0 is no bound, as BinderHub has it.
     build_max_age_seconds: int = 14400
