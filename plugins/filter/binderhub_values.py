@@ -146,6 +146,46 @@ options:
     description: How many hubs share O(total_quota) and O(parallel_builds), evenly.
     type: int
     default: 1
+  launch_timeout_seconds:
+    description: How long a launch may take, for JupyterHub and for BinderHub. 0 leaves the chart's 300 and BinderHub's 600.
+    type: int
+    default: 0
+  default_buildpack_enabled:
+    description: Build a repository that says nothing of its environment in repo2docker's default one, which is conda's.
+    type: bool
+    default: true
+  banned_specs:
+    description: What nobody may launch, {provider of a Binder link [regular expression, ...]}.
+    type: dict
+    default: {}
+  high_quota_specs:
+    description: Repositories for which O(per_repo_quota_higher) holds, in the form of O(banned_specs).
+    type: dict
+    default: {}
+  per_repo_quota_higher:
+    description: Sessions of one of these repositories in a hub. 0 for no quota.
+    type: int
+    default: 0
+  ban_networks:
+    description: Networks whose requests are refused, {CIDR reason}.
+    type: dict
+    default: {}
+  rate_limit:
+    description: Requests that one address may make in O(rate_limit_period_seconds). 0 for BinderHub's own, 10.
+    type: int
+    default: 0
+  rate_limit_period_seconds:
+    description: The time after which it may make as many again. 0 for BinderHub's own, 3600.
+    type: int
+    default: 0
+  github_access_token:
+    description: What BinderHub asks GitHub with. Empty for 60 requests an hour.
+    type: str
+    default: ""
+  gitlab_access_token:
+    description: What BinderHub asks GitLab with.
+    type: str
+    default: ""
   image_cleaner_cordon_enabled:
     description: Keep pods away from a node while its images are cleaned up.
     type: bool

@@ -18,6 +18,12 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._base.versions
     is_exact_chart,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm_values import merge
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.launch_values import (
+    LaunchSettings,
+    launch_arguments,
+    launch_secrets,
+    launch_values,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.proxy_values import (
     ProxySettings,
     proxy_values,
@@ -55,7 +61,7 @@ class ValuesError(ValueError):
 
 
 @dataclass(frozen=True)
-class Settings(SessionSettings, QuotaSettings, ProxySettings, TrustSettings):
+class Settings(SessionSettings, QuotaSettings, ProxySettings, TrustSettings, LaunchSettings):
     """What all hubs of a site have in common."""
 
     registry_host: str
@@ -271,12 +277,13 @@ def hub_values(
         {"jupyterhub": session_values(settings)},
         _builds(settings, (hub.get("values") or {}).get("imageBuilderType")),
         quota_values(settings),
+        launch_values(settings),
         registry,
         trust_values(settings),
         watch_values(),
         proxied,
         hub.get("values") or {},
-        builder_arguments(settings, hub.get("values") or {}),
+        builder_arguments(settings, hub.get("values") or {}, launch_arguments(settings)),
     )
     secrets = merge(
         {
@@ -287,6 +294,7 @@ def hub_values(
         },
         registry_secrets,
         proxied_secrets,
+        launch_secrets(settings),
         _build_token_secret(hub.get("values") or {}, api_token, build_token_secret),
         hub.get("secret_values") or {},
     )
