@@ -85,6 +85,10 @@ options:
     description: C(jupyterhub.hub.db.type) of the chart.
     type: str
     default: sqlite-memory
+  hub_image:
+    description: Image of JupyterHub itself, as name:tag. Empty for the chart's own.
+    type: str
+    default: ""
   user_scheduler_replicas:
     description: How many user-schedulers run. 0 leaves sessions to the cluster's own scheduler.
     type: int

@@ -76,6 +76,8 @@ class Settings(SessionSettings, QuotaSettings, ProxySettings, TrustSettings, Lau
     # Empty: the chart's own, which is years old.
     build_image: str = ""
     hub_database: str = "sqlite-memory"
+    # As name:tag. Empty: the chart's own.
+    hub_image: str = ""
     user_scheduler_replicas: int = 0
     image_cleaner_cordon_enabled: bool = False
     # Of a build that runs; 0 is no bound, as BinderHub has it.
@@ -203,8 +205,10 @@ def _jupyterhub(hub: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     }
     if str(hub["hub_url"]).startswith("https://"):
         proxy["https"] = {"enabled": True, "type": "offload"}
+    name, _, tag = settings.hub_image.rpartition(":")
     return {
         "hub": {
+            **({"image": {"name": name, "tag": tag}} if settings.hub_image else {}),
             "baseUrl": hub["hub_base_url"],
             "db": {"type": settings.hub_database},
             "config": {

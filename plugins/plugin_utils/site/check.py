@@ -63,6 +63,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules imp
     upkeep,
     urls,
     versions,
+    vulnerabilities,
 )
 
 __all__ = ["JUDGES", "RULES", "RULE_FILES", "Report", "check_site"]
@@ -97,6 +98,7 @@ RULE_FILES = (
     artifacts,
     trust,
     versions,
+    vulnerabilities,
     packages,
     hubs,
     guard,
