@@ -89,10 +89,14 @@ options:
     description: The contract's C(site_storage), in whose classes the hub's database and people's volumes are.
     type: dict
     default: {}
+  hub_image:
+    description: Image of JupyterHub itself, as name:tag. Empty for the chart's own.
+    type: str
+    default: ""
   user_scheduler_replicas:
     description: How many user-schedulers run. 0 leaves sessions to the cluster's own scheduler.
     type: int
-    default: 2
+    default: 0
   session_memory_guarantee:
     description: Memory a session is sure of.
     type: str
@@ -150,6 +154,46 @@ options:
     description: How many hubs share O(total_quota) and O(parallel_builds), evenly.
     type: int
     default: 1
+  launch_timeout_seconds:
+    description: How long a launch may take, for JupyterHub and for BinderHub. 0 leaves the chart's 300 and BinderHub's 600.
+    type: int
+    default: 0
+  default_buildpack_enabled:
+    description: Build a repository that says nothing of its environment in repo2docker's default one, which is conda's.
+    type: bool
+    default: true
+  banned_specs:
+    description: What nobody may launch, {provider of a Binder link [regular expression, ...]}.
+    type: dict
+    default: {}
+  high_quota_specs:
+    description: Repositories for which O(per_repo_quota_higher) holds, in the form of O(banned_specs).
+    type: dict
+    default: {}
+  per_repo_quota_higher:
+    description: Sessions of one of these repositories in a hub. 0 for no quota.
+    type: int
+    default: 0
+  ban_networks:
+    description: Networks whose requests are refused, {CIDR reason}.
+    type: dict
+    default: {}
+  rate_limit:
+    description: Requests that one address may make in O(rate_limit_period_seconds). 0 for BinderHub's own, 10.
+    type: int
+    default: 0
+  rate_limit_period_seconds:
+    description: The time after which it may make as many again. 0 for BinderHub's own, 3600.
+    type: int
+    default: 0
+  github_access_token:
+    description: What BinderHub asks GitHub with. Empty for 60 requests an hour.
+    type: str
+    default: ""
+  gitlab_access_token:
+    description: What BinderHub asks GitLab with.
+    type: str
+    default: ""
   image_cleaner_cordon_enabled:
     description: Keep pods away from a node while its images are cleaned up.
     type: bool

@@ -37,6 +37,13 @@ FULL = {
     "build_node_selector": {"hub.jupyter.org/node-purpose": "user"},
     "hub_database": "sqlite-pvc",
     "build_image": "quay.io/jupyterhub/repo2docker:2026.4.0",
+    "launch_timeout_seconds": 900,
+    "default_buildpack_enabled": False,
+    "banned_specs": {"gh": ["^spam/.*"]},
+    "per_repo_quota_higher": 200,
+    "ban_networks": {"192.0.2.0/24": "a crawler"},
+    "rate_limit": 50,
+    "github_access_token": "t",
 }
 
 

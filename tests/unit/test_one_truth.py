@@ -35,7 +35,11 @@ FACTS = [
     ),
     ("the Kubernetes client", r"new_client_from_config|DynamicClient\(", f"{UTILS}/_kube/api.py"),
     ("versions", r"\\d\+\\\.\\d\+\\\.\\d\+", f"{UTILS}/_base/versions.py"),
-    ("defaults of a hub", r"""["']/?jupyterhub/["']|["']/?binderhub/["']|\b3\d{4}\b""", f"{SITE}/hubs.py"),
+    (
+        "defaults of a hub",
+        r"""["']/?jupyterhub/["']|["']/?binderhub/["']|(?<!-)\b3\d{4}\b""",
+        f"{SITE}/hubs.py",
+    ),
     ("an address of the pool", r"IPRange\(|IPSet\(", f"{SITE}/pool.py"),
     ("the form of the registry's prefix", r"\[a-z0-9\]\+\(\?:", f"{SITE}/registry.py"),
     ("the form of a token", r"TOKEN_LENGTH = |\[0-9a-f\]\{64\}", f"{SITE}/secret_facts.py"),

@@ -42,7 +42,8 @@ HEAD_MIB, HEAD_PODS = 1024, 6
 HEAD_MILLICORES = 850
 # kube-proxy and MetalLB's speaker and controller, 160 MiB; one more is the network's or the image cleaner's.
 NODE_MIB, NODE_PODS = 192, 4
-# One hub: binder 512 (what its chart requests), hub 256, proxy 128, two user-schedulers of 96. In the lab 107, 182, 80 and 70.
+# One hub: binder 512 (what its chart requests), hub 256, proxy 128, and two user-schedulers of 96, whether they run or not. In
+# the lab 107, 182, 80 and 70.
 HUB_MIB, HUB_PODS = 1088, 5
 # What the binderhub chart requests for binder; the others request none.
 HUB_MILLICORES = 200

@@ -18,6 +18,12 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._base.versions
     is_exact_chart,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm_values import merge
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.launch_values import (
+    LaunchSettings,
+    launch_arguments,
+    launch_secrets,
+    launch_values,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.proxy_values import (
     ProxySettings,
     proxy_values,
@@ -59,7 +65,9 @@ class ValuesError(ValueError):
 
 
 @dataclass(frozen=True)
-class Settings(SessionSettings, QuotaSettings, ProxySettings, TrustSettings, StorageSettings):
+class Settings(
+    SessionSettings, QuotaSettings, ProxySettings, TrustSettings, StorageSettings, LaunchSettings
+):
     """What all hubs of a site have in common."""
 
     registry_host: str
@@ -73,7 +81,9 @@ class Settings(SessionSettings, QuotaSettings, ProxySettings, TrustSettings, Sto
     build_node_selector: Mapping[str, str] = field(default_factory=dict)
     # Empty: the chart's own, which is years old.
     build_image: str = ""
-    user_scheduler_replicas: int = 2
+    # As name:tag. Empty: the chart's own.
+    hub_image: str = ""
+    user_scheduler_replicas: int = 0
     image_cleaner_cordon_enabled: bool = False
     # Of a build that runs; 0 is no bound, as BinderHub has it.
     build_max_age_seconds: int = 14400
@@ -200,8 +210,10 @@ def _jupyterhub(hub: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     }
     if str(hub["hub_url"]).startswith("https://"):
         proxy["https"] = {"enabled": True, "type": "offload"}
+    name, _, tag = settings.hub_image.rpartition(":")
     return {
         "hub": {
+            **({"image": {"name": name, "tag": tag}} if settings.hub_image else {}),
             "baseUrl": hub["hub_base_url"],
             "db": {"type": settings.hub_database},
             "config": {
@@ -274,13 +286,14 @@ def hub_values(
         {"jupyterhub": session_values(settings)},
         _builds(settings, (hub.get("values") or {}).get("imageBuilderType")),
         quota_values(settings),
+        launch_values(settings),
         registry,
         trust_values(settings),
         watch_values(),
         storage_values(hub, settings),
         proxied,
         hub.get("values") or {},
-        builder_arguments(settings, hub.get("values") or {}),
+        builder_arguments(settings, hub.get("values") or {}, launch_arguments(settings)),
     )
     secrets = merge(
         {
@@ -291,6 +304,7 @@ def hub_values(
         },
         registry_secrets,
         proxied_secrets,
+        launch_secrets(settings),
         _build_token_secret(hub.get("values") or {}, api_token, build_token_secret),
         hub.get("secret_values") or {},
     )

@@ -38,6 +38,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules imp
     http_proxy,
     hub_volumes,
     hubs,
+    launches,
     leftovers,
     limits,
     lock,
@@ -64,6 +65,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules imp
     upkeep,
     urls,
     versions,
+    vulnerabilities,
 )
 
 __all__ = ["JUDGES", "RULES", "RULE_FILES", "Report", "check_site"]
@@ -98,6 +100,7 @@ RULE_FILES = (
     artifacts,
     trust,
     versions,
+    vulnerabilities,
     packages,
     hubs,
     guard,
@@ -106,6 +109,7 @@ RULE_FILES = (
     storage,
     hub_volumes,
     sessions,
+    launches,
     chart,
     secrets,
     tls,

@@ -35,6 +35,8 @@ HUB_WAYS = (
     "imageBuilderType",
     "config.BinderHub.auth_enabled",
     "jupyterhub.hub.config.JupyterHub.authenticator_class",
+    "jupyterhub.hub.image.name",
+    "jupyterhub.hub.image.tag",
     "networkPolicy.enabled",
     "dind.networkPolicy.enabled",
     "jupyterhub.hub.networkPolicy.enabled",

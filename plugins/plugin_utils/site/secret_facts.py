@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 __all__ = [
+    "GIT_TOKENS",
     "MISSING",
     "OPTIONAL_TOKENS",
     "SECRETS",
@@ -32,9 +33,11 @@ OPTIONAL_TOKENS = ("site_hub_build_token_secrets",)
 # By hub, like the tokens, but in no form of ours.
 BUILD_TOKENS = ("site_verify_build_tokens",)
 PASSWORDS = ("site_registry_password", "site_registry_pull_password")
+# Of an account somewhere else, which several sites may have; its form is that server's.
+GIT_TOKENS = ("site_github_access_token", "site_gitlab_access_token")
 # A URL that may hold an account. Two of them are most often one, and most hold none, so no rule about passwords judges them.
 URLS = ("site_http_proxy", "site_https_proxy")
-SECRETS = (*TOKENS, *BUILD_TOKENS, *PASSWORDS, *URLS)
+SECRETS = (*TOKENS, *BUILD_TOKENS, *PASSWORDS, *GIT_TOKENS, *URLS)
 # 32 bytes, as `openssl rand -hex 32` writes them; JupyterHub refuses other lengths for its proxy's.
 TOKEN_LENGTH = 64
 MISSING = "is missing"
@@ -52,7 +55,7 @@ def _well_known(text: str) -> bool:
 
 
 def describe(value: Any) -> dict[str, Any]:
-    """Describe one secret: `text`, `empty`, `default`, `length` (in characters), `hex`."""
+    """Describe one secret: `text`, `empty`, `default`, `length` (in characters), `hex`, and `spaced`, a blank in or around it."""
     text = value if isinstance(value, str) else ""
     return {
         "text": isinstance(value, str) or value is None,
@@ -60,6 +63,7 @@ def describe(value: Any) -> dict[str, Any]:
         "default": _well_known(text),
         "length": len(text),
         "hex": bool(re.fullmatch(r"[0-9a-fA-F]+", text)),
+        "spaced": bool(re.search(r"\s", text)),
     }
 
 
@@ -92,9 +96,10 @@ def flatten(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Give every secret of the contract as (variable, value), tokens as `variable.hub`."""
     for variable in SECRETS:
         value = values.get(variable)
-        if variable not in PASSWORDS and isinstance(value, Mapping):
+        alone = variable in (*PASSWORDS, *GIT_TOKENS)
+        if not alone and isinstance(value, Mapping):
             yield from ((f"{variable}.{hub}", token) for hub, token in value.items())
-        elif variable in PASSWORDS and variable in values:
+        elif alone and variable in values:
             yield variable, value
 
 
@@ -127,5 +132,5 @@ def shared_secrets(
     return [
         {"variable": variable, "site": known[value]}
         for variable, value in flatten(values)
-        if isinstance(value, str) and value in known
+        if isinstance(value, str) and value in known and variable not in GIT_TOKENS
     ]

@@ -65,6 +65,9 @@ def secrets_text(
             *_account("site_registry_pull", puller, pull_password),
             '# Build tokens of hubs that ask for one, for the launch at the end: {binder: "..."}.\n',
             "#site_verify_build_tokens: {}\n",
+            "# What BinderHub asks GitHub and GitLab with. Builds clone with it: give it no scope.\n",
+            '#site_github_access_token: ""\n',
+            '#site_gitlab_access_token: ""\n',
         ]
     )
 

@@ -81,17 +81,21 @@ def trust_values(settings: TrustSettings) -> dict[str, Any]:
     }
 
 
-def builder_arguments(settings: TrustSettings, own_values: Mapping[str, Any]) -> dict[str, Any]:
+def builder_arguments(
+    settings: TrustSettings, own_values: Mapping[str, Any], more: Sequence[str] = ()
+) -> dict[str, Any]:
     """Tell repo2docker its base, and the names that RUN steps know, which ask their node's Docker and not the cluster.
 
     Args:
         settings: of the site.
         own_values: the hub's own. Its arguments come after ours, and so win; in the place of ours they would end our promise.
+        more: further arguments of ours.
     """
     names = [(name, address) for address, given in settings.extra_hosts.items() for name in given]
     ours = [
         *([f"--Repo2Docker.base_image={settings.base_image}"] if settings.base_image else []),
         *(f"--DockerEngine.extra_buildx_build_args=--add-host={name}:{address}" for name, address in names),
+        *more,
     ]
     if not ours:
         return {}

@@ -52,7 +52,7 @@ PASSWORD = 'it\'s "quoted" ü {{ x }} #\\ $HOME'  # what templates mangle
 
 
 def site_values(**more: Any) -> dict[str, Any]:
-    """Values as role binderhub computes them for the lab's kind of site, with these settings."""
+    """Values as role binderhub computes them for the lab's kind of site with user-schedulers, and with these settings."""
     entry = resolve_hubs({"binder": {}}, "http://172.30.77.31", "172.30.77.101-172.30.77.101")["binder"]
     settings = Settings(
         registry_host="172.30.77.41:5000",
@@ -61,7 +61,7 @@ def site_values(**more: Any) -> dict[str, Any]:
         registry_password=PASSWORD,
         ca_checksum="abc",
         build_node_selector={"hub.jupyter.org/node-purpose": "user"},
-        **more,
+        **{"user_scheduler_replicas": 2, **more},
     )
     result = hub_values(entry, settings, "a" * 64, "b" * 64, "c" * 64)
     return merge(result["config"], result["secrets"])
@@ -309,8 +309,7 @@ def test_sessions_go_through_the_user_scheduler(objects: Objects) -> None:
 
 @needs_helm
 def test_without_the_user_scheduler_nothing_of_it_is_left(tmp_path: Path) -> None:
-    values = merge(site_values(), {"jupyterhub": {"scheduling": {"userScheduler": {"enabled": False}}}})
-    objects = render(tmp_path, values)
+    objects = render(tmp_path, site_values(user_scheduler_replicas=0))
     assert not [key for key in objects if "scheduler" in key[1]]
     [hub] = pod(objects, "hub")["containers"]
     assert {"name": "USER_SCHEDULER_NAME", "value": ""} in hub["env"]

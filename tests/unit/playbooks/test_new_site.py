@@ -31,6 +31,8 @@ def test_new_site_says_what_to_fill_in(tmp_path: Path) -> None:
         ("value-missing", "site_public_url", ""),
         ("value-missing", "site_floating_pool", ""),
         ("value-missing", "site_registry_host", ""),
+        # Of the pinned chart, until there is one with a newer JupyterHub.
+        ("known-vulnerability", "site_binderhub_chart_version", ""),
     }
     assert not any(token in output + done.stdout for token in tokens)
 

@@ -134,6 +134,8 @@ def good_site() -> dict[str, Any]:
             "site_binderhub_chart_repository": "https://192.0.2.41/charts",
             "site_binderhub_chart": "binderhub",
             "site_binderhub_chart_version": "1.0.0-0.dev.git.3983.h383374de",
+            # Later than any that is known to have a hole.
+            "site_hub_image": "quay.io/jupyterhub/k8s-hub:9.0.0",
             "site_anonymous_access_acknowledged": False,
             "site_proxy_tls_certificate_file": "proxy.crt",
             "site_proxy_tls_key_file": "proxy.key",

@@ -18,6 +18,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_facts import (
+    GIT_TOKENS,
     MISSING,
     OPTIONAL_TOKENS,
     TOKENS,
@@ -78,7 +79,9 @@ def password_short(site: Site) -> Iterator[Problem]:
         judged = (
             told.get("text") is True and told.get("empty") is not True and told.get("default") is not True
         )
-        if judged and not _is_token(variable) and as_int(told.get("length")) < PASSWORD_LENGTH:
+        # Of a token for a Git server git-token-malformed tells.
+        others = variable in GIT_TOKENS or _is_token(variable)
+        if judged and not others and as_int(told.get("length")) < PASSWORD_LENGTH:
             yield Problem(f"has fewer than {PASSWORD_LENGTH} characters", "use a longer one", variable)
 
 

@@ -56,7 +56,7 @@ def at(mapping: Any, path: str) -> Any:
         ("jupyterhub.hub.config.BinderSpawner.auth_enabled", False),
         ("jupyterhub.hub.config.JupyterHub.authenticator_class", "null"),
         ("jupyterhub.proxy.service", {"type": "LoadBalancer", "loadBalancerIP": "192.0.2.10"}),
-        ("jupyterhub.scheduling.userScheduler.replicas", 2),
+        ("jupyterhub.scheduling.userScheduler.enabled", False),
         ("jupyterhub.scheduling.corePods.nodeAffinity.matchNodePurpose", "prefer"),
         ("registry", {"url": "https://registry.example.org:5000", "username": "", "password": ""}),
     ],

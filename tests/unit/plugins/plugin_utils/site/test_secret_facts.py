@@ -43,6 +43,8 @@ def load(path: Path) -> Any:
         ("<change-me>", {"default": True}),
         ("xxxxxxxx", {"default": True}),
         (12345, {"text": False, "empty": False}),
+        (TOKEN, {"spaced": False}),
+        (f"{TOKEN}\n", {"spaced": True}),
         ({"a": 1}, {"text": False}),
     ],
 )

@@ -1,0 +1,130 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Every rule of rules/launches.py by a bad site of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from site_cases import Case, case, found, good_site, rules_in, secret, texts, value
+
+BANNED, HIGH, NETWORKS = "site_banned_specs", "site_high_quota_specs", "site_ban_networks"
+RANGE, PATTERN, NETWORK = "launch-value-out-of-range", "spec-pattern-malformed", "ban-network-malformed"
+GITHUB, GITLAB = "site_github_access_token", "site_gitlab_access_token"
+
+
+def token(**changes: Any) -> dict[str, Any]:
+    """What is known of a token of GitHub's."""
+    return secret(**{"length": 40, "hex": False, "spaced": False, **changes})
+
+
+CASES = [
+    value(
+        "no time at all",
+        "site_launch_timeout_seconds",
+        -1,
+        (RANGE, "site_launch_timeout_seconds", ""),
+    ),
+    value("a time in minutes", "site_launch_timeout_seconds", 10, (RANGE, "site_launch_timeout_seconds", "")),
+    value("BinderHub's own time", "site_launch_timeout_seconds", 0),
+    value("a slow network", "site_launch_timeout_seconds", 1800),
+    value(
+        "fewer than no sessions",
+        "site_per_repo_quota_higher",
+        -3,
+        (RANGE, "site_per_repo_quota_higher", ""),
+    ),
+    value("fewer than no requests", "site_rate_limit", -1, (RANGE, "site_rate_limit", "")),
+    value(
+        "a week of requests",
+        "site_rate_limit_period_seconds",
+        604800,
+        (RANGE, "site_rate_limit_period_seconds", ""),
+    ),
+    value("a class of one address", "site_rate_limit", 200),
+    value("class names", BANNED, {"GitHubRepoProvider": ["^x/"]}, ("spec-provider-unknown", BANNED, "")),
+    value("a provider's host", HIGH, {"github.com": ["^x/"]}, ("spec-provider-unknown", HIGH, "")),
+    value("brackets without end", BANNED, {"gh": ["^ok/", "^x/(.*"]}, (PATTERN, BANNED, "")),
+    value("a shell's pattern", HIGH, {"git": ["*mining*"]}, (PATTERN, HIGH, "")),
+    value("an empty pattern", BANNED, {"gh": [""]}, (PATTERN, BANNED, "")),
+    value("a number", BANNED, {"gh": [7]}, (PATTERN, BANNED, "")),
+    value("one pattern and no list", BANNED, {"gh": "^x/"}, (PATTERN, BANNED, "")),
+    value("patterns of two providers", BANNED, {"gh": ["^spam/.*"], "git": [".*mining.*"], "gl": []}),
+    case(
+        "the proof itself, in other letters",
+        {
+            f"values/{BANNED}": {"gh": ["^Binder-Examples/"]},
+            "values/site_verify_provider": "gh",
+            "values/site_verify_spec": "binder-examples/requirements/HEAD",
+        },
+        ("verify-spec-banned", BANNED, ""),
+    ),
+    case(
+        "another provider's",
+        {
+            f"values/{BANNED}": {"gl": ["^binder-examples/"]},
+            "values/site_verify_provider": "gh",
+            "values/site_verify_spec": "binder-examples/requirements/HEAD",
+        },
+    ),
+    case(
+        "a course with fewer than others",
+        {
+            f"values/{HIGH}": {"gh": ["^uni/course"]},
+            "values/site_per_repo_quota": 20,
+            "values/site_per_repo_quota_higher": 10,
+        },
+        ("high-quota-below-quota", "site_per_repo_quota_higher", ""),
+    ),
+    case(
+        "a course without a quota",
+        {f"values/{HIGH}": {"gh": ["^uni/course"]}, "values/site_per_repo_quota": 20},
+    ),
+    value("an address of a host's network", NETWORKS, {"192.0.2.7/24": "a crawler"}, (NETWORK, NETWORKS, "")),
+    value("a name", NETWORKS, {"crawler.example.org": "a crawler"}, (NETWORK, NETWORKS, "")),
+    value("a number for an address", NETWORKS, {3221225991: "a crawler"}, (NETWORK, NETWORKS, "")),
+    value("no reason", NETWORKS, {"192.0.2.0/24": ""}, (NETWORK, NETWORKS, "")),
+    value(
+        "networks of both kinds",
+        NETWORKS,
+        {"192.0.2.0/24": "a crawler", "2001:db8::/32": "x", "192.0.2.9": "y"},
+    ),
+    case(
+        "a token with a line break",
+        {f"secrets/values/{GITHUB}": token(spaced=True)},
+        ("git-token-malformed", GITHUB, ""),
+    ),
+    case("half a token", {f"secrets/values/{GITLAB}": token(length=6)}, ("git-token-malformed", GITLAB, "")),
+    case(
+        "a token that is a number",
+        {f"secrets/values/{GITHUB}": token(text=False, length=0)},
+        ("secret-not-text", GITHUB, ""),
+    ),
+    case(
+        "a token out of an example",
+        {f"secrets/values/{GITHUB}": token(default=True, length=8)},
+        ("secret-default", GITHUB, ""),
+    ),
+    case("no token", {f"secrets/values/{GITHUB}": token(empty=True, length=0)}),
+    case("a token", {f"secrets/values/{GITHUB}": token()}),
+]
+
+
+@pytest.mark.parametrize("bad", CASES, ids=[entry.name for entry in CASES])
+def test_bad_site(bad: Case) -> None:
+    """Exactly the expected findings, each at its variable and host."""
+    assert found(bad.site()) == bad.expected
+
+
+def test_every_rule_has_a_case() -> None:
+    """A rule that no bad site breaks is a rule that nobody knows to work."""
+    assert rules_in("launches") <= {rule for entry in CASES for rule, _, _ in entry.expected}
+
+
+def test_an_entry_is_named_and_no_other() -> None:
+    site = good_site()
+    site["values"][BANNED] = {"gh": ["^ok/", "^x/(.*"]}
+    [text] = texts(site, PATTERN)
+    assert "entry 2, '^x/(.*'" in text
+    assert "^ok/" not in text
