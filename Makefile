@@ -56,6 +56,10 @@ lab: machines ## bare machines to a verified launch, on this computer (TAKE_OVER
 verify: setup ## one more launch, timed (SITE=lab)
 	@ansible-playbook -i inventories/$(SITE) playbooks/verify.yml $(ARGS)
 
+.PHONY: corpus
+corpus: setup ## launch each repository of site_verify_corpus, side by side (SITE=lab)
+	@ansible-playbook -i inventories/$(SITE) playbooks/corpus.yml $(ARGS)
+
 .PHONY: down
 down: setup ## remove everything the lab made
 	@TAKE_OVER="$(TAKE_OVER)" ansible-playbook lab/down.yml

@@ -44,6 +44,8 @@ class Answers:
     """What the server does. Seconds of the stream are divided by `speed`."""
 
     pieces: Pieces = field(default_factory=list)
+    # By what is in the path of the request, where it is not the same for every repository.
+    streams: dict[str, Pieces] = field(default_factory=dict)
     speed: float = 50.0
     status: int = 200
     content_type: str = "text/event-stream"
@@ -102,6 +104,7 @@ def _handler(server: BinderServer) -> type[BaseHTTPRequestHandler]:
             answers = server.answers
             server.seen.append(("GET", self.path, {k.lower(): v for k, v in self.headers.items()}))
             if "/build/" in self.path:
+                server.running = True
                 self._stream(answers)
             elif self.path.endswith("api/status"):
                 self._status(answers)
@@ -169,7 +172,8 @@ def _handler(server: BinderServer) -> type[BaseHTTPRequestHandler]:
             )
             self.end_headers()
             try:
-                for seconds, body in answers.pieces:
+                asked = [pieces for name, pieces in answers.streams.items() if name in self.path]
+                for seconds, body in asked[0] if asked else answers.pieces:
                     time.sleep(max(0.0, started + seconds / answers.speed - time.monotonic()))
                     self._send(answers, body)
                 self._wait_open(answers.stays_open_seconds)
