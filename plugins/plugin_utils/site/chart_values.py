@@ -18,6 +18,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._base.versions
     is_exact_chart,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm_values import merge
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.auth_values import SignIn, auth_values
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.proxy_values import (
     ProxySettings,
     proxy_values,
@@ -232,6 +233,8 @@ def hub_values(
     api_token: str,
     proxy_token: str,
     build_token_secret: str = "",
+    *,
+    sign_in: SignIn | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Compute the chart's values of one hub.
 
@@ -241,19 +244,21 @@ def hub_values(
         api_token: what BinderHub shows to the hub.
         proxy_token: what the hub shows to its proxy.
         build_token_secret: what BinderHub signs build tokens with, 32 bytes in hex; empty derives it from `api_token`.
+        sign_in: what the hub's `auth` takes.
 
     Returns:
         {"config": values that may be shown, "secrets": values that may not}; Helm merges the two.
 
     Raises:
-        ValuesError: the registry's prefix lacks a path level.
+        ValueError: the registry's prefix lacks a path level, or something lacks with which people sign in.
     """
     fault = prefix_fault(settings.registry_prefix, settings.registry_host)
     if fault or not settings.registry_prefix:
         told = f"{fault.observed}: {fault.remedy}" if fault else "is empty"
         raise ValuesError(f"binderhub_registry_prefix {told}")
     registry, registry_secrets = _registry(settings)
-    proxied, proxied_secrets = proxy_values(settings, hub.get("values") or {})
+    proxied, proxied_secrets = proxy_values(settings, hub)
+    signed, signed_secrets = auth_values(hub, sign_in or SignIn())
     config = merge(
         {
             "service": {"type": "NodePort", "nodePort": hub["node_port"]},
@@ -275,6 +280,7 @@ def hub_values(
         trust_values(settings),
         watch_values(),
         proxied,
+        signed,
         hub.get("values") or {},
         builder_arguments(settings, hub.get("values") or {}),
     )
@@ -287,6 +293,7 @@ def hub_values(
         },
         registry_secrets,
         proxied_secrets,
+        signed_secrets,
         _build_token_secret(hub.get("values") or {}, api_token, build_token_secret),
         hub.get("secret_values") or {},
     )

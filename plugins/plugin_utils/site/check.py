@@ -52,10 +52,12 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules imp
     pool,
     pools,
     ports,
+    providers,
     registry,
     running,
     secrets,
     sessions,
+    sign_in,
     tls,
     trust,
     upgrade,
@@ -104,6 +106,8 @@ RULE_FILES = (
     sessions,
     chart,
     secrets,
+    sign_in,
+    providers,
     tls,
 )
 # Run last, as they judge what the site accepts of the findings of all others.
