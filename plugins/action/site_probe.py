@@ -13,12 +13,18 @@ from typing import Any
 from ansible import constants
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.openid import discovery_url
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.artifacts import (
     PACKAGES,
     artifact_urls,
     package_indexes,
 )
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import as_text, parse_ip
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
+    Site,
+    as_list,
+    as_text,
+    parse_ip,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.pool import (
     PoolError,
     parse_pool,
@@ -30,10 +36,12 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.port_plan
     packets,
     wanted_listeners,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.providers import providers_of
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.registry import (
     prefix_fault,
     registry_url,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in import probed_name
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.values import SiteValues
 
 # A pool is seldom larger; asking for more would only take time.
@@ -151,6 +159,9 @@ def _urls(site: SiteValues, host: str) -> dict[str, str]:
     chart = site.find("site_binderhub_chart_repository")
     if site.find("site_kubernetes_client_host") == host and str(chart).startswith(("http://", "https://")):
         found["chart"] = f"{str(chart).rstrip('/')}/index.yaml"
+    if "core" in as_list(site.find("site_node_purposes", host)):
+        asked = providers_of(Site(values={"site_hubs": site.find("site_hubs")}))
+        found |= {probed_name(hub): discovery_url(issuer) for hub, issuer in asked.items()}
     return found
 
 

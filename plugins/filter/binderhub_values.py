@@ -29,6 +29,18 @@ options:
     description: What BinderHub signs build tokens with, 32 bytes in hex. Empty derives it from O(api_token).
     type: str
     default: ""
+  auth_secrets:
+    description: What signing in takes, C(client_secret), or C(password) and C(admin_password). Of a hub where people sign in.
+    type: dict
+    default: {}
+  verify_token:
+    description: Token with which the proof of a launch comes in, 32 bytes in hex. Of a hub where people sign in.
+    type: str
+    default: ""
+  auth_endpoints:
+    description: The OpenID provider's C(authorize_url), C(token_url) and C(userdata_url).
+    type: dict
+    default: {}
   registry_host:
     description: Host or C(host:port) of the registry.
     type: str
@@ -220,15 +232,29 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site import (
     chart_values as _binderhub_values,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.auth_values import SignIn
 
 
 def binderhub_values(
-    hub: Any, api_token: str, proxy_token: str, build_token_secret: str = "", **settings: Any
+    hub: Any,
+    api_token: str,
+    proxy_token: str,
+    build_token_secret: str = "",
+    *,
+    auth_secrets: Any = None,
+    verify_token: str = "",
+    auth_endpoints: Any = None,
+    **settings: Any,
 ) -> dict[str, Any]:
     """Map the errors of `hub_values` to Ansible's."""
     try:
         return _binderhub_values.hub_values(
-            hub, _binderhub_values.Settings(**settings), api_token, proxy_token, build_token_secret
+            hub,
+            _binderhub_values.Settings(**settings),
+            api_token,
+            proxy_token,
+            build_token_secret,
+            sign_in=SignIn(auth_secrets or {}, verify_token, auth_endpoints or {}),
         )
     except (ValueError, TypeError, KeyError) as error:
         raise AnsibleFilterError(f"binderhub_values: {error}") from error

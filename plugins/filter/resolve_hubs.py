@@ -38,7 +38,7 @@ RETURN = r"""
 _value:
   description:
     - The hubs, each with C(name), C(namespace), C(release), C(binder_base_url), C(hub_base_url), C(binder_url), C(hub_url),
-      C(hub_url_local), C(node_port), C(floating_ip), C(values) and C(secret_values).
+      C(hub_url_local), C(callback_url), C(node_port), C(floating_ip), C(auth), C(values) and C(secret_values).
   type: dict
 """
 

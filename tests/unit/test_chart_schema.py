@@ -14,6 +14,7 @@ import jsonschema
 import pytest
 import yaml
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm_values import merge
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.auth_values import SignIn
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.chart_values import (
     Settings,
     hub_values,
@@ -65,9 +66,30 @@ def schema(name: str) -> Any:
     return without_required(yaml.safe_load((REFERENCE / name).read_text(encoding="utf-8")))
 
 
+ENDPOINTS = {
+    name: f"https://iam.example.org/{name}" for name in ("authorize_url", "token_url", "userdata_url")
+}
+SIGN_IN = SignIn({"client_secret": "s", "password": "p" * 8, "admin_password": "q" * 32}, "e" * 64, ENDPOINTS)
+AUTHS: list[dict[str, Any]] = [
+    {"kind": "none", "acknowledged": True},
+    {
+        "kind": "oidc",
+        "issuer": "https://iam.example.org/",
+        "client_id": "x",
+        "groups_claim": "groups",
+        "allowed_groups": ["a"],
+    },
+    {"kind": "native", "admin_users": ["ada"], "named_servers": 0},
+    {"kind": "shared_password", "allow_all": True, "cookie_max_age_days": 0.5},
+    {"kind": "github", "client_id": "x", "allowed_organizations": ["ironbinder"]},
+    {"kind": "gitlab", "client_id": "x", "issuer": "https://git.example.org", "allowed_groups": ["a"]},
+    {"kind": "cilogon", "client_id": "x", "allowed_idps": ["https://idp.example.org"], "allow_all": True},
+]
+
+
 def computed(settings: dict[str, Any], url: str, **hub: Any) -> dict[str, Any]:
     entry = resolve_hubs({"binder": hub}, url, "192.0.2.10")["binder"]
-    result = hub_values(entry, Settings(**settings), "a" * 64, "b" * 64, "c" * 64)
+    result = hub_values(entry, Settings(**settings), "a" * 64, "b" * 64, "c" * 64, sign_in=SIGN_IN)
     return merge(result["config"], result["secrets"])
 
 
@@ -75,6 +97,13 @@ def computed(settings: dict[str, Any], url: str, **hub: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("settings", [PLAIN, FULL, {**FULL, "registry_plain_http_enabled": True}])
 def test_values_pass(settings: dict[str, Any], url: str) -> None:
     values = computed(settings, url)
+    jsonschema.validate(values, schema("binderhub-chart.schema.yaml"))
+    jsonschema.validate(values["jupyterhub"], schema("jupyterhub-chart.schema.yaml"))
+
+
+@pytest.mark.parametrize("auth", AUTHS, ids=[auth["kind"] for auth in AUTHS])
+def test_values_of_every_kind_of_sign_in_pass(auth: dict[str, Any]) -> None:
+    values = computed({**FULL, "proxy_environment": {"https_proxy": "http://p:1"}}, "https://x", auth=auth)
     jsonschema.validate(values, schema("binderhub-chart.schema.yaml"))
     jsonschema.validate(values["jupyterhub"], schema("jupyterhub-chart.schema.yaml"))
 

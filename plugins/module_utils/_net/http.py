@@ -17,7 +17,11 @@ from typing import Any, Optional, Protocol
 from urllib.parse import SplitResult, urlsplit
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock, SystemClock
-from ansible_collections.ironbinder.platform.plugins.module_utils._net.failure import HttpFailure, failure_of
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.failure import (
+    HttpFailure,
+    failure_of,
+    unconnected,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.proxies import (
     Proxy,
     is_named,
@@ -92,7 +96,9 @@ class Transport(Protocol):
     def open(self, url: str, headers: Mapping[str, str], timeout_seconds: float) -> Stream:
         """Send a GET and return as soon as the headers of the answer are here. Raises HttpFailure."""
 
-    def request(self, method: str, url: str, headers: Mapping[str, str], timeout_seconds: float) -> Reply:
+    def request(
+        self, method: str, url: str, headers: Mapping[str, str], timeout_seconds: float, *, body: bytes = b""
+    ) -> Reply:
         """Send a request and return the whole answer. Raises HttpFailure."""
 
 
@@ -188,6 +194,7 @@ class HttpTransport:
         headers: Mapping[str, str],
         timeout_seconds: float,
         *,
+        body: bytes = b"",
         limit_bytes: int = PAGE_BYTES,
         deadline_seconds: Optional[float] = None,
         redirects: int = 0,
@@ -196,6 +203,7 @@ class HttpTransport:
 
         Args:
             timeout_seconds: longest silence.
+            body: what is sent.
             limit_bytes: how much of the body is read.
             deadline_seconds: the longest that everything may take, redirects included, the look-up of
                 names excluded. Without it, five times the longest silence.
@@ -209,30 +217,16 @@ class HttpTransport:
             raise ValueError(f"a {method} is not to be repeated elsewhere")
         patience = Patience(self._clock, timeout_seconds, deadline_seconds or 5 * timeout_seconds)
         for _hop in range(redirects + 1):
-            reply = self._ask(method, url, headers, patience, limit_bytes)
+            reply = _read(self._start(method, url, headers, patience, body), url, patience, limit_bytes)
             target = reply.headers.get("location", "") if reply.status in REDIRECTS else ""
             if not redirects or not target:
                 return reply
             url, headers = redirected(url, target, headers)
         raise HttpFailure("redirect", f"redirects more than {redirects} times, at last to {shown(url)}")
 
-    def _ask(
-        self, method: str, url: str, headers: Mapping[str, str], patience: Patience, limit_bytes: int
-    ) -> Reply:
-        stream = self._start(method, url, headers, patience)
-        try:
-            body = b""
-            # After 101 the connection speaks another protocol.
-            while stream.status != 101 and len(body) <= limit_bytes:
-                piece = stream.read(patience.silence_seconds)
-                if not piece:
-                    break
-                body += piece
-            return Reply(stream.status, stream.headers, body[:limit_bytes], len(body) > limit_bytes, url)
-        finally:
-            stream.close()
-
-    def _start(self, method: str, url: str, headers: Mapping[str, str], patience: Patience) -> HttpStream:
+    def _start(
+        self, method: str, url: str, headers: Mapping[str, str], patience: Patience, body: bytes = b""
+    ) -> HttpStream:
         """Connect, send and wait for the headers."""
         try:
             parts = urlsplit(url)
@@ -249,7 +243,7 @@ class HttpTransport:
         timed = TimedSocket(self._connect(parts, proxy, patience), patience)
         try:
             connection = _Connection(parts, timed)
-            connection.request(method, target, headers=dict(headers))
+            connection.request(method, target, body or None, dict(headers))
             return HttpStream(timed, patience, connection.getresponse())
         except Exception as error:
             timed.hang_up()
@@ -284,15 +278,18 @@ class HttpTransport:
                 sock.close()
             if isinstance(error, HttpFailure):
                 raise
-            raise _unconnected(error, limit, proxy) from error
+            raise unconnected(error, limit, proxy) from error
 
 
-def _unconnected(error: Exception, limit_seconds: float, proxy: Optional[Proxy]) -> HttpFailure:
-    """Say why there is no connection, and whose fault that is."""
-    if isinstance(error, (TimeoutError, socket.timeout)):
-        failure = HttpFailure("unreachable", f"no connection within {limit_seconds:.0f} s")
-    else:
-        failure = failure_of(error, limit_seconds)
-    if proxy and failure.kind != "request":
-        return HttpFailure("proxy", f"{proxy}: {failure}")
-    return failure
+def _read(stream: HttpStream, url: str, patience: Patience, limit_bytes: int) -> Reply:
+    try:
+        body = b""
+        # After 101 the connection speaks another protocol.
+        while stream.status != 101 and len(body) <= limit_bytes:
+            piece = stream.read(patience.silence_seconds)
+            if not piece:
+                break
+            body += piece
+        return Reply(stream.status, stream.headers, body[:limit_bytes], len(body) > limit_bytes, url)
+    finally:
+        stream.close()

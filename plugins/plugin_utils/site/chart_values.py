@@ -18,6 +18,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._base.versions
     is_exact_chart,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm_values import merge
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.auth_values import SignIn, auth_values
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.launch_values import (
     LaunchSettings,
     launch_arguments,
@@ -65,9 +66,7 @@ class ValuesError(ValueError):
 
 
 @dataclass(frozen=True)
-class Settings(
-    SessionSettings, QuotaSettings, ProxySettings, TrustSettings, StorageSettings, LaunchSettings
-):
+class Settings(SessionSettings, QuotaSettings, ProxySettings, TrustSettings, StorageSettings, LaunchSettings):
     """What all hubs of a site have in common."""
 
     registry_host: str
@@ -247,6 +246,8 @@ def hub_values(
     api_token: str,
     proxy_token: str,
     build_token_secret: str = "",
+    *,
+    sign_in: SignIn | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Compute the chart's values of one hub.
 
@@ -256,19 +257,21 @@ def hub_values(
         api_token: what BinderHub shows to the hub.
         proxy_token: what the hub shows to its proxy.
         build_token_secret: what BinderHub signs build tokens with, 32 bytes in hex; empty derives it from `api_token`.
+        sign_in: what the hub's `auth` takes.
 
     Returns:
         {"config": values that may be shown, "secrets": values that may not}; Helm merges the two.
 
     Raises:
-        ValuesError: the registry's prefix lacks a path level.
+        ValueError: the registry's prefix lacks a path level, or something lacks with which people sign in.
     """
     fault = prefix_fault(settings.registry_prefix, settings.registry_host)
     if fault or not settings.registry_prefix:
         told = f"{fault.observed}: {fault.remedy}" if fault else "is empty"
         raise ValuesError(f"binderhub_registry_prefix {told}")
     registry, registry_secrets = _registry(settings)
-    proxied, proxied_secrets = proxy_values(settings, hub.get("values") or {})
+    proxied, proxied_secrets = proxy_values(settings, hub)
+    signed, signed_secrets = auth_values(hub, sign_in or SignIn())
     config = merge(
         {
             "service": {"type": "NodePort", "nodePort": hub["node_port"]},
@@ -292,6 +295,7 @@ def hub_values(
         watch_values(),
         storage_values(hub, settings),
         proxied,
+        signed,
         hub.get("values") or {},
         builder_arguments(settings, hub.get("values") or {}, launch_arguments(settings)),
     )
@@ -305,6 +309,7 @@ def hub_values(
         registry_secrets,
         proxied_secrets,
         launch_secrets(settings),
+        signed_secrets,
         _build_token_secret(hub.get("values") or {}, api_token, build_token_secret),
         hub.get("secret_values") or {},
     )

@@ -55,10 +55,12 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules imp
     pool,
     pools,
     ports,
+    providers,
     registry,
     running,
     secrets,
     sessions,
+    sign_in,
     storage,
     tls,
     trust,
@@ -114,6 +116,8 @@ RULE_FILES = (
     launches,
     chart,
     secrets,
+    sign_in,
+    providers,
     tls,
 )
 # Run last, as they judge what the site accepts of the findings of all others.

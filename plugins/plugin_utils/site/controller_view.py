@@ -36,6 +36,10 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     parse_ip,
     split_url,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.providers import (
+    ask_provider,
+    providers_of,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.resolve import addresses_of
 
 try:
@@ -251,7 +255,7 @@ def look(site: Site, ask: Resolve = addresses_of, get: Fetch = fetch) -> dict[st
     Returns:
         `names` {name: {addresses | error}}, `ca_files` {path: see describe_ca},
         `tls` {proxy|registry: see describe_pair}, `chart`, `manifest`,
-        `artifacts` {variable: {url, status | error}}.
+        `artifacts` {variable: {url, status | error}}, `providers` {hub: see ask_provider}.
     """
     parts = split_url(site.text("site_public_url"))
     name = (parts.hostname or "") if parts else ""
@@ -264,6 +268,10 @@ def look(site: Site, ask: Resolve = addresses_of, get: Fetch = fetch) -> dict[st
         chart = pool.submit(_safely, _chart, site, usable, get)
         certificates = pool.submit(_safely, _certificates, site, usable)
         artifacts = pool.submit(_safely, _artifacts, site, usable, get)
+        asked = {
+            hub: pool.submit(_safely, ask_provider, issuer, usable, get)
+            for hub, issuer in providers_of(site).items()
+        }
         return {
             "names": {entry: told.result() for entry, told in named.items()},
             "ca_files": told_cas,
@@ -271,4 +279,5 @@ def look(site: Site, ask: Resolve = addresses_of, get: Fetch = fetch) -> dict[st
             "chart": chart.result(),
             "manifest": _safely(_manifest, site),
             "artifacts": _by_name(artifacts.result(), ("site_helm_version",)),
+            "providers": {hub: told.result() for hub, told in asked.items()},
         }

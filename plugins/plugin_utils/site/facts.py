@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import IPv4Interface
 from typing import Any
 
@@ -13,6 +13,10 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     as_list,
     as_mapping,
     as_text,
+)
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in import (
+    CALLBACK_WAYS,
+    MISPLACED_SECRETS,
 )
 
 __all__ = ["reduce_facts", "reduce_hubs", "state_of"]
@@ -34,6 +38,8 @@ PLAIN = (
 HUB_WAYS = (
     "imageBuilderType",
     "config.BinderHub.auth_enabled",
+    "jupyterhub.hub.config.BinderSpawner.auth_enabled",
+    *CALLBACK_WAYS,
     "jupyterhub.hub.config.JupyterHub.authenticator_class",
     "jupyterhub.hub.image.name",
     "jupyterhub.hub.image.tag",
@@ -43,6 +49,7 @@ HUB_WAYS = (
     "jupyterhub.proxy.chp.networkPolicy.enabled",
     "jupyterhub.singleuser.networkPolicy.enabled",
 )
+SHOWN_CHARACTERS = 200
 
 
 def _interface(name: str, entry: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -85,8 +92,22 @@ def _reduce_values(values: Any) -> Any:
             *parents, last = way.split(".")
             for key in parents:
                 inner = inner.setdefault(key, {})
-            inner[last] = found if isinstance(found, (bool, int)) else str(found)[:80]
+            inner[last] = found if isinstance(found, (bool, int)) else str(found)[:SHOWN_CHARACTERS]
     return told
+
+
+def _reduce_auth(auth: Any) -> Any:
+    """Leave of what is secret, and has no place there, that it is there."""
+    if not isinstance(auth, Mapping):
+        return auth
+    return {key: type(value).__name__ if key in MISPLACED_SECRETS else value for key, value in auth.items()}
+
+
+_REDUCED: dict[str, Callable[[Any], Any]] = {
+    "secret_values": lambda value: {} if isinstance(value, Mapping) else type(value).__name__,
+    "values": _reduce_values,
+    "auth": _reduce_auth,
+}
 
 
 def reduce_hubs(hubs: Any) -> Any:
@@ -94,12 +115,7 @@ def reduce_hubs(hubs: Any) -> Any:
     if not isinstance(hubs, Mapping):
         return hubs
     return {
-        name: {
-            key: ({} if isinstance(value, Mapping) else type(value).__name__)
-            if key == "secret_values"
-            else (_reduce_values(value) if key == "values" else value)
-            for key, value in hub.items()
-        }
+        name: {key: _REDUCED[key](value) if key in _REDUCED else value for key, value in hub.items()}
         if isinstance(hub, Mapping)
         else hub
         for name, hub in hubs.items()

@@ -16,6 +16,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.pool impo
     pool_ranges,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.ranges import IPRange
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in import auth_of, callback_url
 
 __all__ = [
     "FIRST_NODE_PORT",
@@ -45,7 +46,8 @@ class Hub:
     """One BinderHub with its JupyterHub, every value known.
 
     Paths start and end with a slash. URLs end with one. `floating_ip` is where the hub's
-    `proxy-public` service listens; `node_port` is where BinderHub listens on every node.
+    `proxy-public` service listens; `node_port` is where BinderHub listens on every node. `auth` is how people sign in, and
+    `callback_url` what their provider is told of it.
     """
 
     name: str
@@ -56,18 +58,20 @@ class Hub:
     binder_url: str
     hub_url: str
     hub_url_local: str
+    callback_url: str
     node_port: int
     floating_ip: str
     # As the site gives them; `site/storage.py` reads them.
     shared_volume: Mapping[str, Any] = field(default_factory=dict)
     user_volumes: Mapping[str, Any] = field(default_factory=dict)
+    auth: Mapping[str, Any] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
     secret_values: Mapping[str, Any] = field(default_factory=dict)
 
 
 def hub_keys() -> list[str]:
     """Name the keys that an entry of `site_hubs` may have."""
-    computed = {"name", "binder_url", "hub_url", "hub_url_local"}
+    computed = {"name", "binder_url", "hub_url", "hub_url_local", "callback_url"}
     return [entry.name for entry in fields(Hub) if entry.name not in computed]
 
 
@@ -89,6 +93,7 @@ def _settings(
         "secret_values": {},
         **{key: value for key, value in given.items() if value is not None},
         "floating_ip": given.get("floating_ip") or address(index),
+        "auth": auth_of(given.get("auth")),
     }
 
 
@@ -123,10 +128,12 @@ def _resolve(
         )
     public = public_url.rstrip("/")
     settings["node_port"] = int(settings["node_port"])
+    hub_url = public + settings["hub_base_url"]
     return Hub(
         name=name,
         binder_url=public + settings["binder_base_url"],
-        hub_url=public + settings["hub_base_url"],
+        hub_url=hub_url,
+        callback_url=callback_url(hub_url),
         hub_url_local=f"http://proxy-public.{settings['namespace']}.svc.cluster.local{settings['hub_base_url']}",
         **settings,
     )

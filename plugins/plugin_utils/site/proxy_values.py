@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in import has_provider
+
 __all__ = ["ProxySettings", "proxy_values"]
 
 # Docker's client writes these into every build as arguments that leave no trace in the image and its cache.
@@ -22,7 +24,7 @@ class ProxySettings:
     proxy_environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def proxy_values(settings: ProxySettings, own: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def proxy_values(settings: ProxySettings, hub: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what may be shown and what may not, as the proxy's URL holds an account or none.
 
     repo2docker's image writes a Docker configuration with the proxies of its environment only where there is none, and with
@@ -31,13 +33,13 @@ def proxy_values(settings: ProxySettings, own: Mapping[str, Any]) -> tuple[dict[
 
     Args:
         settings: the site's.
-        own: the hub's own values, which win. Secrets are merged over them by Helm, so what they name is left out there.
+        hub: the hub. Its own values win; secrets are merged over them by Helm, so what they name is left out there.
     """
     environment = dict(settings.proxy_environment)
     if not environment:
         return {}, {}
     docker = {key: environment[name] for name, key in _DOCKER.items() if name in environment}
-    values = {
+    values: dict[str, Any] = {
         # With the first address of the services' range in no_proxy, by which the pod finds the API server.
         "extraEnv": environment,
         "config": {
@@ -45,9 +47,13 @@ def proxy_values(settings: ProxySettings, own: Mapping[str, Any]) -> tuple[dict[
             "BinderHub": {"buildDockerConfig": {"proxies": {"default": docker}}},
         },
     }
+    if has_provider(hub):
+        # The hub asks it. Not for http: the hub's own proxy has a name without a dot, which no list of exceptions has.
+        told = {name: value for name, value in environment.items() if not name.lower().startswith("http_")}
+        values["jupyterhub"] = {"hub": {"extraEnv": told}}
     if not any("@" in value for name, value in environment.items() if name.lower() != "no_proxy"):
         return values, {}
-    return {}, _without(values, own)
+    return {}, _without(values, hub.get("values") or {})
 
 
 def _without(values: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,10 +13,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 __all__ = [
+    "AUTH_SECRETS",
     "GIT_TOKENS",
     "MISSING",
     "OPTIONAL_TOKENS",
     "SECRETS",
+    "SIGN_IN_TOKENS",
     "TOKENS",
     "VAULT_HEADER",
     "describe",
@@ -27,17 +29,26 @@ __all__ = [
     "token_fault",
 ]
 
-TOKENS = ("site_hub_proxy_tokens", "site_hub_api_tokens", "site_hub_build_token_secrets")
+TOKENS = (
+    "site_hub_proxy_tokens",
+    "site_hub_api_tokens",
+    "site_hub_build_token_secrets",
+    "site_hub_verify_tokens",
+)
+# Only hubs need one on which people sign in.
+SIGN_IN_TOKENS = ("site_hub_verify_tokens",)
 # A hub may go without: chart_values derives one. Sites whose secrets are from before there was one stay right.
 OPTIONAL_TOKENS = ("site_hub_build_token_secrets",)
 # By hub, like the tokens, but in no form of ours.
 BUILD_TOKENS = ("site_verify_build_tokens",)
+# By hub and what it is, {hub: {client_secret: ...}}. Who gave it chose its form.
+AUTH_SECRETS = "site_hub_auth_secrets"
 PASSWORDS = ("site_registry_password", "site_registry_pull_password")
 # Of an account somewhere else, which several sites may have; its form is that server's.
 GIT_TOKENS = ("site_github_access_token", "site_gitlab_access_token")
 # A URL that may hold an account. Two of them are most often one, and most hold none, so no rule about passwords judges them.
 URLS = ("site_http_proxy", "site_https_proxy")
-SECRETS = (*TOKENS, *BUILD_TOKENS, *PASSWORDS, *GIT_TOKENS, *URLS)
+SECRETS = (*TOKENS, *BUILD_TOKENS, AUTH_SECRETS, *PASSWORDS, *GIT_TOKENS, *URLS)
 # 32 bytes, as `openssl rand -hex 32` writes them; JupyterHub refuses other lengths for its proxy's.
 TOKEN_LENGTH = 64
 MISSING = "is missing"
@@ -93,22 +104,26 @@ def holds_secret(variable: str, value: Any) -> bool:
 
 
 def flatten(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Give every secret of the contract as (variable, value), tokens as `variable.hub`."""
+    """Give every secret of the contract as (variable, value), tokens as `variable.hub`, and what signing in takes one deeper."""
     for variable in SECRETS:
         value = values.get(variable)
         alone = variable in (*PASSWORDS, *GIT_TOKENS)
-        if not alone and isinstance(value, Mapping):
+        if variable == AUTH_SECRETS and isinstance(value, Mapping):
+            for hub, told in value.items():
+                inner = told if isinstance(told, Mapping) else {}
+                yield from ((f"{variable}.{hub}.{key}", secret) for key, secret in inner.items())
+        elif not alone and isinstance(value, Mapping):
             yield from ((f"{variable}.{hub}", token) for hub, token in value.items())
         elif alone and variable in values:
             yield variable, value
 
 
 def equal_secrets(values: Mapping[str, Any]) -> list[list[str]]:
-    """Name pairs of secrets that are one and the same."""
+    """Name pairs of secrets that are one and the same. Two hubs may be one client of a provider."""
     first: dict[str, str] = {}
     pairs = []
     for variable, value in flatten(values):
-        if isinstance(value, str) and value:
+        if isinstance(value, str) and value and not variable.endswith(".client_secret"):
             other = first.setdefault(value, variable)
             if other != variable:
                 pairs.append([other, variable])

@@ -19,6 +19,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import PURPOSES
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.past import past_of
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in import auth_of, signs_in
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.urls import public_addresses
 
 NULL_AUTHENTICATORS = ("", "null", "nullauthenticator.NullAuthenticator", "tmp", "dummy")
@@ -56,13 +57,15 @@ def anonymous_on_public_address(site: Site) -> Iterator[Problem]:
     if not public or site.flag("site_anonymous_access_acknowledged"):
         return
     for name, hub in site.hubs.items():
+        if signs_in(hub) or auth_of(hub.get("auth"))["acknowledged"] is True:
+            continue
         values = hub.get("values")
         kind = look_up(values, "jupyterhub.hub.config.JupyterHub.authenticator_class")
         asks = look_up(values, "config.BinderHub.auth_enabled") is True
         if not asks or (kind is not None and as_text(kind) in NULL_AUTHENTICATORS):
             yield Problem(
                 f"the hub {name} asks nobody to sign in, and {public[0]} is reachable from everywhere",
-                "set site_anonymous_access_acknowledged: true if that is meant, or configure an authenticator in its values",
+                f"set site_hubs.{name}.auth: {{kind: none, acknowledged: true}} if that is meant, or say how people sign in",
                 "site_anonymous_access_acknowledged",
             )
 

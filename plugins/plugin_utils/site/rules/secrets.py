@@ -18,12 +18,15 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_facts import (
+    AUTH_SECRETS,
     GIT_TOKENS,
     MISSING,
     OPTIONAL_TOKENS,
+    SIGN_IN_TOKENS,
     TOKENS,
     token_fault,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in import signs_in
 
 MAKE = "add it to secrets.yml (openssl rand -hex 32); where there is no secrets.yml, `make site NAME=<site>` writes one"
 PASSWORD_LENGTH = 8
@@ -42,8 +45,8 @@ def _is_token(variable: str) -> bool:
 def token_missing(site: Site) -> Iterator[Problem]:
     described = dict(_described(site))
     for variable in TOKENS:
-        for hub in site.hubs:
-            if variable in OPTIONAL_TOKENS:
+        for hub, given in site.hubs.items():
+            if variable in OPTIONAL_TOKENS or (variable in SIGN_IN_TOKENS and not signs_in(given)):
                 continue
             if token_fault(described.get(f"{variable}.{hub}")) == MISSING:
                 yield Problem(f"the hub {hub} has none", MAKE, f"{variable}.{hub}")
@@ -79,8 +82,8 @@ def password_short(site: Site) -> Iterator[Problem]:
         judged = (
             told.get("text") is True and told.get("empty") is not True and told.get("default") is not True
         )
-        # Of a token for a Git server git-token-malformed tells.
-        others = variable in GIT_TOKENS or _is_token(variable)
+        # Of a token for a Git server git-token-malformed tells, and of what signing in takes rules about that.
+        others = variable in GIT_TOKENS or _is_token(variable) or variable.startswith(AUTH_SECRETS)
         if judged and not others and as_int(told.get("length")) < PASSWORD_LENGTH:
             yield Problem(f"has fewer than {PASSWORD_LENGTH} characters", "use a longer one", variable)
 
@@ -88,8 +91,9 @@ def password_short(site: Site) -> Iterator[Problem]:
 @rule("token-of-no-hub", WARNING, "A token belongs to a hub that the site does not have.")
 def token_of_no_hub(site: Site) -> Iterator[Problem]:
     for variable, _ in _described(site):
-        hub = variable.partition(".")[2]
-        if site.hubs and _is_token(variable) and hub not in site.hubs:
+        hub = variable.split(".")[1] if "." in variable else ""
+        by_hub = _is_token(variable) or variable.startswith(AUTH_SECRETS)
+        if site.hubs and by_hub and hub not in site.hubs:
             yield Problem(
                 f"there is no hub {hub} in site_hubs", "correct its name, or remove the token", variable
             )

@@ -60,6 +60,9 @@ def test_what_is_documented_is_what_is_taken() -> None:
         "api_token",
         "proxy_token",
         "build_token_secret",
+        "auth_secrets",
+        "verify_token",
+        "auth_endpoints",
     }
     assert documented == {field.name for field in fields(_binderhub_values.Settings)}
     documented = set(yaml.safe_load(binderhub_problems.DOCUMENTATION)["options"]) - {"_input"}

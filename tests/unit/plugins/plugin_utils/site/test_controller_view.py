@@ -273,3 +273,31 @@ def test_what_nobody_thought_of_is_an_entry() -> None:
         assert entry["error"] == f"{UNEXPECTED} (LookupError: a bug); please report this"
     report = check_site({**good_site(), "controller": told})
     assert {"chart-not-found"} <= {finding.id for finding in report.findings}
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        (Reply(200, {}, b'{"issuer": "https://iam.example.org"}'), {"issuer": "https://iam.example.org"}),
+        (Reply(502, {}, b""), {"error": "answers 502"}),
+        (
+            HttpFailure("tls", "self-signed certificate"),
+            {"error": "cannot be reached: self-signed certificate"},
+        ),
+    ],
+)
+def test_providers(reply: Reply | HttpFailure, expected: dict[str, Any]) -> None:
+    """Each hub's own, and only of hubs that have one."""
+    url = "https://iam.example.org/.well-known/openid-configuration"
+
+    def answer(asked: str, ca_files: Sequence[str]) -> Reply:
+        if asked != url:
+            return get(asked, ca_files)
+        if isinstance(reply, HttpFailure):
+            raise reply
+        return reply
+
+    auth = {"kind": "oidc", "issuer": "https://iam.example.org"}
+    told = look(site(site_hubs={"a": {"auth": auth}, "b": {}}), ask, answer)["providers"]
+    assert list(told) == ["a"] and told["a"]["url"] == url
+    assert expected.items() <= told["a"].items()

@@ -23,6 +23,22 @@ WAYS = ways(
                 "faults": [{"hub": "binder", "path": "values.x", "message": "x", "suggestion": "y"}],
                 "unchecked": "",
             },
+            "values/site_hubs/binder/auth": {
+                "kind": "oidc",
+                "issuer": "https://iam.example.org/",
+                "client_id": "x",
+                "scopes": ["openid"],
+                "allowed_groups": ["a"],
+                "endpoints": {},
+                "cookie_max_age_days": 1,
+            },
+            "controller/providers/binder": {
+                "url": "https://iam.example.org/.well-known/openid-configuration",
+                "issuer": "https://iam.example.org/",
+                "endpoints": {"token_url": "https://iam.example.org/token"},
+                "claims": ["sub"],
+                "scopes": ["openid"],
+            },
         },
     )
 )

@@ -55,6 +55,26 @@ def test_describe(value: Any, expected: dict[str, Any]) -> None:
     assert TOKEN not in json.dumps(told)
 
 
+def test_what_signing_in_takes_is_told_one_by_one() -> None:
+    """And two hubs may be one client of a provider."""
+    values = {
+        "site_hub_auth_secrets": {
+            "a": {"client_secret": "x"},
+            "b": {"client_secret": "x", "password": "p"},
+            "c": "?",
+        },
+        "site_registry_password": "p",
+    }
+    told = dict(flatten(values))
+    assert set(told) == {
+        "site_hub_auth_secrets.a.client_secret",
+        "site_hub_auth_secrets.b.client_secret",
+        "site_hub_auth_secrets.b.password",
+        "site_registry_password",
+    }
+    assert equal_secrets(values) == [["site_hub_auth_secrets.b.password", "site_registry_password"]]
+
+
 def test_equal_and_shared() -> None:
     """Equal secrets are named, and never shown."""
     values = {

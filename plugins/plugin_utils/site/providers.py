@@ -1,0 +1,35 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""What the controller sees of the OpenID providers by which people sign in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, Reply
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.openid import (
+    discovery_url,
+    read_discovery,
+)
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in import issuers
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in_forms import is_web_url
+
+__all__ = ["ask_provider", "providers_of"]
+
+
+def providers_of(site: Site) -> dict[str, str]:
+    """Give the issuers that can be asked, by hub. What is no URL is a rule's."""
+    return {hub: issuer for hub, issuer in issuers(site.hubs).items() if is_web_url(issuer)}
+
+
+def ask_provider(
+    issuer: str, ca_files: Sequence[str], get: Callable[[str, Sequence[str]], Reply]
+) -> dict[str, Any]:
+    """Ask a provider for its document: `url`, and what `read_discovery` says of it or `error`."""
+    url = discovery_url(issuer)
+    try:
+        return {"url": url, **read_discovery(get(url, ca_files))}
+    except HttpFailure as error:
+        return {"url": url, "error": f"cannot be reached: {error}"}

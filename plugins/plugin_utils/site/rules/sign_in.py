@@ -1,0 +1,292 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Rules about how people sign in: what `auth` of a hub says, and what goes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.hubs import site_hubs
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
+    Site,
+    as_int,
+    as_mapping,
+    as_text,
+)
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_facts import AUTH_SECRETS
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in import (
+    AUTH_DEFAULTS,
+    BINDER_CALLBACK_WAY,
+    CALLBACK_WAYS,
+    KINDS,
+    MISPLACED_SECRETS,
+    NONE,
+    Kind,
+    auth_of,
+    binder_callback_url,
+    callback_url,
+)
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in_forms import AUTH_FORMS
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.spelling import closest
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.urls import PUBLIC_URL
+
+# JupyterHub does not start with shorter ones.
+SHORTEST = {"password": 8, "admin_password": 32}
+# Ways in a hub's values that say by themselves whether, and how, people sign in.
+OWN_WAYS = (
+    "config.BinderHub.auth_enabled",
+    "jupyterhub.hub.config.BinderSpawner.auth_enabled",
+    "jupyterhub.hub.config.JupyterHub.authenticator_class",
+)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """The `auth` of a hub that is of a known kind: `given` is what is written, `auth` that with its defaults."""
+
+    hub: str
+    kind: Kind
+    given: Mapping[str, Any]
+    auth: Mapping[str, Any]
+
+    @property
+    def where(self) -> str:
+        return f"site_hubs.{self.hub}.auth"
+
+
+def _entries(site: Site) -> Iterator[_Entry]:
+    for name, hub in site.hubs.items():
+        given = hub.get("auth")
+        auth = auth_of(given)
+        if isinstance(auth["kind"], str) and auth["kind"] in KINDS:
+            yield _Entry(name, KINDS[auth["kind"]], as_mapping(given), auth)
+
+
+def _signing_in(site: Site) -> Iterator[_Entry]:
+    return (entry for entry in _entries(site) if entry.auth["kind"] != NONE)
+
+
+@rule("sign-in-kind-unknown", ERROR, "A hub's kind of sign-in is none.", acceptable=False)
+def sign_in_kind_unknown(site: Site) -> Iterator[Problem]:
+    for name, hub in site.hubs.items():
+        given = hub.get("auth")
+        if given is not None and not isinstance(given, Mapping):
+            yield Problem(
+                "is no mapping", "write `auth: {kind: oidc, ...}`, or drop it", f"site_hubs.{name}.auth"
+            )
+            continue
+        kind = auth_of(given)["kind"]
+        if not isinstance(kind, str) or kind not in KINDS:
+            guess = closest(str(kind), list(KINDS))
+            remedy = f"did you mean {guess}?" if guess else f"use {', '.join(KINDS)}"
+            yield Problem(f"is {str(kind)[:40]!r}", remedy, f"site_hubs.{name}.auth.kind")
+
+
+@rule("sign-in-key-unknown", ERROR, "A hub's sign-in has a key that is none.", acceptable=False)
+def sign_in_key_unknown(site: Site) -> Iterator[Problem]:
+    for entry in _entries(site):
+        for key in entry.given:
+            if key not in AUTH_DEFAULTS and key not in MISPLACED_SECRETS:
+                guess = closest(key, list(AUTH_DEFAULTS))
+                remedy = f"did you mean {guess}?" if guess else f"use {', '.join(entry.kind.keys)}"
+                yield Problem("is no key of a sign-in", remedy, f"{entry.where}.{key}")
+
+
+@rule(
+    "sign-in-secret-misplaced",
+    ERROR,
+    "A secret of signing in stands beside what may be seen.",
+    acceptable=False,
+)
+def sign_in_secret_misplaced(site: Site) -> Iterator[Problem]:
+    for entry in _entries(site):
+        for key in entry.given:
+            if key in MISPLACED_SECRETS:
+                yield Problem(
+                    "is a secret, and auth may be seen by everybody",
+                    f"move it to secrets.yml: {AUTH_SECRETS}: {{{entry.hub}: {{{key}: ...}}}}; if git has it, get a new one",
+                    f"{entry.where}.{key}",
+                )
+
+
+@rule("sign-in-key-idle", ERROR, "A hub's sign-in has a key that its kind does not read.")
+def sign_in_key_idle(site: Site) -> Iterator[Problem]:
+    for entry in _entries(site):
+        for key in entry.given:
+            if key in AUTH_DEFAULTS and key not in entry.kind.keys:
+                kinds = [name for name, kind in KINDS.items() if key in kind.keys and name != NONE]
+                remedy = f"drop it, or set auth.kind to {' or '.join(kinds)}" if kinds else "drop it"
+                yield Problem(f"has no effect with kind {entry.auth['kind']}", remedy, f"{entry.where}.{key}")
+
+
+def _malformed(entry: _Entry) -> list[str]:
+    return [key for key, (fits, _) in AUTH_FORMS.items() if not fits(entry.auth[key])]
+
+
+@rule(
+    "sign-in-value-malformed",
+    ERROR,
+    "A value of a hub's sign-in has another form than it must.",
+    acceptable=False,
+)
+def sign_in_value_malformed(site: Site) -> Iterator[Problem]:
+    for entry in _signing_in(site):
+        for key in _malformed(entry):
+            yield Problem(f"is {str(entry.auth[key])[:60]!r}", AUTH_FORMS[key][1], f"{entry.where}.{key}")
+
+
+@rule("sign-in-value-missing", ERROR, "A hub's kind of sign-in lacks what it needs.", acceptable=False)
+def sign_in_value_missing(site: Site) -> Iterator[Problem]:
+    for entry in _signing_in(site):
+        for key in entry.kind.needed:
+            if not entry.auth[key]:
+                yield Problem(
+                    f"is missing, and kind {entry.auth['kind']} needs it",
+                    "write what the provider shows for this client; its form asks for the callback "
+                    f"{_callbacks(site, entry)[0]}",
+                    f"{entry.where}.{key}",
+                )
+
+
+@rule("sign-in-secret-missing", ERROR, "A hub's kind of sign-in lacks its secret.", acceptable=False)
+def sign_in_secret_missing(site: Site) -> Iterator[Problem]:
+    described = as_mapping(site.secrets.get("values"))
+    for entry in _signing_in(site):
+        needed = [entry.kind.secret] if entry.kind.secret else []
+        if entry.auth["kind"] == "shared_password" and entry.auth["admin_users"]:
+            needed.append("admin_password")
+        for key in needed:
+            variable = f"{AUTH_SECRETS}.{entry.hub}.{key}"
+            told = as_mapping(described.get(variable))
+            # What stands in the wrong place is there, and another rule's.
+            if key not in entry.given and (not told or told.get("empty") is True):
+                yield Problem(
+                    f"is missing, and kind {entry.auth['kind']} needs it",
+                    f"add it to secrets.yml: {AUTH_SECRETS}: {{{entry.hub}: {{{key}: ...}}}}",
+                    variable,
+                )
+
+
+@rule(
+    "sign-in-password-short",
+    ERROR,
+    "A password for signing in is shorter than JupyterHub takes.",
+    acceptable=False,
+)
+def sign_in_password_short(site: Site) -> Iterator[Problem]:
+    described = as_mapping(site.secrets.get("values"))
+    for entry in _signing_in(site):
+        for key, least in SHORTEST.items() if entry.auth["kind"] == "shared_password" else ():
+            variable = f"{AUTH_SECRETS}.{entry.hub}.{key}"
+            told = as_mapping(described.get(variable))
+            judged = told.get("text") is True and not told.get("empty") and not told.get("default")
+            if judged and as_int(told.get("length")) < least:
+                yield Problem(
+                    f"has fewer than {least} characters", "use a longer one: openssl rand -hex 16", variable
+                )
+
+
+@rule("sign-in-nobody-allowed", ERROR, "People sign in to a hub, and nobody may use it.")
+def sign_in_nobody_allowed(site: Site) -> Iterator[Problem]:
+    for entry in _signing_in(site):
+        who = ("allow_all", *(key for key in entry.kind.keys if key.startswith(("allowed_", "admin_"))))
+        # Institutions say where people come from, not who may come in.
+        who = tuple(key for key in who if key != "allowed_idps")
+        if not any(entry.auth[key] for key in who):
+            yield Problem(
+                "allows nobody: whoever signs in is shown a page that says so",
+                f"name some of {', '.join(who[1:])}, or set allow_all: true for whoever the provider knows",
+                entry.where,
+            )
+
+
+@rule("sign-in-groups-without-claim", ERROR, "A hub allows groups, and nothing says what they are read from.")
+def sign_in_groups_without_claim(site: Site) -> Iterator[Problem]:
+    for entry in _signing_in(site):
+        groups = [key for key in ("allowed_groups", "admin_groups") if entry.auth[key]]
+        if groups and "groups_claim" in entry.kind.keys and not entry.auth["groups_claim"]:
+            yield Problem(
+                f"is empty, and {groups[0]} names groups",
+                "name the claim in which the provider tells a person's groups, often groups",
+                f"{entry.where}.groups_claim",
+            )
+
+
+@rule("sign-in-plain-http", WARNING, "People are sent to a provider and back by plain HTTP.")
+def sign_in_plain_http(site: Site) -> Iterator[Problem]:
+    for entry in _signing_in(site):
+        if entry.kind.has_provider and _public_url(site, site.hubs[entry.hub]).startswith("http://"):
+            yield Problem(
+                f"is plain HTTP, and the hub {entry.hub} signs people in by a provider, most of which refuse such a callback",
+                "use https:// and set site_proxy_tls_certificate_file and site_proxy_tls_key_file",
+                PUBLIC_URL,
+            )
+        if as_text(entry.auth["issuer"]).startswith("http://"):
+            yield Problem(
+                "is plain HTTP: whoever stands between can be anybody",
+                "use https://",
+                f"{entry.where}.issuer",
+            )
+
+
+@rule("sign-in-accounts-not-kept", ERROR, "People make accounts in a hub that forgets them when it restarts.")
+def sign_in_accounts_not_kept(site: Site) -> Iterator[Problem]:
+    for entry in _signing_in(site):
+        if entry.auth["kind"] == "native" and site.text("site_hub_database") == "sqlite-memory":
+            yield Problem(
+                f"is sqlite-memory, and accounts of the hub {entry.hub} are in its database: they are gone when its pod restarts",
+                "set it to sqlite-pvc, with a StorageClass for its volume",
+                "site_hub_database",
+            )
+
+
+def _look_up(hub: Mapping[str, Any], way: str) -> Any:
+    found: Any = hub.get("values")
+    for key in way.split("."):
+        found = as_mapping(found).get(key)
+    return found
+
+
+def _public_url(site: Site, hub: Mapping[str, Any]) -> str:
+    """Where people reach a hub: its own URL where it has one, else the site's."""
+    return as_text(hub.get("public_url")) or site.text(PUBLIC_URL)
+
+
+def _callbacks(site: Site, entry: _Entry) -> tuple[str, str]:
+    """Give the callback of the hub, and that of BinderHub."""
+    hub = site_hubs(site)[entry.hub]
+    public = _public_url(site, hub).rstrip("/")
+    return callback_url(f"{public}{hub['hub_base_url']}"), binder_callback_url(
+        f"{public}{hub['binder_base_url']}"
+    )
+
+
+@rule("sign-in-overruled", ERROR, "A hub's own values say once more how people sign in.")
+def sign_in_overruled(site: Site) -> Iterator[Problem]:
+    for entry in _signing_in(site):
+        for way in OWN_WAYS:
+            if _look_up(site.hubs[entry.hub], way) is not None:
+                yield Problem(
+                    f"is set, and wins over what auth.kind {entry.auth['kind']} says",
+                    "drop it, or drop auth",
+                    f"site_hubs.{entry.hub}.values.{way}",
+                )
+
+
+@rule("sign-in-callback-elsewhere", ERROR, "After signing in, people are sent to another place than the hub.")
+def sign_in_callback_elsewhere(site: Site) -> Iterator[Problem]:
+    for entry in _signing_in(site):
+        own, binders = _callbacks(site, entry)
+        for way in CALLBACK_WAYS:
+            given = _look_up(site.hubs[entry.hub], way)
+            right = binders if way == BINDER_CALLBACK_WAY else own
+            if given is not None and given != right:
+                yield Problem(
+                    f"is {str(given)[:100]}, and the hub is called back at {right}",
+                    "drop it: it is computed from site_public_url and the hub's path",
+                    f"site_hubs.{entry.hub}.values.{way}",
+                )

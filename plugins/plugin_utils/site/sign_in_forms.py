@@ -1,0 +1,55 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""The forms of what a hub's `auth` says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.openid import ENDPOINTS
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
+    as_int,
+    as_mapping,
+    as_text,
+    split_url,
+)
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in import AUTH_DEFAULTS
+
+__all__ = ["AUTH_FORMS", "is_web_url"]
+
+
+def is_web_url(value: Any) -> bool:
+    """Whether a value is a URL of the web."""
+    parts = split_url(value)
+    return bool(parts and parts.scheme in ("http", "https") and parts.hostname) and " " not in as_text(value)
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) and name.strip() for name in value)
+
+
+def _is_endpoints(value: Any) -> bool:
+    told = as_mapping(value)
+    return value == {} or (set(told) == set(ENDPOINTS) and all(is_web_url(url) for url in told.values()))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+
+
+NAMES = (_is_names, "write a list of texts, such as [ada, grace]")
+TEXT = (lambda value: isinstance(value, str), "write text, in quotes if it looks like a number")
+FLAG = (lambda value: isinstance(value, bool), "write true or false")
+COUNT = (lambda value: as_int(value, -1) >= 0, "write a whole number, 0 for none")
+URL = (lambda value: value == "" or is_web_url(value), "write a URL that begins with https://")
+# Of every key but `kind`: whether a value has the form, and what to write instead.
+AUTH_FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys(("allow_all", "acknowledged"), FLAG),
+    **dict.fromkeys(("client_id", "username_claim", "groups_claim"), TEXT),
+    **dict.fromkeys(("issuer", "logout_redirect_url"), URL),
+    **dict.fromkeys(("named_servers", "token_max_age_seconds"), COUNT),
+    "cookie_max_age_days": (_is_number, "write a number of days, such as 1"),
+    "endpoints": (_is_endpoints, f"name {', '.join(ENDPOINTS)}, each with its URL"),
+    **{key: NAMES for key, default in AUTH_DEFAULTS.items() if isinstance(default, list)},
+}

@@ -1,0 +1,55 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""What is read out of a hub's `auth`, whatever stands there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.providers import providers_of
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in import (
+    AUTH_DEFAULTS,
+    KINDS,
+    auth_of,
+    has_provider,
+    issuers,
+    signs_in,
+)
+
+ISSUER = "https://iam.example.org/"
+
+
+@pytest.mark.parametrize("given", [None, {}, "oidc", ["oidc"], 5, {"kind": None}])
+def test_without_a_kind_nobody_signs_in(given: Any) -> None:
+    assert auth_of(given) == AUTH_DEFAULTS
+    assert not signs_in({"auth": given})
+
+
+@pytest.mark.parametrize("kind", ["oicd", ["oidc"], {"oidc": 1}, 5])
+def test_a_kind_that_is_none_is_no_sign_in(kind: Any) -> None:
+    assert not signs_in({"auth": {"kind": kind}}) and not has_provider({"auth": {"kind": kind}})
+
+
+def test_defaults_are_of_the_kind() -> None:
+    assert auth_of({"kind": "oidc"})["scopes"] == ["openid", "profile", "email"]
+    assert auth_of({"kind": "oidc", "scopes": ["openid"]})["scopes"] == ["openid"]
+    assert auth_of({"kind": "github"})["scopes"] == []
+
+
+def test_every_key_that_a_kind_reads_has_a_default() -> None:
+    assert {key for kind in KINDS.values() for key in kind.keys} == set(AUTH_DEFAULTS)
+
+
+def test_whom_to_ask() -> None:
+    """Who names the addresses, or has no provider of this kind, asks nobody; what is no URL cannot be asked."""
+    hubs = {
+        "a": {"auth": {"kind": "oidc", "issuer": ISSUER}},
+        "b": {"auth": {"kind": "oidc", "issuer": ISSUER, "endpoints": {"token_url": "https://x/"}}},
+        "c": {"auth": {"kind": "gitlab", "issuer": ISSUER}},
+        "d": {"auth": {"kind": "oidc", "issuer": "iam.example.org"}},
+        "e": {},
+    }
+    assert issuers(hubs) == {"a": ISSUER, "d": "iam.example.org"}
+    assert providers_of(Site(values={"site_hubs": hubs})) == {"a": ISSUER}
