@@ -15,6 +15,7 @@ from typing import Any
 __all__ = [
     "MISSING",
     "OPTIONAL_TOKENS",
+    "PASSWORDS",
     "SECRETS",
     "TOKENS",
     "VAULT_HEADER",
