@@ -41,6 +41,10 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.registry 
     prefix_fault,
     registry_url,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.registry_kinds import (
+    TOKEN_URL,
+    token_url_fault,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in import probed_name
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.values import SiteValues
 
@@ -107,7 +111,7 @@ class ActionModule(ActionBase):
             found["registry_username"] = str(site.find("site_registry_username"))
             found["registry_password"] = password
         if host == groups.get("head", [host])[0]:
-            found |= _pulling(site)
+            found |= _pulling(site) | _pushing(site)
         return found
 
 
@@ -133,6 +137,21 @@ def _pulling(site: SiteValues) -> dict[str, str]:
         "registry_pull_username": str(site.find("site_registry_pull_username")),
         "registry_pull_password": password,
         "registry_push_repository": f"{prefix}ironbinder-probe",
+    }
+
+
+def _pushing(site: SiteValues) -> dict[str, Any]:
+    """What the account that pushes tries at somebody else's registry; role registry proves the site's own."""
+    name, prefix = site.find("site_registry_host"), site.find("site_registry_prefix")
+    ours = bool(site.groups.get("registry"))
+    if ours or not isinstance(prefix, str) or not prefix or prefix_fault(prefix, as_text(name)):
+        return {}
+    url, plain = as_text(site.find(TOKEN_URL)), site.find("site_registry_plain_http_enabled") is True
+    return {
+        "registry_push_repository": f"{prefix}ironbinder-probe",
+        "registry_push_tried": True,
+        # What preflight refuses is told no password.
+        "registry_token_url": "" if token_url_fault(url, plain) else url,
     }
 
 

@@ -20,6 +20,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._net.x509 impo
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import sort_findings
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site, as_mapping, as_text
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.registry import registry_address
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.registry_kinds import endpoint
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import check_rules, rules_of
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules import upkeep
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.status import Look, as_data, render
@@ -132,6 +133,6 @@ def _ports(values: SiteValues) -> Iterator[tuple[str, str, int]]:
             yield "public URL", public.hostname, public.port or 443
         at = as_text(values.find("site_registry_host"))
         if at and values.find("site_registry_plain_http_enabled") is not True:
-            yield "registry", *registry_address(at, False)
+            yield "registry", *registry_address(endpoint(at).host, False)
     except ValueError:  # preflight reports it
         return

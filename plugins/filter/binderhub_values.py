@@ -69,6 +69,10 @@ options:
     description: Speak plain HTTP to the registry.
     type: bool
     default: false
+  registry_token_url:
+    description: Where BinderHub gets tokens for the registry. Empty for what is known of O(registry_host), or what it says.
+    type: str
+    default: ""
   ca_checksum:
     description: Anything that changes with the site's CAs. Empty where BinderHub needs no more than its image's own.
     type: str

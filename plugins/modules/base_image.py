@@ -82,6 +82,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._docker.base_i
     ensure,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._docker.engine import Account, DockerEngine
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.docker_hub import account_key
 
 
 def main() -> None:
@@ -100,7 +101,7 @@ def main() -> None:
     )
     given = module.params
     wish = Wish(given["name"], given["base"], given["files"])
-    account = Account(wish.name.partition("/")[0], given["username"], given["password"])
+    account = Account(account_key(wish.name.partition("/")[0]), given["username"], given["password"])
     engine = DockerEngine(given["socket_path"], given["timeout_seconds"])
     try:
         made = ensure(engine, wish, account, run_command, check_mode=module.check_mode)

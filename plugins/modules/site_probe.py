@@ -78,6 +78,14 @@ options:
     description: Repository in which the account that is to pull only tries to begin an upload. One that is let in is called off.
     type: str
     default: ""
+  registry_push_tried:
+    description: Try to begin an upload there with O(registry_username) as well.
+    type: bool
+    default: false
+  registry_token_url:
+    description: Token service that is asked for a token for this repository, as BinderHub asks it. Empty to ask none.
+    type: str
+    default: ""
   ca_pem:
     description: Certificates to trust beside the machine's own, in PEM.
     type: str
@@ -207,7 +215,8 @@ probe:
         - C(status) and C(seconds), or C(error) and C(detail), for each URL. C(redirect) where it leads elsewhere.
         - The registry is there as C(registry), the login as C(registry_login) with C(login), the URL that was told the password.
         - The account that is to pull only is there as C(registry_pull_login), and C(registry_pull_push) with C(status) 202 where
-          it may push, C(anonymous) where everybody may, and C(called_off).
+          it may push, C(anonymous) where everybody may, and C(called_off). The other's attempt is C(registry_push).
+        - The token service is there as C(registry_token), with C(token), whether it gave one.
       type: dict
     packages: {description: "Versions of each package, of all lists that could be read.", type: dict}
     unread_lists:
@@ -327,6 +336,8 @@ def main() -> None:
             "registry_pull_username": {"type": "str", "default": ""},
             "registry_pull_password": {"type": "str", "default": "", "no_log": True},
             "registry_push_repository": {"type": "str", "default": ""},
+            "registry_push_tried": {"type": "bool", "default": False},
+            "registry_token_url": {"type": "str", "default": "", "no_log": False},
             "ca_pem": {"type": "str", "default": ""},
             "listen": {"type": "list", "elements": "dict", "default": []},
             "listen_name": {"type": "str", "default": ""},

@@ -48,6 +48,21 @@ FULL = {
 }
 
 
+# A registry of each kind, see plugin_utils/site/registry_kinds.py.
+KEY = '{"type": "service_account", "private_key": "-----BEGIN\\n"}\n'
+REGISTRIES: list[dict[str, Any]] = [
+    {"registry_host": "docker.io", "registry_prefix": "org/stfc-"},
+    {"registry_host": "gcr.io", "registry_prefix": "p/stfc-", "registry_password": KEY},
+    {"registry_host": "us-docker.pkg.dev", "registry_prefix": "p/r/stfc-", "registry_password": KEY},
+    {"registry_host": "r.example.org", "registry_token_url": "https://auth.example.org/t?service=s"},
+    {
+        "registry_host": "h.example.org",
+        "registry_username": "robot$p+push",
+        "registry_pull_username": "robot$p+pull",
+    },
+]
+
+
 def without_required(schema: Any) -> Any:
     """Drop `required` from a schema of whole values: the charts' defaults fill in what we leave out."""
     if isinstance(schema, list):
@@ -94,7 +109,15 @@ def computed(settings: dict[str, Any], url: str, **hub: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("url", ["http://proxy.example.org", "https://binder.example.org"])
-@pytest.mark.parametrize("settings", [PLAIN, FULL, {**FULL, "registry_plain_http_enabled": True}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        PLAIN,
+        FULL,
+        {**FULL, "registry_plain_http_enabled": True},
+        *({**FULL, **registry} for registry in REGISTRIES),
+    ],
+)
 def test_values_pass(settings: dict[str, Any], url: str) -> None:
     values = computed(settings, url)
     jsonschema.validate(values, schema("binderhub-chart.schema.yaml"))

@@ -16,7 +16,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._docker.engine
     DockerEngine,
     EngineInfo,
 )
-from ansible_collections.ironbinder.platform.plugins.module_utils._docker.hub import HUB_API, HUB_NAMES
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.docker_hub import HUB_API, HUB_NAMES
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import (
     HttpFailure,
     HttpTransport,

@@ -22,6 +22,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._net.http impo
     HttpFailure,
     HttpTransport,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.registry_token import challenge_fields
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.urls import shown
 
 __all__ = ["NetworkProbe", "ask_neighbours", "ask_peers", "package_versions"]
@@ -175,7 +176,7 @@ class NetworkProbe:
         pair = base64.b64encode(f"{username}:{password}".encode()).decode()
         target, challenge = url, str(first.get("challenge") or "")
         if challenge.lower().startswith("bearer"):
-            fields = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
+            fields = challenge_fields(challenge)
             query = urllib.parse.urlencode({"service": fields.get("service", ""), "account": username})
             realm = fields.get("realm", "")
             # A password goes where the registry sends it, but never from TLS to plain HTTP.

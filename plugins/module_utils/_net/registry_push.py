@@ -8,13 +8,15 @@ https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-bl
 from __future__ import annotations
 
 import base64
-import json
-import re
 import urllib.parse
 from typing import Any, Optional
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.failure import HttpFailure
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpTransport, Reply
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.registry_token import (
+    challenge_fields,
+    token_of,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.urls import shown
 
 __all__ = ["PushProbe"]
@@ -74,7 +76,7 @@ class PushProbe:
 
     def _token(self, challenge: str) -> Optional[str]:
         """Get a token for what the registry said is needed; None where the account gets none."""
-        fields = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
+        fields = challenge_fields(challenge)
         realm = fields.pop("realm", "")
         if not realm.startswith("https://") and not self._url.startswith("http://"):
             raise HttpFailure(
@@ -82,15 +84,11 @@ class PushProbe:
             )
         fields["account"] = self._username
         query = urllib.parse.urlencode(
-            {key: fields[key] for key in ("service", "scope", "account") if key in fields}
+            [(key, fields[key]) for key in ("service", "scope", "account") if key in fields]
         )
         reply = self._send("GET", f"{realm}{'&' if '?' in realm else '?'}{query}", self._basic)
-        try:
-            answer = json.loads(reply.body)
-            token = answer.get("token") or answer.get("access_token")
-        except (ValueError, AttributeError):
-            token = None
-        return f"Bearer {token}" if reply.status == 200 and isinstance(token, str) else None
+        token = token_of(reply)
+        return f"Bearer {token}" if token else None
 
     def _call_off(self, reply: Reply, authorization: str) -> bool:
         """End the upload. Another server than the registry is told nothing; uploads without an end are collected there."""

@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, HttpTransport
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.probe import NetworkProbe
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.registry_push import PushProbe
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.registry_token import ask_for_token
 
 __all__ = ["ask_servers"]
 
@@ -34,6 +35,14 @@ def ask_servers(params: Mapping[str, Any]) -> dict[str, Any]:
         if registry and params["registry_password"]:
             account = (params["registry_username"], params["registry_password"])
             urls["registry_login"] = pool.submit(network.registry_login, registry, *account)
+            repository, token_url = params["registry_push_repository"], params["registry_token_url"]
+            if token_url:
+                urls["registry_token"] = pool.submit(
+                    ask_for_token, connection, token_url, repository, *account
+                )
+            if params["registry_push_tried"]:
+                pushing = PushProbe(connection, registry, *account)
+                urls["registry_push"] = pool.submit(pushing.ask, repository)
         if registry and params["registry_pull_password"]:
             account = (params["registry_pull_username"], params["registry_pull_password"])
             urls["registry_pull_login"] = pool.submit(network.registry_login, registry, *account)

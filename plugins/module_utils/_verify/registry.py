@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, Transport
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.registry_token import challenge_fields
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.urls import shown
 
 __all__ = ["registry_trouble"]
 
@@ -44,7 +46,22 @@ def _by_itself(registry_url: str, transport: Transport) -> str:
         return ""
     url = f"{registry_url.rstrip('/')}/v2/"
     try:
-        status = transport.request("GET", url, {"Accept": "*/*"}, REGISTRY_SECONDS).status
+        reply = transport.request("GET", url, {"Accept": "*/*"}, REGISTRY_SECONDS)
     except HttpFailure as error:
         return f"the registry does not answer at {url}: {error}"
-    return "" if status in ANSWERS else f"the registry answers HTTP {status} at {url}"
+    if reply.status not in ANSWERS:
+        return f"the registry answers HTTP {reply.status} at {url}"
+    challenge = reply.headers.get("www-authenticate", "")
+    asks_for_token = reply.status == 401 and challenge.lower().startswith("bearer")
+    return (
+        _by_token_service(challenge_fields(challenge).get("realm", ""), transport) if asks_for_token else ""
+    )
+
+
+def _by_token_service(realm: str, transport: Transport) -> str:
+    """Ask whom the registry sends everybody to, without an account: who answers, whatever it is, is there."""
+    try:
+        status = transport.request("GET", realm, {"Accept": "*/*"}, REGISTRY_SECONDS).status
+    except HttpFailure as error:
+        return f"the registry's token service does not answer at {shown(realm)}: {error}"
+    return f"the registry's token service answers HTTP {status} at {shown(realm)}" if status >= 500 else ""

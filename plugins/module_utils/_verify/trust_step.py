@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.commands import Runner, run_command
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.docker_hub import account_key
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_pods import read_report
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_rules import Origin
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.fence_step import (
@@ -29,6 +30,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify.trust_
 __all__ = ["Account", "from_build", "from_daemons", "from_hubs", "from_node"]
 
 _TAG = "ironbinder-trust-check"
+TLS_PORT = ":443"
 _ADMIN = "/etc/kubernetes/admin.conf"
 _EXEC_SECONDS, _REMOVE_SECONDS = 40.0, 30.0
 # Docker's client writes these of its configuration into every build, as BinderHub's builder has them; a password in an argument
@@ -43,7 +45,9 @@ class Account:
 
     def __init__(self, registry: str, username: str, password: str) -> None:
         secret = base64.b64encode(f"{username}:{password}".encode()).decode()
-        self._auths = {registry: {"auth": secret}} if username else {}
+        # Images' names may leave out a port that is TLS' own.
+        names = (registry, registry[: -len(TLS_PORT)] if registry.endswith(TLS_PORT) else registry)
+        self._auths = {account_key(name): {"auth": secret} for name in names} if username else {}
 
     def config(self, environment: Mapping[str, str]) -> str:
         """Give what Docker's client is told, with the proxies of an environment; "" for nothing."""

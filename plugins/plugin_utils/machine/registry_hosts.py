@@ -11,10 +11,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.docker_hub import HUB_API
+
 __all__ = ["hosts_files"]
 
 # Docker Hub answers elsewhere than its name says.
-_SERVERS = {"docker.io": "registry-1.docker.io"}
+_SERVERS = {"docker.io": HUB_API}
 
 
 def hosts_files(
@@ -33,7 +35,7 @@ def hosts_files(
     for registry in [*mirrors, *(host for host in private if host not in mirrors)]:
         if registry in private:
             scheme = "http" if private[registry].get("plain_http_enabled") else "https"
-            url = f"{scheme}://{registry}"
+            url = f"{scheme}://{_SERVERS.get(registry, registry)}"
             lines = [
                 f"server = {_string(url)}",
                 "",

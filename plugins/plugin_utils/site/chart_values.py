@@ -34,9 +34,12 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.quota_val
     quota_values,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.registry import (
-    base_url,
     host_fault,
     prefix_fault,
+)
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.registry_values import (
+    RegistrySettings,
+    registry_values,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_facts import (
     describe,
@@ -66,17 +69,17 @@ class ValuesError(ValueError):
 
 
 @dataclass(frozen=True)
-class Settings(SessionSettings, QuotaSettings, ProxySettings, TrustSettings, StorageSettings, LaunchSettings):
+class Settings(
+    RegistrySettings,
+    SessionSettings,
+    QuotaSettings,
+    ProxySettings,
+    TrustSettings,
+    StorageSettings,
+    LaunchSettings,
+):
     """What all hubs of a site have in common."""
 
-    registry_host: str
-    registry_prefix: str
-    registry_username: str = ""
-    registry_password: str = ""
-    # The account of sessions, where the registry has one that only pulls.
-    registry_pull_username: str = ""
-    registry_pull_password: str = ""
-    registry_plain_http_enabled: bool = False
     build_node_selector: Mapping[str, str] = field(default_factory=dict)
     # Empty: the chart's own, which is years old.
     build_image: str = ""
@@ -86,11 +89,6 @@ class Settings(SessionSettings, QuotaSettings, ProxySettings, TrustSettings, Sto
     image_cleaner_cordon_enabled: bool = False
     # Of a build that runs; 0 is no bound, as BinderHub has it.
     build_max_age_seconds: int = 14400
-
-    @property
-    def registry_url(self) -> str:
-        """Scheme and host of the registry."""
-        return base_url(self.registry_host, self.registry_plain_http_enabled)
 
 
 def problems(
@@ -165,43 +163,6 @@ def _builds(settings: Settings, builder: object) -> dict[str, Any]:
     }
 
 
-def _registry(settings: Settings) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the registry's part of the config and of the secrets.
-
-    BinderHub's `token_url` is left alone: its default is empty for a private registry, which means
-    Basic authentication, and right for Docker Hub and gcr.io.
-    """
-    config: dict[str, Any] = {
-        "registry": {"url": settings.registry_url, "username": settings.registry_username, "password": ""},
-        "config": {
-            "BinderHub": {
-                "use_registry": True,
-                "image_prefix": f"{settings.registry_host}/{settings.registry_prefix}",
-            },
-            "DockerRegistry": {"url": settings.registry_url},
-        },
-    }
-    secrets: dict[str, Any] = {}
-    if settings.registry_username:
-        del config["registry"]["password"]
-        secrets["registry"] = {"password": settings.registry_password}
-    # Sessions pull what builds pushed, by an account of their own where there is one.
-    pulling = (settings.registry_username, settings.registry_password)
-    if settings.registry_pull_username:
-        pulling = (settings.registry_pull_username, settings.registry_pull_password)
-    if not pulling[0]:
-        return config, secrets
-    config["jupyterhub"] = {
-        "imagePullSecret": {
-            "create": True,
-            "automaticReferenceInjection": True,
-            "registry": settings.registry_host,
-            "username": pulling[0],
-        }
-    }
-    return config, {**secrets, "jupyterhub": {"imagePullSecret": {"password": pulling[1]}}}
-
-
 def _jupyterhub(hub: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     proxy: dict[str, Any] = {
         # The one LoadBalancer of a hub. MetalLB refuses this field beside its annotation for the same.
@@ -269,7 +230,7 @@ def hub_values(
     if fault or not settings.registry_prefix:
         told = f"{fault.observed}: {fault.remedy}" if fault else "is empty"
         raise ValuesError(f"binderhub_registry_prefix {told}")
-    registry, registry_secrets = _registry(settings)
+    registry, registry_secrets = registry_values(settings)
     proxied, proxied_secrets = proxy_values(settings, hub)
     signed, signed_secrets = auth_values(hub, sign_in or SignIn())
     config = merge(

@@ -31,6 +31,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.registry 
     RegistryAddressError,
     registry_address,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.registry_kinds import OTHER, kind_of
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_facts import URLS
 
 __all__ = ["NO_PROXY", "PROXIES", "environment", "no_proxy", "openings"]
@@ -51,6 +52,8 @@ def _listed(entry: str) -> list[str]:
 
 
 def _registry_host(registry: str) -> str:
+    if kind_of(registry) != OTHER:  # on the Internet, and so beyond the proxy
+        return ""
     try:
         return registry_address(registry, plain_http=False)[0] if registry else ""
     except RegistryAddressError:  # registry-malformed reports it

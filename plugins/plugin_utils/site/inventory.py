@@ -16,9 +16,11 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.facts imp
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.failures import failure_of, words_of
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.http_proxy import PROXIES
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.proxy_forms import describe_proxy
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.registry_kinds import describe_key
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.renamed import RENAMED
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.resolve import add_resolved
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_facts import (
+    PASSWORDS,
     SECRETS,
     describe,
     equal_secrets,
@@ -165,6 +167,7 @@ def secrets(site: SiteValues, values: Mapping[str, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {
         "values": {variable: describe(value) for variable, value in flatten(values)},
         "equal": equal_secrets(values),
+        "keys": {variable: describe_key(values.get(variable)) for variable in PASSWORDS},
         "proxies": {variable: describe_proxy(values.get(variable)) for variable in PROXIES},
         "shared": [],
         "files": [],

@@ -8,14 +8,16 @@ import ipaddress
 import re
 from typing import NamedTuple
 
-from ansible_collections.ironbinder.platform.plugins.module_utils._docker.hub import HUB_API, HUB_NAMES
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.registry_kinds import (
+    endpoint,
+    level_fault,
+)
 
 __all__ = [
     "HOST",
     "PREFIX",
     "Fault",
     "RegistryAddressError",
-    "base_url",
     "host_fault",
     "prefix_fault",
     "registry_address",
@@ -82,16 +84,11 @@ def registry_address(text: str, plain_http: bool) -> tuple[str, int]:
     )
 
 
-def base_url(host: str, plain_http: bool) -> str:
-    """Give the URL of a registry without a path, from `host` or `host:port`."""
-    return f"{'http' if plain_http else 'https'}://{host}"
-
-
 def registry_url(host: object, plain_http: bool = False) -> str:
     """Give the URL of a registry's `/v2/`; empty where `host` is no host or host:port."""
     if not isinstance(host, str) or not host or host_fault(host):
         return ""
-    return f"{base_url(HUB_API if host in HUB_NAMES else host, plain_http)}/v2/"
+    return f"{endpoint(host, plain_http).api_url}/v2/"
 
 
 def host_fault(text: str) -> Fault | None:
@@ -118,11 +115,11 @@ def host_fault(text: str) -> Fault | None:
 
 
 def prefix_fault(text: str, host: str = "") -> Fault | None:
-    """Say what is wrong with the prefix of images' names: `level` or `form`. None: nothing, or it is empty.
+    """Say what is wrong with the prefix of images' names: `level`, `form` or `levels`. None: nothing, or it is empty.
 
     Args:
         text: the prefix, such as binder/stfc-.
-        host: the registry's, which must not be repeated in it.
+        host: the registry's, which must not be repeated in it, and which may have a number of levels of its own.
     """
     if not text:
         return None
@@ -139,4 +136,5 @@ def prefix_fault(text: str, host: str = "") -> Fault | None:
     if not _PREFIX_FORM.fullmatch(text):
         remedy = "use lower-case letters, digits, and . _ - between them, in levels such as binder/stfc-"
         return Fault("form", f"is {text[:60]!r}", remedy)
-    return None
+    levels = level_fault(text, host)
+    return Fault("levels", *levels) if levels else None

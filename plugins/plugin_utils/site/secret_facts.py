@@ -17,6 +17,7 @@ __all__ = [
     "GIT_TOKENS",
     "MISSING",
     "OPTIONAL_TOKENS",
+    "PASSWORDS",
     "SECRETS",
     "SIGN_IN_TOKENS",
     "TOKENS",

@@ -39,6 +39,7 @@ ROOT = Path(__file__).resolve().parents[3]
 CHART = ROOT / "lab" / "chart"
 REFERENCE = ROOT.parent / "shared" / "reference"
 HELM = os.environ.get("IRONBINDER_HELM") or shutil.which("helm")
+HUB_ACCOUNT = "https://index.docker.io/v1/"
 KUBERNETES = yaml.safe_load((ROOT / "roles/site/defaults/main/versions.yml").read_text())[
     "site_kubernetes_version"
 ]
@@ -54,15 +55,16 @@ PASSWORD = 'it\'s "quoted" ü {{ x }} #\\ $HOME'  # what templates mangle
 def site_values(**more: Any) -> dict[str, Any]:
     """Values as role binderhub computes them for the lab's kind of site with user-schedulers, and with these settings."""
     entry = resolve_hubs({"binder": {}}, "http://172.30.77.31", "172.30.77.101-172.30.77.101")["binder"]
-    settings = Settings(
-        registry_host="172.30.77.41:5000",
-        registry_prefix="binder/lab-",
-        registry_username="binder",
-        registry_password=PASSWORD,
-        ca_checksum="abc",
-        build_node_selector={"hub.jupyter.org/node-purpose": "user"},
-        **{"user_scheduler_replicas": 2, **more},
-    )
+    told = {
+        "registry_host": "172.30.77.41:5000",
+        "registry_prefix": "binder/lab-",
+        "registry_username": "binder",
+        "registry_password": PASSWORD,
+        "ca_checksum": "abc",
+        "build_node_selector": {"hub.jupyter.org/node-purpose": "user"},
+        "user_scheduler_replicas": 2,
+    }
+    settings = Settings(**{**told, **more})
     result = hub_values(entry, settings, "a" * 64, "b" * 64, "c" * 64)
     return merge(result["config"], result["secrets"])
 
@@ -247,6 +249,38 @@ def test_credentials_arrive_unchanged(objects: Objects) -> None:
     hub = objects["Secret", "hub"]["stringData"]
     assert hub["hub.services.binder.apiToken"] == "a" * 64
     assert hub["hub.config.ConfigurableHTTPProxy.auth_token"] == "b" * 64
+
+
+@needs_helm
+@pytest.mark.parametrize(
+    ("host", "username", "password", "keys"),
+    [
+        (
+            "h.example.org",
+            "robot$project+builder",
+            "p$1'\"`$(id)",
+            ("https://h.example.org", "h.example.org"),
+        ),
+        (
+            "gcr.io",
+            "_json_key",
+            json.dumps({"private_key": "-----\n$x\\ü\n"}, indent=2),
+            ("https://gcr.io", "gcr.io"),
+        ),
+        ("docker.io", "org", "dckr_pat_$x", (HUB_ACCOUNT, HUB_ACCOUNT)),
+    ],
+)
+def test_accounts_of_others_registries_arrive_unchanged(
+    tmp_path: Path, host: str, username: str, password: str, keys: tuple[str, str]
+) -> None:
+    account = {"registry_host": host, "registry_prefix": "project/x-", "registry_username": username}
+    objects = render(tmp_path, site_values(**account, registry_password=password))
+    push = json.loads(objects["Secret", "binder-build-docker-config"]["stringData"]["config.json"])
+    pull = json.loads(objects["Secret", "image-pull-secret"]["stringData"][".dockerconfigjson"])
+    wanted = f"{username}:{password}".encode()
+    for config, key in zip((push, pull), keys, strict=True):
+        assert list(config["auths"]) == [key]
+        assert base64.b64decode(config["auths"][key]["auth"]) == wanted
 
 
 @needs_helm

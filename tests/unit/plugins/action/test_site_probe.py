@@ -8,7 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.ironbinder.platform.plugins.action.site_probe import _read_cas, _urls
+from ansible_collections.ironbinder.platform.plugins.action.site_probe import _pushing, _read_cas, _urls
+
+TOKEN_URL = "https://gitlab.example.org/jwt/auth"
+THEIRS = {
+    "site_registry_host": "registry.example.org",
+    "site_registry_prefix": "group/stfc-",
+    "site_registry_token_url": TOKEN_URL,
+}
+
+
+class Values:
+    """What the site says, and nothing of the rest."""
+
+    def __init__(self, groups: dict[str, list[str]], **values: Any) -> None:
+        self.groups, self.values = groups, values
+
+    def find(self, name: str) -> Any:
+        return self.values.get(name, "")
 
 
 @pytest.mark.parametrize("odd", ["~nobody-of-this-name/ca.pem", "/a\0b", "/no/such/file", "/" + "x" * 300, 5])
@@ -31,3 +48,25 @@ def test_a_node_that_runs_the_hub_asks_its_provider(purposes: list[str], asked: 
 
     expected = {"provider_private": "https://iam.example.org/.well-known/openid-configuration"}
     assert _urls(Values(), "head1") == (expected if asked else {})  # type: ignore[arg-type]
+
+
+def pushing(groups: dict[str, list[str]], **values: Any) -> dict[str, Any]:
+    site: Any = Values(groups, **{**THEIRS, **values})
+    return _pushing(site)
+
+
+def test_the_account_that_pushes_tries_it_at_somebody_elses_registry() -> None:
+    told = {"registry_push_repository": "group/stfc-ironbinder-probe", "registry_push_tried": True}
+    assert pushing({}) == {**told, "registry_token_url": TOKEN_URL}
+    # What would carry the password where it must not go is a finding, and is not asked.
+    for url in ("http://gitlab.example.org/jwt/auth", "https://u:p@gitlab.example.org/", "gitlab"):
+        assert pushing({}, site_registry_token_url=url) == {**told, "registry_token_url": ""}
+
+
+def test_the_sites_own_registry_is_not_asked_before_it_is_there() -> None:
+    assert pushing({"registry": ["mirror1"]}) == {}
+
+
+@pytest.mark.parametrize("prefix", ["", "stfc-", None, 5, "Group/stfc-"])
+def test_a_prefix_that_is_none_is_not_pushed_to(prefix: object) -> None:
+    assert pushing({}, site_registry_prefix=prefix) == {}

@@ -95,6 +95,14 @@ def test_check_do_check_do(
     assert daemon.calls.count("POST /images/create") == 1, "the base is pulled once"
 
 
+def test_docker_hub_knows_its_accounts_under_another_name(
+    daemon: DockerDaemon, docker: Docker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A daemon with containerd's image store compares: who is somebody elsewhere is nobody there."""
+    run(capsys, daemon, name="docker.io/org/x-base:one", _ansible_check_mode=True)
+    assert [entry["serveraddress"] for entry in daemon.accounts] == ["https://index.docker.io/v1/"]
+
+
 @pytest.mark.parametrize(
     ("refusal", "words"),
     [

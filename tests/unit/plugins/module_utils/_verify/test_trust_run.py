@@ -292,6 +292,19 @@ def test_a_run_step_is_told_what_a_real_one_is() -> None:
     assert remove[:3] == ["docker", "image", "rm"]
 
 
+@pytest.mark.parametrize(
+    ("registry", "keys"),
+    [
+        ("r.example.org:5000", ["r.example.org:5000"]),
+        # The base's name may have the port that TLS has anyway, or not.
+        ("r.example.org:443", ["r.example.org:443", "r.example.org"]),
+        ("registry-1.docker.io:443", ["https://index.docker.io/v1/"]),
+    ],
+)
+def test_docker_finds_the_account_by_the_name_of_the_base(registry: str, keys: list[str]) -> None:
+    assert list(json.loads(Account(registry, "puller", "s3cret").config({}))["auths"]) == keys
+
+
 def test_a_run_step_without_account_or_base() -> None:
     shell = Shell(Ran(1, stderr="python3: not found"))
     report = from_build(

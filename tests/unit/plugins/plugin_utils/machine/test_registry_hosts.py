@@ -64,6 +64,17 @@ def test_own_registries_are_pushed_to_and_win_over_a_mirror() -> None:
     }
 
 
+def test_images_at_docker_hub_are_pulled_from_where_it_answers() -> None:
+    found = read(ca_file="", mirrors={"docker.io": f"{MIRROR}/docker.io"}, registries=[{"host": "docker.io"}])
+    api = "https://registry-1.docker.io"
+    assert found == {
+        "docker.io/hosts.toml": {
+            "server": api,
+            "host": {api: {"capabilities": ["pull", "resolve", "push"]}},
+        }
+    }
+
+
 def test_without_cas_the_machines_own_are_trusted() -> None:
     (found,) = read(ca_file="", mirrors={"quay.io": MIRROR}).values()
     assert "ca" not in found["host"][MIRROR]

@@ -45,6 +45,11 @@ def test_a_site_reaches_its_own() -> None:
     ]
 
 
+@pytest.mark.parametrize("registry", ["docker.io", "gcr.io", "europe-west1-docker.pkg.dev"])
+def test_registries_of_the_internet_are_beyond_the_proxy(registry: str) -> None:
+    assert set(listed(registry_host=registry)) == set(listed()) - {"registry.example.org"}
+
+
 # Ranges of services, and the addresses by which pods find the API server.
 @pytest.mark.parametrize(
     ("subnet", "addresses"),

@@ -1,0 +1,33 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Whose certificates are asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.ironbinder.platform.plugins.action.site_status import _ports
+
+
+class Values:
+    """What the site says, and nothing of the rest."""
+
+    def __init__(self, **values: Any) -> None:
+        self.values = values
+
+    def find(self, name: str) -> Any:
+        return self.values.get(name, "")
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("r.example.org:5000", [("registry", "r.example.org", 5000)]),
+        ("docker.io", [("registry", "registry-1.docker.io", 443)]),
+        ("", []),
+    ],
+)
+def test_docker_hub_is_asked_where_it_answers(host: str, expected: list[tuple[str, str, int]]) -> None:
+    values: Any = Values(site_registry_host=host, site_public_url="http://binder.example.org")
+    assert list(_ports(values)) == expected
