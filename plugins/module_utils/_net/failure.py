@@ -8,7 +8,7 @@ import http.client
 import socket
 import ssl
 
-__all__ = ["HttpFailure", "failure_of"]
+__all__ = ["HttpFailure", "failure_of", "unconnected"]
 
 HUNG_UP = (http.client.IncompleteRead, ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 
@@ -43,3 +43,14 @@ def failure_of(error: Exception, timeout_seconds: float) -> HttpFailure:
         if isinstance(error, kinds):
             return HttpFailure(kind, text)
     raise error
+
+
+def unconnected(error: Exception, limit_seconds: float, proxy: object) -> HttpFailure:
+    """Say why there is no connection, and whose fault that is."""
+    if isinstance(error, (TimeoutError, socket.timeout)):
+        failure = HttpFailure("unreachable", f"no connection within {limit_seconds:.0f} s")
+    else:
+        failure = failure_of(error, limit_seconds)
+    if proxy and failure.kind != "request":
+        return HttpFailure("proxy", f"{proxy}: {failure}")
+    return failure

@@ -14,10 +14,14 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional, Protocol
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock, SystemClock
-from ansible_collections.ironbinder.platform.plugins.module_utils._net.failure import HttpFailure, failure_of
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.failure import (
+    HttpFailure,
+    failure_of,
+    unconnected,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.proxies import (
     Proxy,
     is_named,
@@ -26,6 +30,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._net.proxies i
     tunnel,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.sockets import (
+    Connection,
     Patience,
     TimedSocket,
     connect,
@@ -36,7 +41,9 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._net.urls impo
     is_under,
     redirected,
     shown,
+    web_address,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.websockets import WebSocket
 
 __all__ = ["HttpFailure", "HttpStream", "HttpTransport", "Reply", "Stream", "Transport", "is_under"]
 
@@ -92,18 +99,13 @@ class Transport(Protocol):
     def open(self, url: str, headers: Mapping[str, str], timeout_seconds: float) -> Stream:
         """Send a GET and return as soon as the headers of the answer are here. Raises HttpFailure."""
 
-    def request(self, method: str, url: str, headers: Mapping[str, str], timeout_seconds: float) -> Reply:
+    def request(
+        self, method: str, url: str, headers: Mapping[str, str], timeout_seconds: float, *, body: bytes = b""
+    ) -> Reply:
         """Send a request and return the whole answer. Raises HttpFailure."""
 
-
-class _Connection(http.client.HTTPConnection):
-    """HTTP over a connection that is already there."""
-
-    def __init__(self, parts: SplitResult, sock: TimedSocket) -> None:
-        self.default_port = PORTS[parts.scheme]  # which is not written into the header Host
-        # Without a port http.client would look for one in an IPv6 address.
-        super().__init__(parts.hostname or "", parts.port or self.default_port)
-        self.sock: Any = sock
+    def websocket(self, url: str, headers: Mapping[str, str], timeout_seconds: float) -> WebSocket:
+        """Open a websocket at an http:// or https:// URL. Raises HttpFailure."""
 
 
 class HttpStream:
@@ -191,6 +193,7 @@ class HttpTransport:
         limit_bytes: int = PAGE_BYTES,
         deadline_seconds: Optional[float] = None,
         redirects: int = 0,
+        body: bytes = b"",
     ) -> Reply:
         """Send a request and return the whole answer.
 
@@ -201,6 +204,7 @@ class HttpTransport:
                 names excluded. Without it, five times the longest silence.
             redirects: how many are followed, of a GET or HEAD. None by default: the answer is then the
                 3xx itself. From https to http none is, and another server is told no credential.
+            body: what is sent, where the method has something to send.
 
         Raises:
             HttpFailure: see there.
@@ -209,7 +213,7 @@ class HttpTransport:
             raise ValueError(f"a {method} is not to be repeated elsewhere")
         patience = Patience(self._clock, timeout_seconds, deadline_seconds or 5 * timeout_seconds)
         for _hop in range(redirects + 1):
-            reply = self._ask(method, url, headers, patience, limit_bytes)
+            reply = self._ask(method, url, headers, patience, limit_bytes, body=body)
             target = reply.headers.get("location", "") if reply.status in REDIRECTS else ""
             if not redirects or not target:
                 return reply
@@ -217,30 +221,34 @@ class HttpTransport:
         raise HttpFailure("redirect", f"redirects more than {redirects} times, at last to {shown(url)}")
 
     def _ask(
-        self, method: str, url: str, headers: Mapping[str, str], patience: Patience, limit_bytes: int
+        self, method: str, url: str, headers: Mapping[str, str], patience: Patience, most: int, *, body: bytes
     ) -> Reply:
-        stream = self._start(method, url, headers, patience)
+        stream = self._start(method, url, headers, patience, body)
         try:
-            body = b""
+            page = b""
             # After 101 the connection speaks another protocol.
-            while stream.status != 101 and len(body) <= limit_bytes:
+            while stream.status != 101 and len(page) <= most:
                 piece = stream.read(patience.silence_seconds)
                 if not piece:
                     break
-                body += piece
-            return Reply(stream.status, stream.headers, body[:limit_bytes], len(body) > limit_bytes, url)
+                page += piece
+            return Reply(stream.status, stream.headers, page[:most], len(page) > most, url)
         finally:
             stream.close()
 
-    def _start(self, method: str, url: str, headers: Mapping[str, str], patience: Patience) -> HttpStream:
+    def websocket(self, url: str, headers: Mapping[str, str], timeout_seconds: float) -> WebSocket:
+        """Open a websocket at an http:// or https:// URL, through no proxy. Raises HttpFailure."""
+        parts = web_address(url)
+        patience = Patience(self._clock, timeout_seconds, CONNECT_SECONDS + timeout_seconds)
+        return WebSocket(
+            TimedSocket(self._connect(parts, None, patience), patience), patience, parts, headers
+        )
+
+    def _start(
+        self, method: str, url: str, headers: Mapping[str, str], patience: Patience, body: bytes = b""
+    ) -> HttpStream:
         """Connect, send and wait for the headers."""
-        try:
-            parts = urlsplit(url)
-            host, _port = parts.hostname, parts.port
-        except ValueError as error:
-            raise HttpFailure("request", f"{url!r} is not a URL: {error}") from error
-        if parts.scheme not in PORTS or not host:
-            raise HttpFailure("request", f"{url!r} is not an http:// or https:// URL")
+        parts = web_address(url)
         proxy = self._proxy(parts)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         if proxy and parts.scheme == "http":
@@ -248,8 +256,8 @@ class HttpTransport:
             headers = {**headers, **proxy.headers}
         timed = TimedSocket(self._connect(parts, proxy, patience), patience)
         try:
-            connection = _Connection(parts, timed)
-            connection.request(method, target, headers=dict(headers))
+            connection = Connection(parts, timed)
+            connection.request(method, target, body or None, dict(headers))
             return HttpStream(timed, patience, connection.getresponse())
         except Exception as error:
             timed.hang_up()
@@ -284,15 +292,4 @@ class HttpTransport:
                 sock.close()
             if isinstance(error, HttpFailure):
                 raise
-            raise _unconnected(error, limit, proxy) from error
-
-
-def _unconnected(error: Exception, limit_seconds: float, proxy: Optional[Proxy]) -> HttpFailure:
-    """Say why there is no connection, and whose fault that is."""
-    if isinstance(error, (TimeoutError, socket.timeout)):
-        failure = HttpFailure("unreachable", f"no connection within {limit_seconds:.0f} s")
-    else:
-        failure = failure_of(error, limit_seconds)
-    if proxy and failure.kind != "request":
-        return HttpFailure("proxy", f"{proxy}: {failure}")
-    return failure
+            raise unconnected(error, limit, proxy) from error

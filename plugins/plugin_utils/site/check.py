@@ -61,6 +61,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules imp
     upgrade,
     upkeep,
     urls,
+    verify,
     versions,
 )
 
@@ -98,6 +99,7 @@ RULE_FILES = (
     versions,
     packages,
     hubs,
+    verify,
     guard,
     other_hubs,
     pools,
