@@ -13,11 +13,13 @@ author: Ironbinder maintainers (@ironbinder)
 description:
   - Asks a BinderHub to build and launch a repository by its public URL, through every proxy a person's browser would meet,
     follows the phases and times them.
-  - Then opens the notebook's API and a websocket with the launch token, shuts the server down and waits until it is gone.
+  - Then opens the notebook's API and a websocket with the launch token, starts a kernel, lets it compute and looks for what
+    is expected of the session, shuts the server down and waits until it is gone.
   - A build that failed is a failure whatever comes after it. BinderHub 0.1.0 says C(built) and C(launching) even then.
   - A session whose image can never be pulled ends the launch at once, with what to do about it.
   - It starts a server and stops it again, so that nothing of it lasts but the image in the registry, and it reports no change.
 extends_documentation_fragment: [ironbinder.platform.verifier]
+requirements: [websocket-client]
 options:
   provider:
     description: Provider of the repository, as in a Binder link, for example V(gh), V(gl), V(git) or V(zenodo).
@@ -62,6 +64,49 @@ options:
     description: Whether to open the notebook's API and a websocket.
     type: bool
     default: true
+  check_kernel:
+    description:
+      - Whether to start a kernel and to let it compute. Needs O(check_api).
+      - A Python kernel runs a cell with numbers made up for it, so that nothing on the way can know the answer. A kernel of
+        another language has only to answer who it is.
+    type: bool
+    default: true
+  kernel_timeout_seconds:
+    description: Time for all that O(check_kernel) and O(expect) do.
+    type: int
+    default: 120
+  expect:
+    description: What the session has to have, besides a kernel that computes. Needs O(check_kernel).
+    type: dict
+    default: {}
+    suboptions:
+      files:
+        description:
+          - Files or folders, below the folder that the notebook opens in. Hidden ones are not seen, as a notebook does not
+            show them.
+        type: list
+        elements: str
+        default: []
+      packages:
+        description:
+          - Python packages of the kernel, by the name that one imports, or by that of the distribution. A module of that name
+            has to be importable; where there is none, a distribution of that name has to be installed.
+        type: list
+        elements: str
+        default: []
+      code:
+        description: A cell to run in the kernel's own language. It must not raise.
+        type: str
+        default: ""
+      output:
+        description:
+          - What the cell in O(expect.code) has to print, or to have as its value; white space at both ends does not count.
+          - Without it the cell only has to run.
+        type: str
+      kernel:
+        description: Name of the kernelspec to start. Empty for the server's default.
+        type: str
+        default: ""
   fail_when_buffered:
     description: Whether a build log that something on the way holds back is a failure, not only a warning.
     type: bool
@@ -88,6 +133,9 @@ EXAMPLES = r"""
     provider: gh
     spec: binder-examples/requirements/HEAD
     fail_when_buffered: true
+    expect:
+      files: [index.ipynb]
+      packages: [numpy, matplotlib]
   delegate_to: localhost
   register: launch
 
@@ -101,12 +149,14 @@ summary:
   description: The launch in one line.
   returned: success
   type: str
-  sample: "launch verified in 31.0 s: waiting 0.4 | fetching 0.6 | building 3.9 | pushing 24.1 | launching 2.0"
+  sample: "launch verified in 5.0 s, image found in the registry: waiting 0.5 | launching 4.5; then notebook 0.1 | kernel 1.2"
 phases:
-  description: Seconds of each phase, in order of first appearance. C(waiting) counts from the request.
+  description:
+    - Seconds of each phase, in order of first appearance. C(waiting) counts from the request.
+    - C(kernel) comes after the launch and is not in RV(total_seconds).
   returned: when a stream was opened
   type: dict
-  sample: {waiting: 0.412, fetching: 0.611, building: 3.902, pushing: 24.093, built: 0.001, launching: 1.984}
+  sample: {waiting: 0.412, fetching: 0.611, building: 3.902, pushing: 24.093, built: 0.001, launching: 1.984, kernel: 1.204}
 timeline:
   description: Every stretch of a phase in order, with C(name), C(start_seconds) since the request, and C(seconds).
   returned: when a stream was opened
@@ -148,6 +198,18 @@ websocket:
   description: Whether a websocket opens. Null where the server is older than Jupyter Server 2 and cannot tell.
   returned: success and O(check_api)
   type: bool
+kernel:
+  description:
+    - The kernel that was started, with C(name) of its kernelspec and C(language), and C(computed), whether it gave the right
+      answer. A kernel of another language than Python is not asked, C(computed) stays false.
+    - C(missing) lists what was expected and is not there, each with its cause, where it was looked for.
+  returned: when a kernel was asked for
+  type: dict
+  sample: {name: python3, language: python, computed: true, missing: []}
+kernel_seconds:
+  description: Seconds from the notebook's answer until the kernel had given all of its own, or had failed.
+  returned: when a kernel was asked for
+  type: float
 server_stopped:
   description: Whether the server was seen to be gone.
   returned: when a server was started
@@ -169,10 +231,13 @@ kind:
       C(build_token), C(sign_in), C(registry).
     - A phase failed, C(fetch), C(build), C(push), C(launch). The stream did, C(silent), C(timeout), C(truncated).
     - The launch worked and is of no use, C(hub_url), C(api), C(websocket), C(buffered).
+    - So is its kernel, C(kernels_api), C(kernelspec), C(kernel_start), C(kernel_websocket), C(kernel_died), C(kernel_silent),
+      C(kernel_error), C(kernel_output), C(kernel_language).
+    - The session lacks what is expected, C(expect_file), C(expect_package), C(expect_output).
   returned: failure
   type: str
 log:
-  description: The last lines that BinderHub and the build said.
+  description: The last lines that BinderHub and the build said, or those of a cell's traceback.
   returned: failure
   type: list
   elements: str
@@ -185,6 +250,14 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify.option
     SHARED_OPTIONS,
     transport_of,
 )
+
+EXPECTED = {
+    "files": {"type": "list", "elements": "str", "default": []},
+    "packages": {"type": "list", "elements": "str", "default": []},
+    "code": {"type": "str", "default": ""},
+    "output": {"type": "str"},
+    "kernel": {"type": "str", "default": ""},
+}
 
 
 def main() -> None:
@@ -201,6 +274,9 @@ def main() -> None:
             "build_token": {"type": "str", "default": "", "no_log": True},
             "keep_server": {"type": "bool", "default": False},
             "check_api": {"type": "bool", "default": True},
+            "check_kernel": {"type": "bool", "default": True},
+            "kernel_timeout_seconds": {"type": "int", "default": 120},
+            "expect": {"type": "dict", "default": {}, "options": EXPECTED},
             "fail_when_buffered": {"type": "bool", "default": False},
         },
         supports_check_mode=True,

@@ -14,7 +14,7 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional, Protocol
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock, SystemClock
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.failure import (
@@ -30,6 +30,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._net.proxies i
     tunnel,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.sockets import (
+    Connection,
     Patience,
     TimedSocket,
     connect,
@@ -40,7 +41,9 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._net.urls impo
     is_under,
     redirected,
     shown,
+    web_address,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.websockets import WebSocket
 
 __all__ = ["HttpFailure", "HttpStream", "HttpTransport", "Reply", "Stream", "Transport", "is_under"]
 
@@ -101,15 +104,8 @@ class Transport(Protocol):
     ) -> Reply:
         """Send a request and return the whole answer. Raises HttpFailure."""
 
-
-class _Connection(http.client.HTTPConnection):
-    """HTTP over a connection that is already there."""
-
-    def __init__(self, parts: SplitResult, sock: TimedSocket) -> None:
-        self.default_port = PORTS[parts.scheme]  # which is not written into the header Host
-        # Without a port http.client would look for one in an IPv6 address.
-        super().__init__(parts.hostname or "", parts.port or self.default_port)
-        self.sock: Any = sock
+    def websocket(self, url: str, headers: Mapping[str, str], timeout_seconds: float) -> WebSocket:
+        """Open a websocket at an http:// or https:// URL. Raises HttpFailure."""
 
 
 class HttpStream:
@@ -203,7 +199,7 @@ class HttpTransport:
 
         Args:
             timeout_seconds: longest silence.
-            body: what is sent.
+            body: what is sent, where the method has something to send.
             limit_bytes: how much of the body is read.
             deadline_seconds: the longest that everything may take, redirects included, the look-up of
                 names excluded. Without it, five times the longest silence.
@@ -224,17 +220,19 @@ class HttpTransport:
             url, headers = redirected(url, target, headers)
         raise HttpFailure("redirect", f"redirects more than {redirects} times, at last to {shown(url)}")
 
+    def websocket(self, url: str, headers: Mapping[str, str], timeout_seconds: float) -> WebSocket:
+        """Open a websocket at an http:// or https:// URL, through no proxy. Raises HttpFailure."""
+        parts = web_address(url)
+        patience = Patience(self._clock, timeout_seconds, CONNECT_SECONDS + timeout_seconds)
+        return WebSocket(
+            TimedSocket(self._connect(parts, None, patience), patience), patience, parts, headers
+        )
+
     def _start(
         self, method: str, url: str, headers: Mapping[str, str], patience: Patience, body: bytes = b""
     ) -> HttpStream:
         """Connect, send and wait for the headers."""
-        try:
-            parts = urlsplit(url)
-            host, _port = parts.hostname, parts.port
-        except ValueError as error:
-            raise HttpFailure("request", f"{url!r} is not a URL: {error}") from error
-        if parts.scheme not in PORTS or not host:
-            raise HttpFailure("request", f"{url!r} is not an http:// or https:// URL")
+        parts = web_address(url)
         proxy = self._proxy(parts)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         if proxy and parts.scheme == "http":
@@ -242,7 +240,7 @@ class HttpTransport:
             headers = {**headers, **proxy.headers}
         timed = TimedSocket(self._connect(parts, proxy, patience), patience)
         try:
-            connection = _Connection(parts, timed)
+            connection = Connection(parts, timed)
             connection.request(method, target, body or None, dict(headers))
             return HttpStream(timed, patience, connection.getresponse())
         except Exception as error:

@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import socket
 from typing import Any, Optional
+from urllib.parse import SplitResult
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.failure import HttpFailure
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.urls import PORTS
 
-__all__ = ["Patience", "TimedSocket", "connect"]
+__all__ = ["Connection", "Patience", "TimedSocket", "connect"]
 
 
 class Patience:
@@ -31,6 +34,11 @@ class Patience:
         self._started = clock.now()
         self.silence_seconds = silence_seconds
         self.whole_seconds = whole_seconds
+
+    def renew(self, seconds: float) -> None:
+        """From now on, wait no longer than this for everything."""
+        self._started = self._clock.now()
+        self.silence_seconds = self.whole_seconds = seconds
 
     def seconds(self) -> float:
         """Give the seconds that the next step may take. Raises HttpFailure where there are none left."""
@@ -80,6 +88,16 @@ class TimedSocket:
     def hang_up(self) -> None:
         """Close the connection."""
         self._sock.close()
+
+
+class Connection(http.client.HTTPConnection):
+    """HTTP over a connection that is already there."""
+
+    def __init__(self, parts: SplitResult, sock: TimedSocket) -> None:
+        self.default_port = PORTS[parts.scheme]  # which is not written into the header Host
+        # Without a port http.client would look for one in an IPv6 address.
+        super().__init__(parts.hostname or "", parts.port or self.default_port)
+        self.sock: Any = sock
 
 
 def connect(host: str, port: int, patience: Patience, most_seconds: float) -> socket.socket:

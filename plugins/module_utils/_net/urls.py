@@ -6,15 +6,27 @@ from __future__ import annotations
 
 import string
 from collections.abc import Mapping
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.failure import HttpFailure
 
-__all__ = ["PORTS", "is_under", "redirected", "shown"]
+__all__ = ["PORTS", "is_under", "redirected", "shown", "web_address"]
 
 PORTS = {"http": 80, "https": 443}
 # What another server may be told too. All else may be a credential.
 HARMLESS = ("accept", "accept-encoding", "accept-language", "user-agent")
+
+
+def web_address(url: str) -> SplitResult:
+    """Give the parts of the URL of a web server. Raises HttpFailure where it is none."""
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname, parts.port
+    except ValueError as error:
+        raise HttpFailure("request", f"{url!r} is not a URL: {error}") from error
+    if parts.scheme not in PORTS or not host:
+        raise HttpFailure("request", f"{url!r} is not an http:// or https:// URL")
+    return parts
 
 
 def _origin(url: str) -> tuple[str, str, int]:

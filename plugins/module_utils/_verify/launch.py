@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Optional
 from urllib.parse import quote
 
@@ -28,6 +28,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify.events
     EventStreamParser,
     PhaseFollower,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.expected import Expected
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.failure import (
     asks_for_registry,
     broken_stream,
@@ -35,8 +36,11 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify.failur
     hopeless_launch,
     registry_failure,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.kernel import KernelProof
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.kernel_door import KernelDoor
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.notebook import Notebook
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.registry import registry_trouble
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.summary import summary
 
 __all__ = ["Launch", "LaunchRequest", "build_url"]
 
@@ -59,6 +63,9 @@ class LaunchRequest:
     silence_seconds: float = 90.0
     keep_server: bool = False
     check_api: bool = True
+    check_kernel: bool = True
+    kernel_timeout_seconds: float = 120.0
+    expect: Mapping[str, Any] = field(default_factory=dict)
     fail_when_buffered: bool = False
 
 
@@ -101,7 +108,7 @@ class Launch:
                 self._judge(follower)
             finally:
                 self._stop()
-            self._facts["summary"] = _summary(follower)
+            self._facts["summary"] = summary(follower, self._facts)
         except VerifyError as error:
             error.facts = self._facts
             error.hide(self._secrets())
@@ -236,6 +243,8 @@ class Launch:
             self._facts["api"] = notebook.open()
             self._facts["api_seconds"] = round(self._clock.now() - started, 3)
             self._facts["websocket"] = notebook.websocket()
+            if self._request.check_kernel:
+                self._prove_kernel(follower)
         if self._facts["buffered"]:
             told = f"the build log is held back on its way: {self._facts['buffered_evidence']}"
             remedy = "set proxy_buffering off (and no gzip) where the proxy passes BinderHub's path"
@@ -243,6 +252,14 @@ class Launch:
                 what = "the launch works, but people see no progress"
                 raise VerifyError("buffered", what, where=self._url, observed=told, remedy=remedy)
             self._facts["warnings"].append(f"{told}: {remedy}")
+
+    def _prove_kernel(self, follower: PhaseFollower) -> None:
+        """Let the notebook compute, as a phase of its own after the launch."""
+        limit = self._request.kernel_timeout_seconds
+        server, clock = self._facts["server_url"], self._clock
+        door = KernelDoor(self._transport, server, self._token, clock, limit_seconds=limit)
+        proof = KernelProof(door, Expected.of(self._request.expect), clock)
+        proof.measure(self._facts, follower.started, follower.log)
 
     def _failed(self, follower: PhaseFollower) -> VerifyError:
         if asks_for_registry(follower):
@@ -271,12 +288,6 @@ class Launch:
                 f"the server at {server} was asked to stop and is not known to have done so ({trouble}): "
                 "the hub's culler stops it when idle"
             )
-
-
-def _summary(follower: PhaseFollower) -> str:
-    phases = [f"{name} {seconds:.1f}" for name, seconds in follower.phases().items() if seconds >= 0.05]
-    found = "" if follower.built_now else ", image found in the registry"
-    return f"launch verified in {follower.total_seconds:.1f} s{found}: {' | '.join(phases)}"
 
 
 def _server_url(ready: Mapping[str, Any]) -> str:

@@ -68,6 +68,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules imp
     upgrade,
     upkeep,
     urls,
+    verify,
     versions,
     vulnerabilities,
 )
@@ -109,6 +110,7 @@ RULE_FILES = (
     packages,
     hubs,
     corpus,
+    verify,
     guard,
     other_hubs,
     pools,

@@ -35,6 +35,8 @@ RENAMED = {
     "launch_check_build_tokens": "site_verify_build_tokens",
     "launch_check_fail_when_buffered": "site_verify_fail_when_buffered",
     "launch_check_health_retries": "site_verify_health_retries",
+    "launch_check_kernel_enabled": "site_verify_kernel_enabled",
+    "launch_check_kernel_timeout_seconds": "site_verify_kernel_timeout_seconds",
     "launch_check_report_file": "site_verify_report_file",
     "launch_check_silence_seconds": "site_verify_silence_seconds",
     "metallb_ready_timeout_seconds": "site_metallb_ready_timeout_seconds",

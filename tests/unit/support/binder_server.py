@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from kernel_server import Kernels, serve
+
 STREAMS = Path(__file__).parents[1] / "data" / "streams"
 TOKEN = "pXq7-launch-token_Zz9"
 Pieces = list[tuple[float, bytes]]
@@ -64,6 +66,7 @@ class Answers:
     shutdown_status: int = 200
     stops: bool = True
     token: str = TOKEN
+    kernels: Kernels = field(default_factory=Kernels)
 
 
 class BinderServer:
@@ -110,6 +113,8 @@ def _handler(server: BinderServer) -> type[BaseHTTPRequestHandler]:
                 self._status(answers)
             elif self.path.endswith("api/events/subscribe"):
                 self._upgrade(answers)
+            elif self._signed(answers) and serve(self, answers.kernels):
+                pass
             elif self.path.endswith("/versions"):
                 self._json(200 if answers.versions else 404, answers.versions)
             elif self.path.endswith("/health"):
@@ -122,10 +127,17 @@ def _handler(server: BinderServer) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             answers = server.answers
             server.seen.append(("POST", self.path, {k.lower(): v for k, v in self.headers.items()}))
+            if self._signed(answers) and serve(self, answers.kernels):
+                return
             status = answers.shutdown_status if self._signed(answers) else 403
             if status < 300 and answers.stops:
                 server.running = False
             self._reply(status, b"")
+
+        def do_DELETE(self) -> None:
+            server.seen.append(("DELETE", self.path, {k.lower(): v for k, v in self.headers.items()}))
+            if not (self._signed(server.answers) and serve(self, server.answers.kernels)):
+                self._reply(403, b"{}")
 
         def _signed(self, answers: Answers) -> bool:
             return self.headers.get("Authorization") == f"token {answers.token}"

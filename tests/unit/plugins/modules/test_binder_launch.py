@@ -58,6 +58,29 @@ def test_a_launch_that_works_changes_nothing() -> None:
     assert TOKEN not in output and "s3cret-build" not in output
 
 
+def test_the_kernel_and_what_is_expected() -> None:
+    expect = {"packages": ["json"], "code": "print(1 + 1)", "output": "2"}
+    server, code, result, output = launch("warm", expect=expect)
+    assert code == 0 and result["kernel"] == {
+        "name": "python3",
+        "language": "python",
+        "computed": True,
+        "missing": [],
+    }
+    assert len(server.answers.kernels.asked) == 4 and server.answers.kernels.alive == []
+    _server, code, result, output = launch(
+        "warm", expect={"files": ["gone.txt"], "packages": ["no_such_package"]}
+    )
+    assert code == 1 and result["kind"] == "expect_file" and result["server_stopped"] is True
+    assert len(result["kernel"]["missing"]) == 2 and TOKEN not in output
+    assert "file gone.txt: HTTP 404" in result["msg"] and "package no_such_package: neither" in result["msg"]
+
+
+def test_an_expectation_of_another_name() -> None:
+    _server, code, result, _output = launch("warm", expect={"file": ["gone.txt"]})
+    assert code == 1 and "expect.file" in result["msg"] and "files" in result["msg"]
+
+
 def test_a_failure_has_its_log_in_the_message() -> None:
     _server, code, result, _output = launch("failed_old")
     assert code == 1 and result["failed"] and result["kind"] == "build"

@@ -64,7 +64,8 @@ def test_a_ca_that_is_not_known(secure: BinderServer) -> None:
 
 
 def test_a_ca_that_is_known(secure: BinderServer, certificate: Path) -> None:
-    assert launch(secure, HttpTransport([str(certificate)]))["server_stopped"] is True
+    told: Any = launch(secure, HttpTransport([str(certificate)]))
+    assert told["server_stopped"] is True and told["kernel"]["computed"] is True
 
 
 def test_a_name_that_the_certificate_lacks(secure: BinderServer, certificate: Path) -> None:

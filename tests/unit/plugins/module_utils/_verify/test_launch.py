@@ -18,6 +18,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._net.http impo
     Reply,
     is_under,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.websockets import WebSocket
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify import arrivals as _arrivals
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify import launch as _launch
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify import notebook as _notebook
@@ -28,6 +29,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify.launch
     build_url,
 )
 from binder_server import TOKEN, Answers, BinderServer, Pieces, held_back, load_stream
+from kernel_server import KERNEL
 
 
 @pytest.fixture(autouse=True)
@@ -97,7 +99,7 @@ def test_cold_launch(run: Run) -> None:
     versions = {"binderhub": "1.0", "builder_info": {"build_image": "r2d"}}
     # On a busy machine server and launch may both be late, but not each time.
     for _ in range(20):
-        server, result = run("cold", Answers(versions=versions, stays_open_seconds=120))
+        server, result = run("cold", Answers(versions=versions, stays_open_seconds=120), check_kernel=False)
         # Replayed 50 times as fast: 24.1 s of pushing are 0.48 s.
         if result["phases"]["pushing"] == pytest.approx(24.1 / 50, abs=0.15) and not result["buffered"]:
             break
@@ -122,12 +124,16 @@ def test_the_requests_of_a_launch(run: Run) -> None:
     assert build["accept"] == "text/event-stream"
     assert server.paths("GET")[:2] == ["/binderhub/versions", "/binderhub/build/gh/lab/sample/HEAD"]
     notebook = "/jupyterhub/user/sample-x1y2z3ab/"
+    session = server.answers.kernels.asked[-1]["header"]["session"]
     assert [path for path in server.paths("GET") if "/user/" in path] == [
         f"{notebook}api/status",
         f"{notebook}api/events/subscribe",
+        f"{notebook}api/kernelspecs",
+        f"{notebook}api/kernels/{KERNEL}/channels?session_id={session}",
         f"{notebook}api/status",
     ]
-    assert server.paths("POST") == [f"{notebook}api/shutdown"]
+    assert server.paths("POST") == [f"{notebook}api/kernels", f"{notebook}api/shutdown"]
+    assert server.paths("DELETE") == [f"{notebook}api/kernels/{KERNEL}"]
     assert all(
         headers["authorization"] == f"token {TOKEN}" for _m, path, headers in server.seen if "/user/" in path
     )
@@ -533,10 +539,15 @@ class Recording:
         self.asked.append(("STREAM", url))
         return self
 
-    def request(self, method: str, url: str, headers: Mapping[str, str], timeout_seconds: float) -> Reply:
+    def request(
+        self, method: str, url: str, headers: Mapping[str, str], timeout_seconds: float, *, body: bytes = b""
+    ) -> Reply:
         self.asked.append((method, url, self.closed))
         gone = ("POST", f"{url.removesuffix('status')}shutdown", True) in self.asked
         return Reply(404 if url.endswith("versions") or gone else 200, {}, b"{}")
+
+    def websocket(self, url: str, headers: Mapping[str, str], timeout_seconds: float) -> WebSocket:
+        raise AssertionError("a recording has no websockets")
 
     def read(self, timeout_seconds: float) -> bytes:
         if not self.left:
@@ -552,7 +563,8 @@ class Recording:
         self.closed = True
 
     def launch(self, **request: Any) -> dict[str, Any]:
-        asked = replace(LaunchRequest("http://hub.example.org/binderhub/", "gh", "a/b/HEAD"), **request)
+        asked = LaunchRequest("http://hub.example.org/binderhub/", "gh", "a/b/HEAD", check_kernel=False)
+        asked = replace(asked, **request)
         return Launch(asked, self, self).run()
 
 

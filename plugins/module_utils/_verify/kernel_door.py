@@ -1,0 +1,194 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""A kernel by the notebook's API: chosen, started, talked to over its websocket, and ended.
+
+https://jupyter-server.readthedocs.io/en/latest/developers/rest-api.html
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from typing import Any, Optional
+from urllib.parse import quote
+
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import (
+    HttpFailure,
+    Reply,
+    Transport,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.websockets import (
+    UpgradeRefused,
+    WebSocket,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.errors import VerifyError
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.kernel_causes import (
+    broken_channel,
+    kernel_error,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.kernel_talk import Answer
+
+__all__ = ["KernelDoor", "said"]
+
+REQUEST_SECONDS = 20.0
+# After so long without a websocket it is asked whether there is a kernel at all.
+OPEN_SECONDS = 10.0
+STATE_SECONDS = 5.0
+# A kernel that is asked to end has this long; the server ends it in any case.
+DELETE_SECONDS = 10.0
+GONE = "gone"
+
+
+class KernelDoor:
+    """A kernel on the server at `url`, which ends in a slash and opens with `token`.
+
+    Args:
+        transport: the network.
+        url: the server's.
+        token: the server's.
+        clock: time.
+        limit_seconds: of everything but the kernel's end, from now on.
+    """
+
+    def __init__(
+        self, transport: Transport, url: str, token: str, clock: Clock, *, limit_seconds: float
+    ) -> None:
+        self._transport = transport
+        self._headers = {"Authorization": f"token {token}"}
+        self._clock = clock
+        self._limit = limit_seconds
+        self._deadline = clock.now() + limit_seconds
+        self._kernel = ""  # where it is, below the server's URL
+        self._channel: Optional[WebSocket] = None
+        self.url = url
+        self.session = uuid.uuid4().hex
+
+    @property
+    def where(self) -> str:
+        """The URL of the kernel."""
+        return self.url + self._kernel
+
+    def ask(self, method: str, path: str, kind: str, content: Optional[Mapping[str, Any]] = None) -> Reply:
+        """Ask the server; what goes wrong on the way is a VerifyError of `kind`."""
+        headers, body = self._headers, b""
+        if content is not None:
+            headers, body = {**headers, "Content-Type": "application/json"}, json.dumps(content).encode()
+        limit = min(self._seconds(self.url + path), REQUEST_SECONDS)
+        try:
+            return self._transport.request(method, self.url + path, headers, limit, body=body)
+        except HttpFailure as error:
+            raise kernel_error([kind], self.url + path, str(error)) from error
+
+    def choose(self, name: str) -> tuple[str, str]:
+        """Return name and language of the kernel `name`, or of the server's default one. Raises VerifyError."""
+        path = "api/kernelspecs"
+        reply = self.ask("GET", path, "kernels_api")
+        told = reply.json()
+        specs = told.get("kernelspecs") if isinstance(told, dict) else None
+        if reply.status != 200 or not isinstance(specs, dict):
+            raise kernel_error(["kernels_api"], self.url + path, said(reply))
+        name = name or str(told.get("default") or "")
+        spec = specs.get(name)
+        if not isinstance(spec, dict):
+            observed = f"no kernel {name!r} among {', '.join(sorted(specs)) or 'none'}"
+            raise kernel_error(["kernelspec"], self.url + path, observed)
+        about = spec.get("spec")
+        return name, str(about.get("language") or "") if isinstance(about, dict) else ""
+
+    def start(self, name: str) -> None:
+        """Start the kernel `name`, and open its websocket. Raises VerifyError."""
+        path = "api/kernels"
+        reply = self.ask("POST", path, "kernel_start", {"name": name})
+        told = reply.json()
+        kernel = told.get("id") if isinstance(told, dict) else None
+        if reply.status == 404:
+            raise kernel_error(["kernels_api"], self.url + path, said(reply))
+        if not kernel:
+            raise kernel_error(["kernel_start"], self.url + path, f"kernel {name}: {said(reply)}")
+        self._kernel = f"{path}/{quote(str(kernel), safe='')}"
+        self._channel = self._open(f"{self.where}/channels")
+
+    def _open(self, where: str) -> WebSocket:
+        """Open the websocket: the server lets one in when the kernel answers it.
+
+        It keeps one waiting whose kernel is gone by then, and does not say so.
+        """
+        while True:
+            limit = min(self._seconds(where), OPEN_SECONDS)
+            try:
+                url = f"{where}?session_id={self.session}"
+                return self._transport.websocket(url, self._headers, limit)
+            except HttpFailure as error:
+                unknown = isinstance(error, UpgradeRefused) and error.status == 404
+                if (unknown or error.kind == "silence") and self._state() == GONE:
+                    observed = "it was gone before anybody could talk to it"
+                    raise kernel_error(["kernel_died"], where, observed) from error
+                if error.kind != "silence":
+                    raise broken_channel(where, error) from error
+
+    def talk(self, request: Mapping[str, Any]) -> Answer:
+        """Send a request of the protocol to a kernel that was started, and return the whole answer. Raises VerifyError."""
+        where = f"{self.where}/channels"
+        answer = Answer(request["header"]["msg_id"])
+        if self._channel is None:
+            raise AssertionError("a kernel that was not started cannot be asked")
+        try:
+            self._channel.send(json.dumps(request))
+            while not answer.complete:
+                answer.take(self._channel.receive(self._seconds(where)))
+                if answer.died:
+                    raise kernel_error(
+                        ["kernel_died"], where, "the server says that it is gone or started anew"
+                    )
+        except HttpFailure as error:
+            raise (self._late(where) if error.kind == "silence" else broken_channel(where, error)) from error
+        return answer
+
+    def close(self) -> str:
+        """End the kernel, if there is one; return what is wrong, or ""."""
+        if self._channel:
+            self._channel.close()
+        if not self._kernel:
+            return ""
+        try:
+            reply = self._transport.request("DELETE", self.where, self._headers, DELETE_SECONDS)
+        except HttpFailure as error:
+            return str(error)
+        # One that died is gone already.
+        return "" if reply.status in (204, 404) else said(reply)
+
+    def _seconds(self, where: str) -> float:
+        """Give the seconds that are left. Raises VerifyError where there are none."""
+        left = self._deadline - self._clock.now()
+        if left <= 0:
+            raise self._late(where)
+        return left
+
+    def _late(self, where: str) -> VerifyError:
+        """Explain that the time is up, or that the kernel is gone."""
+        state, limit = self._state() if self._kernel else "", f"{self._limit:.0f} s"
+        if state == GONE:
+            return kernel_error(["kernel_died"], where, f"it was gone within {limit}")
+        told = f"; the server says that the kernel is {state}" if state else ""
+        return kernel_error(["kernel_silent"], where, f"no answer within {limit}{told}")
+
+    def _state(self) -> str:
+        """Say in what state the server sees the kernel: its own word, GONE, or "" where it does not tell."""
+        try:
+            reply = self._transport.request("GET", self.where, self._headers, STATE_SECONDS)
+        except HttpFailure:
+            return ""
+        told = reply.json()
+        if reply.status == 404:
+            return GONE
+        return str(told.get("execution_state") or "") if isinstance(told, dict) else ""
+
+
+def said(reply: Reply) -> str:
+    """Say what was answered: the server's own words, or what kind of page came."""
+    told = reply.json()
+    words = told.get("message") if isinstance(told, dict) else "" if "<" in reply.text else reply.text
+    text = " ".join(str(words or "").split())[:200]
+    return f"HTTP {reply.status}, {text or reply.headers.get('content-type') or 'no content type'}"
