@@ -62,6 +62,9 @@ class Answers:
     shutdown_status: int = 200
     stops: bool = True
     token: str = TOKEN
+    # What the hub says of `token`, where people have to sign in; and what it says to who stops the server without a name.
+    hub_user: Any = None
+    clear_statuses: list[int] = field(default_factory=list)
 
 
 class BinderServer:
@@ -101,7 +104,15 @@ def _handler(server: BinderServer) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             answers = server.answers
             server.seen.append(("GET", self.path, {k.lower(): v for k, v in self.headers.items()}))
-            if "/build/" in self.path:
+            if self.path.endswith("/hub/api/user") and answers.hub_user:
+                self._json(*((200, answers.hub_user) if self._signed(answers) else (403, {"status": 403})))
+            elif (
+                answers.hub_user
+                and not self._signed(answers)
+                and not re.search("/(versions|health)$", self.path)
+            ):
+                self._reply(403, b"<html><title>403: Forbidden</title></html>", "text/html")
+            elif "/build/" in self.path:
                 self._stream(answers)
             elif self.path.endswith("api/status"):
                 self._status(answers)
@@ -121,6 +132,19 @@ def _handler(server: BinderServer) -> type[BaseHTTPRequestHandler]:
             server.seen.append(("POST", self.path, {k.lower(): v for k, v in self.headers.items()}))
             status = answers.shutdown_status if self._signed(answers) else 403
             if status < 300 and answers.stops:
+                server.running = False
+            self._reply(status, b"")
+
+        def do_DELETE(self) -> None:
+            answers = server.answers
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+            server.seen.append(
+                ("DELETE", self.path, {**{k.lower(): v for k, v in self.headers.items()}, "body": body})
+            )
+            status = 204 if self._signed(answers) else 403
+            if self.path.endswith("/server"):
+                status = answers.clear_statuses.pop(0) if answers.clear_statuses else status
+            elif status == 204:
                 server.running = False
             self._reply(status, b"")
 
