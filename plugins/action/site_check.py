@@ -86,6 +86,9 @@ def check(loader: Any, templar: Any, task_vars: dict[str, Any], options: dict[st
         collect,
     )
     from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site  # noqa: PLC0415
+    from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.providers import (  # noqa: PLC0415
+        callback_lines,
+    )
     from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.values import (  # noqa: PLC0415
         SiteValues,
     )
@@ -103,7 +106,8 @@ def check(loader: Any, templar: Any, task_vars: dict[str, Any], options: dict[st
         site, values.find("site_hubs"), seen, lambda url: download(url, trusted, proxies)
     )
     seen["passable_locks"] = _passable_locks(site)
-    return check_site(data).as_data()
+    report = check_site(data).as_data()
+    return {**report, "table": "\n".join([*callback_lines(site), report["table"]])}
 
 
 def _passable_locks(site: Any) -> list[str]:

@@ -56,6 +56,13 @@ options:
     description: Token that spares the launch BinderHub's rate limit of requests without one.
     type: str
     default: ""
+  hub_token:
+    description:
+      - Token of the hub at O(hub_url), where people have to sign in. It is shown to BinderHub, to the hub and to the server.
+      - It needs the scopes C(access:services!service=binder), and C(access:servers) and C(delete:servers) of the account of its
+        name, for which BinderHub launches.
+    type: str
+    default: ""
   keep_server:
     description: Leave the server running, to look at its pod. Its token is not returned.
     type: bool
@@ -229,6 +236,9 @@ kind:
       C(proxy), C(http), C(not_a_stream).
     - BinderHub would not begin, C(repository), C(provider), C(banned), C(quota), C(rate_limit), C(provider_rate_limit),
       C(build_token), C(sign_in), C(registry).
+    - On a hub where people sign in, C(hub_token) for a token that the hub does not know, C(hub_scope) for one that may too
+      little, C(hub_account) for an account that is not there, C(hub) for what is no hub at all, and C(sign_in_off) for a
+      BinderHub that asks nobody.
     - A phase failed, C(fetch), C(build), C(push), C(launch). The stream did, C(silent), C(timeout), C(truncated).
     - The launch worked and is of no use, C(hub_url), C(api), C(websocket), C(buffered).
     - So is its kernel, C(kernels_api), C(kernelspec), C(kernel_start), C(kernel_websocket), C(kernel_died), C(kernel_silent),
@@ -272,6 +282,7 @@ def main() -> None:
             "timeout_seconds": {"type": "int", "default": 1800},
             "silence_seconds": {"type": "int", "default": 90},
             "build_token": {"type": "str", "default": "", "no_log": True},
+            "hub_token": {"type": "str", "default": "", "no_log": True},
             "keep_server": {"type": "bool", "default": False},
             "check_api": {"type": "bool", "default": True},
             "check_kernel": {"type": "bool", "default": True},
@@ -282,6 +293,13 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = dict(module.params)
+    if params["hub_token"] and not params["hub_url"]:
+        module.fail_json(
+            msg="hub_token is of no use without hub_url, where its hub is",
+            kind="request",
+            url=params["url"],
+            log=[],
+        )
     if module.check_mode:
         module.exit_json(
             changed=False, skipped=True, url=params["url"], msg="Check mode: nothing was launched."

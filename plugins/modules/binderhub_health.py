@@ -21,6 +21,10 @@ options:
     description: Whether a BinderHub that says it is not well makes the task fail.
     type: bool
     default: true
+  hub_token:
+    description: Token of the hub, where people have to sign in. Only the main page of an old BinderHub asks for it.
+    type: str
+    default: ""
 attributes:
   check_mode:
     description: Whether it can run in check mode.
@@ -83,12 +87,16 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify.option
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={**SHARED_OPTIONS, "fail_when_ill": {"type": "bool", "default": True}},
+        argument_spec={
+            **SHARED_OPTIONS,
+            "fail_when_ill": {"type": "bool", "default": True},
+            "hub_token": {"type": "str", "default": "", "no_log": True},
+        },
         supports_check_mode=True,
     )
     url = module.params["url"]
     try:
-        health = check_health(url, transport_of(module.params))
+        health = check_health(url, transport_of(module.params), module.params["hub_token"])
     except VerifyError as error:
         module.fail_json(msg=str(error), kind=error.kind)
     if not health.ok and module.params["fail_when_ill"]:

@@ -138,7 +138,7 @@ CODES = {
     401: (
         "sign_in",
         "this BinderHub launches only for people who signed in",
-        "set config.BinderHub.auth_enabled to false, or launch by hand in a browser",
+        "say how in the hub's auth (docs/sign-in.md), by which the verifier has a token, or launch by hand in a browser",
     ),
     429: next(row for row in REFUSALS if row.kind == "rate_limit")[1:4],
 }

@@ -64,7 +64,7 @@ _ANSWERS: list[tuple[Container[int], str, str, str]] = [
         (401, 403),
         "sign_in",
         "BinderHub, or a proxy before it, wants people to sign in",
-        "let the verifier's address pass, or launch by hand in a browser",
+        "give the verifier a token of the hub (site_hub_verify_tokens), let its address pass, or launch by hand in a browser",
     ),
     (
         range(300, 400),

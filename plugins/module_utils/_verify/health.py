@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import (
@@ -44,8 +45,8 @@ class Health:
         return [str(check.get("service")) for check in self.checks if not check.get("ok")]
 
 
-def check_health(url: str, transport: Transport) -> Health:
-    """Ask the BinderHub at `url`.
+def check_health(url: str, transport: Transport, hub_token: str = "") -> Health:
+    """Ask the BinderHub at `url`. The main page of one that asks people to sign in opens with `hub_token`.
 
     Raises:
         VerifyError: nothing answers there, or something that is not a BinderHub.
@@ -59,7 +60,7 @@ def check_health(url: str, transport: Transport) -> Health:
     # A BinderHub without a health page says 404; so does a proxy that leads nowhere.
     if reply.status not in (200, 404):
         raise refused(base + "health", reply.status, reply.headers, reply.text)
-    page = _get(base, transport)
+    page = _get(base, transport, {"Authorization": f"token {hub_token}"} if hub_token else {})
     if page.status != 200:
         raise refused(base, page.status, page.headers, page.text)
     if "binder" not in page.text.lower():
@@ -73,9 +74,9 @@ def check_health(url: str, transport: Transport) -> Health:
     return Health(True, False, [{"service": "BinderHub page", "ok": True}], _versions(base, transport))
 
 
-def _get(url: str, transport: Transport) -> Reply:
+def _get(url: str, transport: Transport, headers: Mapping[str, str] = MappingProxyType({})) -> Reply:
     try:
-        return transport.request("GET", url, {"Accept": "*/*"}, REQUEST_SECONDS)
+        return transport.request("GET", url, {"Accept": "*/*", **headers}, REQUEST_SECONDS)
     except HttpFailure as error:
         raise unreachable(url, error) from error
 

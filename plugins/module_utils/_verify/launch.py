@@ -16,6 +16,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._net.http impo
     Transport,
     is_under,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.account import Account
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.arrivals import Arrivals
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.errors import (
     VerifyError,
@@ -59,6 +60,7 @@ class LaunchRequest:
     hub_url: str = ""
     registry_url: str = ""
     build_token: str = ""
+    hub_token: str = ""
     timeout_seconds: float = 1800.0
     silence_seconds: float = 90.0
     keep_server: bool = False
@@ -93,6 +95,7 @@ class Launch:
         self._clock = clock or SystemClock()
         self._url = build_url(request)
         self._token = ""
+        self._account = Account(transport, request.hub_url, request.hub_token, self._clock)
         self._facts: dict[str, Any] = {"url": request.url, "warnings": []}
 
     def run(self) -> dict[str, Any]:
@@ -103,6 +106,7 @@ class Launch:
         """
         try:
             self._facts["versions"] = self._versions()
+            self._account.prepare()
             follower = self._follow()
             try:
                 self._judge(follower)
@@ -117,7 +121,7 @@ class Launch:
         return facts
 
     def _secrets(self) -> list[str]:
-        return [self._token, self._request.build_token]
+        return [self._token, self._request.build_token, self._request.hub_token]
 
     def _versions(self) -> Any:
         """Ask for the versions, which old BinderHubs do not tell."""
@@ -138,7 +142,8 @@ class Launch:
         follower = PhaseFollower(self._clock)
         try:
             limit = min(request.timeout_seconds, request.silence_seconds)
-            stream = self._transport.open(url, {"Accept": "text/event-stream"}, limit)
+            headers = {"Accept": "text/event-stream", **self._account.headers}
+            stream = self._transport.open(url, headers, limit)
         except HttpFailure as error:
             raise unreachable(self._url, error) from error
         arrivals = Arrivals(follower.started)
@@ -147,7 +152,7 @@ class Launch:
             self._read(stream, follower, arrivals)
         finally:
             stream.close()
-            self._token = str(follower.ready.get("token") or "")
+            self._token = self._request.hub_token or str(follower.ready.get("token") or "")
             self._facts.update(
                 phases=follower.phases(),
                 timeline=[asdict(segment) for segment in follower.timeline()],
@@ -167,7 +172,7 @@ class Launch:
             page = stream.read(REQUEST_SECONDS).decode("utf-8", "replace")
         except HttpFailure:
             page = ""
-        raise refused(self._url, stream.status, stream.headers, page)
+        raise self._account.explain(refused(self._url, stream.status, stream.headers, page))
 
     def _read(self, stream: Stream, follower: PhaseFollower, arrivals: Arrivals) -> None:
         parser = EventStreamParser()
@@ -237,6 +242,7 @@ class Launch:
                 observed=f"the server is said to be at {server}, people reach the hub at {hub}",
                 remedy="set BinderHub.hub_url to the hub's public URL, with its path, and release the hub again",
             )
+        self._account.check_owner(server)
         if self._request.check_api:
             started = self._clock.now()
             notebook = self._notebook()
@@ -281,7 +287,7 @@ class Launch:
         if self._request.keep_server:
             warnings.append(f"the server at {server} was kept, as asked: the hub's culler stops it when idle")
             return
-        trouble = self._notebook().stop()
+        trouble = self._account.stop(server) if self._request.hub_token else self._notebook().stop()
         self._facts["server_stopped"] = not trouble
         if trouble:
             warnings.append(

@@ -12,11 +12,17 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._net.openid im
     discovery_url,
     read_discovery,
 )
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in import issuers
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.hubs import site_hubs
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site, as_text
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in import (
+    binder_callback_url,
+    callback_url,
+    has_provider,
+    issuers,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in_forms import is_web_url
 
-__all__ = ["ask_provider", "providers_of"]
+__all__ = ["ask_provider", "callback_lines", "callbacks_of", "providers_of"]
 
 
 def providers_of(site: Site) -> dict[str, str]:
@@ -33,3 +39,23 @@ def ask_provider(
         return {"url": url, **read_discovery(get(url, ca_files))}
     except HttpFailure as error:
         return {"url": url, "error": f"cannot be reached: {error}"}
+
+
+def callbacks_of(site: Site, hub: str) -> tuple[str, str]:
+    """Give the URLs at which a hub, and its BinderHub, are called back, as far as they can be computed."""
+    settings = site_hubs(site)[hub]
+    # Its own URL where it has one, else the site's.
+    public = (as_text(settings.get("public_url")) or site.text("site_public_url")).rstrip("/")
+    return (
+        callback_url(f"{public}{settings['hub_base_url']}"),
+        binder_callback_url(f"{public}{settings['binder_base_url']}"),
+    )
+
+
+def callback_lines(site: Site) -> list[str]:
+    """Say what is to be registered at providers, a line each."""
+    return [
+        f"callback  {callbacks_of(site, name)[0]}  (of the hub {name}, for its registration at the provider)"
+        for name, hub in site.hubs.items()
+        if has_provider(hub)
+    ]

@@ -67,6 +67,9 @@ class Answers:
     stops: bool = True
     token: str = TOKEN
     kernels: Kernels = field(default_factory=Kernels)
+    # What the hub says of `token`, where people have to sign in; and what it says to who stops the server without a name.
+    hub_user: Any = None
+    clear_statuses: list[int] = field(default_factory=list)
 
 
 class BinderServer:
@@ -108,6 +111,15 @@ def _handler(server: BinderServer) -> type[BaseHTTPRequestHandler]:
             server.seen.append(("GET", self.path, {k.lower(): v for k, v in self.headers.items()}))
             if "/build/" in self.path:
                 server.running = True
+            if self.path.endswith("/hub/api/user") and answers.hub_user:
+                self._json(*((200, answers.hub_user) if self._signed(answers) else (403, {"status": 403})))
+            elif (
+                answers.hub_user
+                and not self._signed(answers)
+                and not re.search("/(versions|health)$", self.path)
+            ):
+                self._reply(403, b"<html><title>403: Forbidden</title></html>", "text/html")
+            elif "/build/" in self.path:
                 self._stream(answers)
             elif self.path.endswith("api/status"):
                 self._status(answers)
@@ -135,9 +147,19 @@ def _handler(server: BinderServer) -> type[BaseHTTPRequestHandler]:
             self._reply(status, b"")
 
         def do_DELETE(self) -> None:
-            server.seen.append(("DELETE", self.path, {k.lower(): v for k, v in self.headers.items()}))
-            if not (self._signed(server.answers) and serve(self, server.answers.kernels)):
-                self._reply(403, b"{}")
+            answers = server.answers
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+            server.seen.append(
+                ("DELETE", self.path, {**{k.lower(): v for k, v in self.headers.items()}, "body": body})
+            )
+            if self._signed(answers) and serve(self, answers.kernels):
+                return
+            status = 204 if self._signed(answers) else 403
+            if self.path.endswith("/server"):
+                status = answers.clear_statuses.pop(0) if answers.clear_statuses else status
+            elif status == 204:
+                server.running = False
+            self._reply(status, b"")
 
         def _signed(self, answers: Answers) -> bool:
             return self.headers.get("Authorization") == f"token {answers.token}"

@@ -20,6 +20,7 @@ class Asked:
     method: str
     target: str
     headers: Mapping[str, str]
+    body: bytes = b""
 
 
 @dataclass
@@ -45,7 +46,8 @@ class WebServer:
 
             def do_GET(self) -> None:
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                web.asked.append(Asked(self.command, self.path, headers))
+                body = self.rfile.read(int(headers.get("content-length", 0)))
+                web.asked.append(Asked(self.command, self.path, headers, body))
                 answer = web.answers.get(self.path, Answer(404))
                 self.send_response(answer.status)
                 for name, value in answer.headers.items():

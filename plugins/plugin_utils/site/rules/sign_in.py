@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.hubs import site_hubs
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     Site,
     as_int,
     as_mapping,
     as_text,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.providers import callbacks_of
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_facts import AUTH_SECRETS
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in import (
@@ -27,8 +27,6 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in i
     NONE,
     Kind,
     auth_of,
-    binder_callback_url,
-    callback_url,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in_forms import AUTH_FORMS
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.spelling import closest
@@ -147,7 +145,7 @@ def sign_in_value_missing(site: Site) -> Iterator[Problem]:
                 yield Problem(
                     f"is missing, and kind {entry.auth['kind']} needs it",
                     "write what the provider shows for this client; its form asks for the callback "
-                    f"{_callbacks(site, entry)[0]}",
+                    f"{callbacks_of(site, entry.hub)[0]}",
                     f"{entry.where}.{key}",
                 )
 
@@ -256,15 +254,6 @@ def _public_url(site: Site, hub: Mapping[str, Any]) -> str:
     return as_text(hub.get("public_url")) or site.text(PUBLIC_URL)
 
 
-def _callbacks(site: Site, entry: _Entry) -> tuple[str, str]:
-    """Give the callback of the hub, and that of BinderHub."""
-    hub = site_hubs(site)[entry.hub]
-    public = _public_url(site, hub).rstrip("/")
-    return callback_url(f"{public}{hub['hub_base_url']}"), binder_callback_url(
-        f"{public}{hub['binder_base_url']}"
-    )
-
-
 @rule("sign-in-overruled", ERROR, "A hub's own values say once more how people sign in.")
 def sign_in_overruled(site: Site) -> Iterator[Problem]:
     for entry in _signing_in(site):
@@ -280,7 +269,7 @@ def sign_in_overruled(site: Site) -> Iterator[Problem]:
 @rule("sign-in-callback-elsewhere", ERROR, "After signing in, people are sent to another place than the hub.")
 def sign_in_callback_elsewhere(site: Site) -> Iterator[Problem]:
     for entry in _signing_in(site):
-        own, binders = _callbacks(site, entry)
+        own, binders = callbacks_of(site, entry.hub)
         for way in CALLBACK_WAYS:
             given = _look_up(site.hubs[entry.hub], way)
             right = binders if way == BINDER_CALLBACK_WAY else own

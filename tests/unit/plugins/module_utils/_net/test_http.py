@@ -308,3 +308,12 @@ def test_the_proxies_of_the_environment_are_used_only_when_asked(monkeypatch: py
         assert HttpTransport(uses_proxies=True).request("GET", server.url, {}, PATIENT).status == 299
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         assert HttpTransport(uses_proxies=True).request("GET", server.url, {}, PATIENT).status == 200
+
+
+@pytest.mark.parametrize(("body", "length"), [(b"", "0"), (b"code=x&y", "8")])
+def test_what_is_sent(body: bytes, length: str) -> None:
+    """A body arrives as it is; a POST without one says so."""
+    with WebServer({"/x": Answer()}) as web:
+        HttpTransport().request("POST", f"{web.url}/x", {}, 5.0, body=body)
+        [asked] = web.asked
+    assert (asked.body, asked.headers["content-length"]) == (body, length)

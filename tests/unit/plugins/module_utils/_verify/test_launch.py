@@ -193,7 +193,7 @@ def test_a_stream_in_single_bytes(run: Run) -> None:
         ("quota", "quota", ["Too many users", "total_quota"]),
         ("rate_limit", "rate_limit", ["429", "3012 seconds", "build token", "X-Forwarded-For"]),
         ("error_500", "build", ["could not begin", "500", "Internal Server Error", "deployment/binder"]),
-        ("sign_in", "sign_in", ["who signed in", "with 403: Forbidden", "auth_enabled"]),
+        ("sign_in", "sign_in", ["who signed in", "with 403: Forbidden", "docs/sign-in.md"]),
         ("build_token", "build_token", ["build token is not valid", "with 403", "build_token_secret"]),
         ("banned_network", "banned", ["with 403", "the department of noise", "ban_networks"]),
         ("no_accept", "not_a_stream", ["with 400", "Accept: text/event-stream"]),
@@ -374,7 +374,10 @@ def test_no_headers_within_the_silence(run: Run) -> None:
             Answers(status=302, headers={"Location": "https://idp.example.org/saml2/sso?SAMLRequest=x"}),
             "page",
             "sign_in",
-            ["to https://idp.example.org/saml2/sso", "let the verifier's address pass"],
+            [
+                "to https://idp.example.org/saml2/sso",
+                "a token of the hub (site_hub_verify_tokens), let its address pass",
+            ],
         ),
         (
             Answers(status=303, headers={"Location": "/jupyterhub/hub/login?next=%2F"}),

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.providers import providers_of
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.providers import (
+    callback_lines,
+    providers_of,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in import (
     AUTH_DEFAULTS,
     KINDS,
@@ -44,7 +47,7 @@ def test_every_key_that_a_kind_reads_has_a_default() -> None:
 
 def test_whom_to_ask() -> None:
     """Who names the addresses, or has no provider of this kind, asks nobody; what is no URL cannot be asked."""
-    hubs = {
+    hubs: dict[str, dict[str, Any]] = {
         "a": {"auth": {"kind": "oidc", "issuer": ISSUER}},
         "b": {"auth": {"kind": "oidc", "issuer": ISSUER, "endpoints": {"token_url": "https://x/"}}},
         "c": {"auth": {"kind": "gitlab", "issuer": ISSUER}},
@@ -53,3 +56,12 @@ def test_whom_to_ask() -> None:
     }
     assert issuers(hubs) == {"a": ISSUER, "d": "iam.example.org"}
     assert providers_of(Site(values={"site_hubs": hubs})) == {"a": ISSUER}
+
+
+def test_what_to_register_is_shown() -> None:
+    hubs = {"binder": {}, "private": {"auth": {"kind": "github"}}, "own": {"auth": {"kind": "native"}}}
+    site = Site(values={"site_hubs": hubs, "site_public_url": "https://binder.example.org/"})
+    [line] = callback_lines(site)
+    assert line.startswith(
+        "callback  https://binder.example.org/private/jupyterhub/hub/oauth_callback  (of the hub private,"
+    )
