@@ -8,10 +8,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.expected import expect_faults
+
 __all__ = ["CAUSES", "Verdict", "entry_fault", "judge", "render"]
 
 FAILED, READY, SKIPPED = "failed", "ready", "skipped"
 TEXTS = ("name", "provider", "spec", "outcome", "cause", "hub", "skip")
+# As the option of `binder_launch`.
+EXPECT = "expect"
 # What `binder_launch` calls a launch that failed, see its `kind`.
 CAUSES = frozenset(
     {
@@ -44,6 +48,23 @@ CAUSES = frozenset(
         "api",
         "websocket",
         "buffered",
+        "hub_token",
+        "hub_scope",
+        "hub_account",
+        "hub",
+        "sign_in_off",
+        "kernels_api",
+        "kernelspec",
+        "kernel_start",
+        "kernel_websocket",
+        "kernel_died",
+        "kernel_silent",
+        "kernel_error",
+        "kernel_output",
+        "kernel_language",
+        "expect_file",
+        "expect_package",
+        "expect_output",
     }
 )
 # A phase that is shorter says nothing of where the time went.
@@ -58,8 +79,8 @@ def entry_fault(entry: Mapping[str, Any], hubs: Collection[str]) -> tuple[str, s
         hubs: names of the site's hubs.
     """
     for key in sorted(map(str, entry)):
-        if key not in TEXTS:
-            return f"has {key[:40]!r}, which no entry has", f"an entry has {', '.join(TEXTS)}"
+        if key not in (*TEXTS, EXPECT):
+            return f"has {key[:40]!r}, which no entry has", f"an entry has {', '.join((*TEXTS, EXPECT))}"
     for key in TEXTS:
         if key in entry and not (isinstance(entry[key], str) and entry[key].strip()):
             return f"has a {key} that is no text", "write text, in quotes where YAML reads something else"
@@ -76,7 +97,7 @@ def entry_fault(entry: Mapping[str, Any], hubs: Collection[str]) -> tuple[str, s
     return _launch_fault(entry, hubs)
 
 
-def _launch_fault(entry: Mapping[str, str], hubs: Collection[str]) -> tuple[str, str] | None:
+def _launch_fault(entry: Mapping[str, Any], hubs: Collection[str]) -> tuple[str, str] | None:
     outcome, cause = entry["outcome"], entry.get("cause")
     parts = 3 if entry["provider"] == "gh" else 2 if entry["provider"] in ("git", "gl") else 1
     if entry["spec"].strip("/").count("/") < parts - 1:
@@ -92,6 +113,15 @@ def _launch_fault(entry: Mapping[str, str], hubs: Collection[str]) -> tuple[str,
         return "has a cause, and is to be ready", "drop the cause, or write outcome: failed"
     if "hub" in entry and entry["hub"] not in hubs:
         return f"names the hub {entry['hub'][:40]!r}", f"use one of site_hubs: {', '.join(hubs)}"
+    return _expect_fault(entry)
+
+
+def _expect_fault(entry: Mapping[str, Any]) -> tuple[str, str] | None:
+    expect = entry.get(EXPECT)
+    if expect is not None and not isinstance(expect, Mapping):
+        return "expects what is no mapping", "write expect: {files: [index.ipynb]}"
+    for key, observed, remedy in expect_faults(expect or {}, EXPECT):
+        return f"expects {key}, which {observed}", remedy
     return None
 
 

@@ -4,10 +4,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from typing import Any
 
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.expected import expect_faults
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, Problem
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site, as_int, as_mapping
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
@@ -17,9 +16,6 @@ EXPECT, ENABLED, SECONDS = (
     "site_verify_kernel_enabled",
     "site_verify_kernel_timeout_seconds",
 )
-LISTS, TEXTS = ("files", "packages"), ("code", "output", "kernel")
-# A module, maybe within a package, or a distribution: https://packaging.python.org/en/latest/specifications/name-normalization/
-PACKAGE = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?")
 
 
 @rule(
@@ -29,52 +25,8 @@ PACKAGE = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?")
     acceptable=False,
 )
 def verify_expect_malformed(site: Site) -> Iterator[Problem]:
-    expect = as_mapping(site.values.get(EXPECT))
-    for key in expect:
-        if key not in (*LISTS, *TEXTS):
-            known = ", ".join((*LISTS, *TEXTS))
-            yield Problem("is nothing that can be expected", f"use {known}", f"{EXPECT}.{str(key)[:40]}")
-    for key in LISTS:
-        yield from _of_list(key, expect.get(key))
-    for key in TEXTS:
-        told = expect.get(key)
-        if isinstance(told, (dict, list)):
-            yield Problem("is no text", "write it in quotes", f"{EXPECT}.{key}")
-    if expect.get("output") is not None and not expect.get("code"):
-        yield Problem(
-            "has no cell whose output it is", f"write the cell in {EXPECT}.code", f"{EXPECT}.output"
-        )
-
-
-def _of_list(key: str, told: Any) -> Iterator[Problem]:
-    """Judge the names of files, or of packages; the first that is none stands for all."""
-    if told is None:
-        return
-    if not isinstance(told, list) or not all(isinstance(name, str) for name in told):
-        yield Problem("is no list of names", "write [one, two]", f"{EXPECT}.{key}")
-        return
-    judge = _file_fault if key == "files" else _package_fault
-    faults = [(name, fault) for name in told if (fault := judge(name))]
-    for name, (observed, remedy) in faults[:1]:
-        yield Problem(f"{name[:80]!r} {observed}", remedy, f"{EXPECT}.{key}")
-
-
-def _file_fault(name: str) -> tuple[str, str] | None:
-    parts = name.rstrip("/").split("/")
-    if name.startswith("/") or not all(parts) or {".", ".."} & set(parts):
-        return "is no path below the session's folder", "write it as in the repository: data/table.csv"
-    if any(part.startswith(".") for part in parts):
-        return (
-            "is hidden, and notebooks show no hidden files",
-            f"ask for it by a cell: {EXPECT}.code, with os.path.exists",
-        )
-    return None
-
-
-def _package_fault(name: str) -> tuple[str, str] | None:
-    if PACKAGE.fullmatch(name):
-        return None
-    return "is no name of a package", f"write the name alone; a version can be asked for in {EXPECT}.code"
+    for key, observed, remedy in expect_faults(as_mapping(site.values.get(EXPECT)), EXPECT):
+        yield Problem(observed, remedy, f"{EXPECT}.{key}")
 
 
 @rule(

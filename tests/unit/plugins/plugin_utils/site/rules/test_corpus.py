@@ -38,6 +38,9 @@ FAULTS: list[tuple[Any, str]] = [
     ({**GOOD, "outcome": "failed"}, "hello is to fail, and says no cause"),
     ({**GOOD, "cause": "build"}, "hello has a cause, and is to be ready"),
     ({**GOOD, "hub": "other"}, "hello names the hub 'other' -> use one of site_hubs: binder"),
+    ({**GOOD, "expect": ["a.csv"]}, "hello expects what is no mapping -> write expect: {"),
+    ({**GOOD, "expect": {"files": ["/a.csv"]}}, "hello expects files, which '/a.csv' is no path below"),
+    ({**GOOD, "expect": {"output": "2"}}, "hello expects output, which has no cell"),
     ({**SKIPPED, "skip": ""}, "conda has a skip that is no text"),
     ({**SKIPPED, "skip": True}, "conda has a skip that is no text"),
 ]
@@ -57,7 +60,9 @@ def test_two_of_one_name() -> None:
     assert found(site) == {("corpus-malformed", f"{CORPUS}[1]", "")}
 
 
-@pytest.mark.parametrize("corpus", [[], [GOOD], [{**GIT, "hub": "binder"}, FAILING, SKIPPED]])
+@pytest.mark.parametrize(
+    "corpus", [[], [GOOD], [{**GIT, "hub": "binder", "expect": {"files": ["a.csv"]}}, FAILING, SKIPPED]]
+)
 def test_good_corpus(corpus: list[dict[str, Any]]) -> None:
     assert found(value("good", CORPUS, corpus).site()) == set()
 
