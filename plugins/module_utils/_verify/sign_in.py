@@ -8,7 +8,7 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
-from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
+from urllib.parse import parse_qs, quote_plus, urlencode, urljoin, urlsplit
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import (
     HttpFailure,
@@ -27,6 +27,8 @@ __all__ = ["SignInCheck", "check_sign_in"]
 REQUEST_SECONDS = 20.0
 # BinderHub, the hub's own OAuth, its login page, and one more for whoever stands before them.
 MOST_STEPS = 8
+# A code that is none is an invalid_grant, once the client has been looked at; a client that cannot be read is an invalid_request.
+_REFUSALS = ("invalid_client", "unauthorized_client", "invalid_request")
 _MOVED = (301, 302, 303, 307, 308)
 
 
@@ -164,8 +166,8 @@ def _ask_provider(check: SignInCheck, url: str, provider: Transport) -> None:
 
 def _try_client(check: SignInCheck, token_url: str, provider: Transport) -> None:
     """Show the client's secret with a code that is none: a provider looks at the client first."""
-    # As the hub writes them, and so not as in a form.
-    pair = f"{check.client_id}:{check.client_secret}"
+    # As in a form, https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1; the values of the release have it so for the hub.
+    pair = f"{check.client_id}:{quote_plus(check.client_secret)}"
     headers = {
         "Accept": "application/json",
         "Content-Type": "application/x-www-form-urlencoded",
@@ -182,7 +184,7 @@ def _try_client(check: SignInCheck, token_url: str, provider: Transport) -> None
         raise unreachable(token_url, error) from error
     told = reply.json()
     fault = str(told.get("error") or "") if isinstance(told, Mapping) else ""
-    if fault in ("invalid_client", "unauthorized_client") or (reply.status in (401, 403) and not fault):
+    if fault in _REFUSALS or (reply.status in (401, 403) and not fault):
         raise VerifyError(
             "client_secret",
             "the provider refuses the client's secret: nobody can sign in",

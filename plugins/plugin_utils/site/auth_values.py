@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote_plus, urlsplit
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.openid import ENDPOINTS
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm_values import merge
@@ -190,7 +190,8 @@ def _traits(
     if not found:
         raise SignInError(f"site_hub_{what} is missing: add it to secrets.yml, see docs/sign-in.md")
     if kind.secret != "password":
-        return traits, {kind.secret: found}
+        # The hub writes it into a header as it is, where it has to stand as in a form.
+        return traits, {kind.secret: quote_plus(found) if traits.get("basic_auth") else found}
     more = (
         {"admin_password": sign_in.secrets["admin_password"]} if sign_in.secrets.get("admin_password") else {}
     )

@@ -22,7 +22,7 @@ from web_server import Answer, WebServer
 BINDER, HUB = "/binderhub/", "/jupyterhub/"
 LOGIN, OAUTH = f"{HUB}hub/login?next=x", f"{HUB}hub/api/oauth2/authorize?client_id=service-binder"
 BEGIN, TOKEN = f"{HUB}hub/oauth_login", "/provider/token"
-SECRET = "cl13nt-s3cr3t"
+SECRET = "cl13nt s3cr3t+%"
 
 
 def to(target: str) -> Answer:
@@ -71,7 +71,7 @@ def test_a_person_would_come_in(site: Site) -> None:
     [tried] = [asked for asked in site.web.asked if asked.target == TOKEN]
     shown = tried.headers["authorization"]
     assert b"grant_type=authorization_code" in tried.body and SECRET.encode() not in tried.body
-    assert base64.b64decode(shown.removeprefix("Basic ")) == f"binder:{SECRET}".encode()
+    assert base64.b64decode(shown.removeprefix("Basic ")) == b"binder:cl13nt+s3cr3t%2B%25"
 
 
 def test_where_there_is_no_provider_nobody_asks_one(site: Site) -> None:
@@ -120,6 +120,7 @@ FAULTS: list[tuple[str, Any, str, list[str]]] = [
         ["invalid_client", "may have expired", "client_secret"],
     ),
     (TOKEN, oauth_error(400, "unauthorized_client"), "client_secret", ["unauthorized_client"]),
+    (TOKEN, oauth_error(400, "invalid_request"), "client_secret", ["invalid_request"]),
     (TOKEN, Answer(401), "client_secret", ["HTTP 401"]),
 ]
 

@@ -160,6 +160,14 @@ def test_oidc() -> None:
     assert not {"manage_groups", "auth_state_groups_key", "allowed_groups"} & set(bare)
 
 
+def test_an_odd_secret_is_written_as_a_header_has_to_have_it() -> None:
+    """The hub writes it as it is told. A provider that is sent it in a form gets it as it is."""
+    odd = SignIn({"client_secret": "a+b c%"}, "e" * 64, ENDPOINTS)
+    for kind, expected in (("oidc", "a%2Bb+c%25"), ("github", "a+b c%")):
+        told = at(values(AUTHS[kind], odd)["secrets"], f"jupyterhub.hub.config.{KINDS[kind].section}")
+        assert told == {"client_secret": expected}
+
+
 def test_addresses_of_the_site_win_over_what_the_provider_says() -> None:
     own = {name: f"https://inside.example.org/{name}" for name in ENDPOINTS}
     told = values({**AUTHS["oidc"], "endpoints": own}, SignIn(SECRETS, "e" * 64))
