@@ -17,7 +17,7 @@ SITE ?= lab
 
 .PHONY: help
 help: ## list every verb
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 	@echo "  ARGS=... goes on to ansible-playbook: make run SITE=stfc ARGS=--ask-become-pass"
 
 # What make run and the other verbs hand on to ansible-playbook, and what make run plays.
@@ -32,8 +32,8 @@ setup: ## install what the controller needs into a virtual environment in the ca
 # helm and kubectl as the lab builds them.
 export IRONBINDER_HELM ?= $(IRONBINDER_CACHE)/bin/helm
 
-.PHONY: artifacts
-artifacts: setup ## build from source what the lab's mirror serves
+.PHONY: lab-artifacts
+lab-artifacts: setup ## build from source what the lab's mirror serves
 	@mkdir -p "$(LAB_STATE)" && chmod 0700 "$(LAB_STATE)"
 	@"$(BIN)/python" lab/artifacts/build.py --cache-dir "$(IRONBINDER_CACHE)" --go "$(BIN)/go" --output "$(LAB_STATE)/artifacts.json" \
 	  --progress "$(LAB_STATE)/progress.json" --machines $(or $(LAB_MACHINES),0) $(if $(IRONBINDER_LONG),--long)
@@ -45,7 +45,7 @@ whose: setup
 
 .PHONY: machines
 machines: LAB_MACHINES = 6
-machines: whose artifacts ## start the lab's machines, with nothing on them (TAKE_OVER=yes)
+machines: whose lab-artifacts ## start the lab's machines, with nothing on them (TAKE_OVER=yes)
 	@TAKE_OVER="$(TAKE_OVER)" ansible-playbook -i $(LAB) lab/up.yml -e "@$(LAB_STATE)/progress.json"
 
 .PHONY: lab
@@ -80,6 +80,10 @@ status: setup ## tell how a site stands: nodes, hubs, snapshots, days left of ce
 capacity: setup ## count sessions and builds that a site bears, into its group_vars/all/capacity.yml (SITE=lab)
 	@ansible-playbook -i inventories/$(SITE) playbooks/capacity.yml --diff $(ARGS)
 
+.PHONY: artifacts
+artifacts: setup ## list what a site fetches, for its mirror (SITE=lab, ARGS="-e artifacts_file=FILE")
+	@ansible-playbook -i inventories/$(SITE) playbooks/artifacts.yml $(ARGS)
+
 .PHONY: run
 run: setup ## set a site up, or right: `make run SITE=stfc`; one stage: PLAY=playbooks/proxy.yml
 	@ansible-playbook -i inventories/$(SITE) $(PLAY) $(ARGS)
@@ -100,12 +104,12 @@ lint: setup ## ansible-lint, yamllint, ruff, mypy, vermin, codespell
 	@codespell
 
 .PHONY: unit
-unit: artifacts ## unit tests of all Python
+unit: lab-artifacts ## unit tests of all Python
 	@pytest tests/unit --numprocesses 2 --dist loadfile
 
 # By itself: counting lines takes as long again as the tests.
 .PHONY: coverage
-coverage: artifacts ## unit tests, and which lines they do not reach
+coverage: lab-artifacts ## unit tests, and which lines they do not reach
 	@pytest tests/unit --numprocesses 2 --dist loadfile --cov=plugins --cov-report=term:skip-covered
 
 .PHONY: sanity
@@ -113,11 +117,11 @@ sanity: setup ## ansible-test sanity on a staged copy, and a build of the collec
 	@tests/tools/sanity
 
 .PHONY: scenarios
-scenarios: artifacts ## every molecule scenario; `default` is the whole pipeline
+scenarios: lab-artifacts ## every molecule scenario; `default` is the whole pipeline
 	tests/tools/scenarios proxy connected default $(if $(IRONBINDER_LONG),interrupted)
 
 .PHONY: readme
-readme: artifacts ## run every command that README shows
+readme: lab-artifacts ## run every command that README shows
 	@tests/tools/readme_commands.py
 
 .PHONY: test
@@ -129,7 +133,7 @@ test-full: test ## everything, and the long forms of what has a short one
 	tests/tools/scenarios upgrade
 
 .PHONY: bench
-bench: artifacts ## measure beside an earlier commit and a shell floor, into docs/performance.md
+bench: lab-artifacts ## measure beside an earlier commit and a shell floor, into docs/performance.md
 	@"$(BIN)/python" tests/bench/guard.py
 	@"$(BIN)/python" tests/bench/growth.py hosts
 	@"$(BIN)/python" tests/bench/bench.py $(if $(COLD),--cold) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(BASE),--base $(BASE))

@@ -27,6 +27,7 @@ EXPECTED = {
     "make site NAME=stfc": (0, ""),
     "make preflight SITE=stfc": (2, "site_registry_host"),
     "make capacity SITE=stfc": (2, "could not be looked at: head1"),
+    "make artifacts SITE=stfc": (0, "registry.k8s.io/kube-apiserver"),
     "make run SITE=stfc": (2, "site_registry_host"),
     # Nobody types in it here, so it ends at once.
     "make shell": (0, ""),

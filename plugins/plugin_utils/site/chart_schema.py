@@ -33,7 +33,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.spelling import closest
 
-__all__ = ["check_hub_values", "look_at_hub_values"]
+__all__ = ["SETTINGS", "TOKEN", "check_hub_values", "coalesce", "look_at_hub_values"]
 
 Way = tuple[str, ...]
 
@@ -63,7 +63,7 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 
-def _coalesce(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+def coalesce(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     """Put a chart's defaults below values as Helm does, where a null drops the default of its name.
 
     Source: https://helm.sh/docs/chart_template_guide/values_files/#deleting-a-default-key
@@ -75,7 +75,7 @@ def _coalesce(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[st
         elif values[key] is None:
             del result[key]
         elif isinstance(values[key], Mapping) and isinstance(default, Mapping):
-            result[key] = _coalesce(values[key], default)
+            result[key] = coalesce(values[key], default)
     return result
 
 
@@ -151,7 +151,7 @@ def _judge(
     chart: Chart, values: Mapping[str, Any], judges: Any, way: Way = ()
 ) -> Iterator[tuple[Way, str, str]]:
     """Judge values by the schemas of a chart and its subcharts, as Helm does."""
-    whole = _coalesce(values, chart.defaults)
+    whole = coalesce(values, chart.defaults)
     if chart.schema is not None:
         for error in judges(chart.schema, whole):
             for inner, message, meant in _told(error):

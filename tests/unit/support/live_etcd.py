@@ -18,7 +18,7 @@ CACHE = Path(os.environ.get("IRONBINDER_CACHE") or Path.home() / ".cache/ironbin
 BUILT = [
     folder for folder in sorted(CACHE.glob("go/etcd-*")) if all((folder / tool).is_file() for tool in TOOLS)
 ]
-needs_etcd = pytest.mark.skipif(not BUILT, reason="no etcd with its tools: make artifacts builds it")
+needs_etcd = pytest.mark.skipif(not BUILT, reason="no etcd with its tools: make lab-artifacts builds it")
 
 
 class LiveEtcd:
