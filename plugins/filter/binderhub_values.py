@@ -146,6 +146,16 @@ options:
     description: How many hubs share O(total_quota) and O(parallel_builds), evenly.
     type: int
     default: 1
+  own_total_quotas:
+    description: What hubs have of O(total_quota) by a number of their own; the others share what is left.
+    type: list
+    elements: int
+    default: []
+  own_parallel_builds:
+    description: The same of O(parallel_builds).
+    type: list
+    elements: int
+    default: []
   image_cleaner_cordon_enabled:
     description: Keep pods away from a node while its images are cleaned up.
     type: bool

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.hub_facts import hub_facts
+
 __all__ = ["ask_kubectl", "cluster_facts", "installed_version"]
 
 ADMIN_CONF = "etc/kubernetes/admin.conf"
@@ -91,10 +93,13 @@ def _read_configuration(text: str) -> dict[str, str]:
     return found
 
 
+def _kubectl(root: Path) -> list[str]:
+    return ["kubectl", "--kubeconfig", str(root / ADMIN_CONF), f"--request-timeout={QUESTION_SECONDS}s"]
+
+
 def _from_api(root: Path, ask: Ask) -> dict[str, str]:
-    argv = ["kubectl", "--kubeconfig", str(root / ADMIN_CONF), f"--request-timeout={QUESTION_SECONDS}s"]
     try:
-        answer = json.loads(ask([*argv, "get", "--raw", CONFIG_MAP]))
+        answer = json.loads(ask([*_kubectl(root), "get", "--raw", CONFIG_MAP]))
         return _read_configuration(answer["data"]["ClusterConfiguration"])
     except (ValueError, KeyError, TypeError, AttributeError):
         return {}
@@ -141,7 +146,7 @@ def cluster_facts(root: Path, ask: Ask = ask_kubectl) -> dict[str, Any]:
         `networks`, of the pod networks set up here: routed, calico, manifest (somebody else's);
         `containerd_version`; and `source`: `api` or `files`, empty where no cluster is known to work.
         With a source also what the cluster was made with: `name`, `pod_subnet`, `service_subnet`,
-        `api_endpoint`, and `made_here`, whether Ironbinder made it.
+        `api_endpoint`, and `made_here`, whether Ironbinder made it; and where the API answered `hubs`, see `hub_facts`.
     """
     told: dict[str, Any] = {
         "source": "",
@@ -154,4 +159,6 @@ def cluster_facts(root: Path, ask: Ask = ask_kubectl) -> dict[str, Any]:
     worked, made_here = _mark(root)
     # What kubeadm left behind when it was stopped is no cluster: the next run clears it away.
     source = "api" if api else "files" if files and worked else ""
+    if api:
+        told["hubs"] = hub_facts(_kubectl(root), ask)
     return {**told, "source": source, "made_here": made_here, **files, **api} if source else told
