@@ -72,6 +72,10 @@ site: setup ## make inventories/NAME: `make site NAME=stfc`
 preflight: setup ## check a site without changing anything (SITE=lab)
 	@ansible-playbook -i inventories/$(SITE) playbooks/preflight.yml $(ARGS)
 
+.PHONY: secrets
+secrets: setup ## give hubs that were added to site_hubs their tokens, in the site's secrets.yml (SITE=lab)
+	@ansible-playbook -i inventories/$(SITE) playbooks/secrets.yml $(ARGS)
+
 .PHONY: status
 status: setup ## tell how a site stands: nodes, hubs, snapshots, days left of certificates (SITE=lab)
 	@ansible-playbook -i inventories/$(SITE) playbooks/status.yml $(ARGS)

@@ -86,6 +86,9 @@ def check(loader: Any, templar: Any, task_vars: dict[str, Any], options: dict[st
         collect,
     )
     from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site  # noqa: PLC0415
+    from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.named_twice import (  # noqa: PLC0415
+        hubs_named_twice,
+    )
     from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.providers import (  # noqa: PLC0415
         callback_lines,
     )
@@ -106,6 +109,8 @@ def check(loader: Any, templar: Any, task_vars: dict[str, Any], options: dict[st
         site, values.find("site_hubs"), seen, lambda url: download(url, trusted, proxies)
     )
     seen["passable_locks"] = _passable_locks(site)
+    place = task_vars.get("inventory_dir")
+    seen["hubs_named_twice"] = hubs_named_twice(Path(str(place))) if place else []
     report = check_site(data).as_data()
     return {**report, "table": "\n".join([*callback_lines(site), report["table"]])}
 

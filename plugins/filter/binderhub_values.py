@@ -210,6 +210,16 @@ options:
     description: What BinderHub asks GitLab with.
     type: str
     default: ""
+  own_total_quotas:
+    description: What hubs have of O(total_quota) by a number of their own; the others share what is left.
+    type: list
+    elements: int
+    default: []
+  own_parallel_builds:
+    description: The same of O(parallel_builds).
+    type: list
+    elements: int
+    default: []
   image_cleaner_cordon_enabled:
     description: Keep pods away from a node while its images are cleaned up.
     type: bool

@@ -62,6 +62,9 @@ cluster:
     hubs:
       description: Each with C(namespace), C(chart), C(revision), C(state), C(sessions) and C(workloads), by name.
       type: dict
+    unlisted_hubs:
+      description: Namespaces, by name, of hubs that Ironbinder released and that are not among O(hubs).
+      type: dict
 kubeconfig_not_after:
   description: When the certificate in the kubeconfig ends, in seconds since the epoch. Null where it holds none.
   returned: success

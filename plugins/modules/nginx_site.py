@@ -25,7 +25,7 @@ options:
   configuration:
     description:
       - Text of the file in V(conf.d). Every C(@generation@) in it is replaced by a value that stands for this text, and for
-        O(certificate_and_key).
+        O(certificate_and_key), and O(more_certificates).
       - It has to answer O(generation_url) with that value, to the machine itself.
     type: str
     required: true
@@ -40,6 +40,10 @@ options:
       - Empty removes that file.
     type: str
     default: ""
+  more_certificates:
+    description: The same of further names, by name, each kept in V(/etc/nginx/<name of the site>.<name>.pem).
+    type: dict
+    default: {}
   logs:
     description: Files in V(/var/log/nginx) to make before NGINX does, which would let everyone read them.
     type: list
@@ -145,6 +149,7 @@ def main() -> None:
             "configuration": {"type": "str", "required": True},
             "generation_url": {"type": "str", "required": True},
             "certificate_and_key": {"type": "str", "default": "", "no_log": True},
+            "more_certificates": {"type": "dict", "default": {}, "no_log": True},
             "logs": {"type": "list", "elements": "str", "default": []},
             "replaces": {"type": "list", "elements": "str", "default": []},
             "adopt": {"type": "bool", "default": False},
@@ -160,6 +165,7 @@ def main() -> None:
         logs=module.params["logs"],
         replaces=module.params["replaces"],
         adopt=module.params["adopt"],
+        more_pems=module.params["more_certificates"],
     )
     result: dict[str, Any] = {"changed": False}
     try:

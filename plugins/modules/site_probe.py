@@ -175,7 +175,8 @@ probe:
     cluster:
       description:
         - What the machine knows of its cluster, C(networks), C(containerd_version) and C(source); where C(source) is not
-          empty also C(made_here), C(name), C(pod_subnet), C(service_subnet) and C(api_endpoint).
+          empty also C(made_here), C(name), C(pod_subnet), C(service_subnet) and C(api_endpoint), and on a head
+          whose API answers C(hubs).
       type: dict
     upkeep:
       description:

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.hub_marks import HUB_LABEL
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.nodes import read_node
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.workloads import rolled_out
@@ -20,7 +21,7 @@ CHART_LABELS = ("helm.sh/chart", "chart")
 
 
 def overview(api: KubeApi, hubs: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
-    """Look at a cluster, in three requests and three a hub.
+    """Look at a cluster, in four requests and three a hub.
 
     Args:
         api: the cluster.
@@ -29,7 +30,8 @@ def overview(api: KubeApi, hubs: Mapping[str, Mapping[str, str]]) -> dict[str, A
     Returns:
         `version` of the API; `nodes`, each {name, ready, reason, schedulable, roles, address, kubelet, runtime, system, kernel};
         `floating`, each service of type LoadBalancer as {namespace, name, addresses, wanted}; and `hubs`, {name: {namespace,
-        chart, revision, state, sessions, workloads}} with workloads as {name, ready, told}.
+        chart, revision, state, sessions, workloads}} with workloads as {name, ready, told}; and
+        `unlisted_hubs`, {name: namespace} of hubs that Ironbinder released and that are not among `hubs`.
 
     Raises:
         KubeError: it cannot be asked.
@@ -40,7 +42,13 @@ def overview(api: KubeApi, hubs: Mapping[str, Mapping[str, str]]) -> dict[str, A
         "nodes": [_node(item) for item in _items(api, "/api/v1/nodes")],
         "floating": [_service(item) for item in services if item["spec"].get("type") == "LoadBalancer"],
         "hubs": {name: _hub(api, hub["namespace"], hub["release"]) for name, hub in hubs.items()},
+        "unlisted_hubs": _unlisted(api, {hub["namespace"] for hub in hubs.values()}),
     }
+
+
+def _unlisted(api: KubeApi, known: Collection[str]) -> dict[str, str]:
+    marked = [item["metadata"] for item in _items(api, "/api/v1/namespaces", labelSelector=HUB_LABEL)]
+    return {mark["labels"][HUB_LABEL]: mark["name"] for mark in marked if mark["name"] not in known}
 
 
 def _items(api: KubeApi, path: str, **query: str) -> list[dict[str, Any]]:

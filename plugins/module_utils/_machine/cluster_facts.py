@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.ironbinder.platform.plugins.module_utils._machine.hub_facts import hub_facts
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.storage_facts import storage_facts
 
 __all__ = ["ask_kubectl", "cluster_facts", "installed_version"]
@@ -93,9 +94,12 @@ def _read_configuration(text: str) -> dict[str, str]:
     return found
 
 
+def _kubectl(root: Path) -> list[str]:
+    return ["kubectl", "--kubeconfig", str(root / ADMIN_CONF), f"--request-timeout={QUESTION_SECONDS}s"]
+
+
 def _get(root: Path, ask: Ask, path: str) -> str:
-    argv = ["kubectl", "--kubeconfig", str(root / ADMIN_CONF), f"--request-timeout={QUESTION_SECONDS}s"]
-    return ask([*argv, "get", "--raw", path])
+    return ask([*_kubectl(root), "get", "--raw", path])
 
 
 def _from_api(root: Path, ask: Ask) -> dict[str, str]:
@@ -147,7 +151,8 @@ def cluster_facts(root: Path, ask: Ask = ask_kubectl) -> dict[str, Any]:
         `networks`, of the pod networks set up here: routed, calico, manifest (somebody else's);
         `containerd_version`; and `source`: `api` or `files`, empty where no cluster is known to work.
         With a source also what the cluster was made with: `name`, `pod_subnet`, `service_subnet`,
-        `api_endpoint`, and `made_here`, whether Ironbinder made it. From the API also `storage`, see `storage_facts`.
+        `api_endpoint`, and `made_here`, whether Ironbinder made it. Where the API answered also `storage`, see `storage_facts`,
+        and `hubs`, see `hub_facts`.
     """
     told: dict[str, Any] = {
         "source": "",
@@ -160,5 +165,7 @@ def cluster_facts(root: Path, ask: Ask = ask_kubectl) -> dict[str, Any]:
     worked, made_here = _mark(root)
     # What kubeadm left behind when it was stopped is no cluster: the next run clears it away.
     source = "api" if api else "files" if files and worked else ""
-    storage = {"storage": storage_facts(lambda path: _get(root, ask, path))} if api else {}
-    return {**told, "source": source, "made_here": made_here, **files, **api, **storage} if source else told
+    if api:
+        told["storage"] = storage_facts(lambda path: _get(root, ask, path))
+        told["hubs"] = hub_facts(_kubectl(root), ask)
+    return {**told, "source": source, "made_here": made_here, **files, **api} if source else told

@@ -8,8 +8,8 @@ import hashlib
 import itertools
 import os
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
 
@@ -55,9 +55,9 @@ class Site:
     """What is wanted.
 
     `text` is the file in conf.d, with `@generation@` where it tells which configuration it is. `pem` is the
-    certificate with its key, empty for none. `logs` are names of files. `replaces` names files in sites-enabled.
-    `generation_url` is where the running NGINX answers with the generation. `adopt` says whether what is replaced may be
-    somebody's work.
+    certificate with its key, empty for none; `more_pems` are those of further names, by name. `logs` are names of
+    files. `replaces` names files in sites-enabled. `generation_url` is where the running NGINX answers with the
+    generation. `adopt` says whether what is replaced may be somebody's work.
     """
 
     name: str
@@ -67,6 +67,7 @@ class Site:
     logs: Sequence[str] = ()
     replaces: Sequence[str] = ()
     adopt: bool = False
+    more_pems: Mapping[str, str] = field(default_factory=dict)
 
 
 def _default_is_packaged() -> bool:
@@ -99,10 +100,15 @@ class NginxSite:
         self._site, self._machine = site, machine
         self._run, self._http, self._clock = run, http, clock
         # A rotated certificate has the same path, so what it holds is part of the configuration.
-        self.generation = hashlib.sha256(f"{site.text}\0{site.pem}".encode()).hexdigest()[:16]
+        held = "\0".join([site.text, site.pem, *(part for pair in site.more_pems.items() for part in pair)])
+        self.generation = hashlib.sha256(held.encode()).hexdigest()[:16]
         self._text = site.text.replace(GENERATION, self.generation)
         self._file = machine.config_dir / "conf.d" / f"{site.name}.conf"
         self._pem = machine.config_dir / f"{site.name}.pem"
+        further = {
+            machine.config_dir / f"{site.name}.{name}.pem": pem for name, pem in site.more_pems.items()
+        }
+        self._pems = {**({self._pem: site.pem} if site.pem else {}), **further}
 
     @property
     def installed(self) -> bool:
@@ -126,11 +132,13 @@ class NginxSite:
         found += [
             self._replaced(self._machine.config_dir / "sites-enabled" / name) for name in self._site.replaces
         ]
-        if self._site.pem:
-            found.append(file_change(self._pem, self._site.pem, 0o600, self._machine.owner, hidden=True))
+        found += [
+            file_change(path, pem, 0o600, self._machine.owner, hidden=True)
+            for path, pem in self._pems.items()
+        ]
         found.append(file_change(self._file, self._text, 0o644, self._machine.owner))
-        if not self._site.pem:
-            found.append(removal(self._pem))
+        known = [self._pem, *sorted(self._machine.config_dir.glob(f"{self._site.name}.*.pem"))]
+        found += [removal(path) for path in known if path not in self._pems]
         return [change for change in found if change is not None]
 
     def put_in_place(self, changes: Sequence[Change]) -> None:
@@ -217,9 +225,12 @@ class NginxSite:
                 for entry in present:
                     if entry not in replaced:
                         (stage / folder / entry.name).symlink_to(entry)
-            candidate, pem = stage / "conf.d" / self._file.name, stage / f"candidate-{self._pem.name}"
-            write_atomically(candidate, self._text.replace(str(self._pem), str(pem)))
-            write_atomically(pem, self._site.pem)
+            candidate, text = stage / "conf.d" / self._file.name, self._text
+            staged = {path: stage / f"candidate-{path.name}" for path in self._pems}
+            for path, pem in staged.items():
+                text = text.replace(f"{path};", f"{pem};")
+                write_atomically(pem, self._pems[path])
+            write_atomically(candidate, text)
             main = (config_dir / "nginx.conf").read_bytes()
             for folder in FOLDERS:
                 main = main.replace(f"{config_dir}/{folder}/".encode(), f"{stage}/{folder}/".encode())
@@ -228,7 +239,9 @@ class NginxSite:
             argv = [self._machine.program, "-T", "-q", "-c", str(stage / "nginx.conf")]
             tested = self._run(argv, COMMAND_SECONDS)
             if tested.rc != 0:
-                said = tested.said.replace(str(pem), str(self._pem)).replace(str(stage), str(config_dir))
+                said = tested.said.replace(f"{stage}/candidate-", f"{config_dir}/").replace(
+                    str(stage), str(config_dir)
+                )
                 raise NginxError(
                     f"NGINX refuses the configuration, and the one before stays in place: {said}. "
                     "Files of other sites were tested with it: the line names the file to correct"

@@ -252,18 +252,31 @@ def _checked(hubs: Any, source: ChartSource, get: Get) -> dict[str, Any]:
 
 def look_at_hub_values(site: Site, hubs: Any, controller: Mapping[str, Any], get: Get) -> dict[str, Any]:
     """Judge a site's hubs, with what `controller_view.look` says of their chart. See `check_hub_values`."""
-    chart, version = as_mapping(controller.get("chart")), site.text("site_binderhub_chart_version")
-    versions = as_list(chart.get("versions"))
+    chart, common = as_mapping(controller.get("chart")), site.text("site_binderhub_chart_version")
+    versions, archives = as_list(chart.get("versions")), as_mapping(chart.get("other_archives"))
     # chart-not-found and chart-version-unknown tell what is wrong there.
-    if as_text(chart.get("error")) or (versions and version not in versions):
+    if as_text(chart.get("error")):
         return {"faults": [], "unchecked": ""}
-    archive = as_mapping(chart.get("archive"))
-    source = ChartSource(
-        site.text("site_binderhub_chart_repository"),
-        site.text("site_binderhub_chart"),
-        version,
-        as_text(archive.get("url")),
-        as_text(archive.get("digest")),
-        site.text("site_kubernetes_client_host") in ("", "localhost"),
-    )
-    return check_hub_values(hubs, source, get)
+    by_version: dict[str, dict[str, Any]] = {}
+    for name, hub in as_mapping(hubs).items():
+        version = as_text(as_mapping(hub).get("chart_version")) or common
+        by_version.setdefault(version, {})[name] = hub
+    told: dict[str, Any] = {"faults": [], "unchecked": ""}
+    for version, own in by_version.items():
+        if versions and version not in versions:
+            continue
+        archive = as_mapping(chart.get("archive") if version == common else archives.get(version))
+        source = ChartSource(
+            site.text("site_binderhub_chart_repository"),
+            site.text("site_binderhub_chart"),
+            version,
+            as_text(archive.get("url")),
+            as_text(archive.get("digest")),
+            site.text("site_kubernetes_client_host") in ("", "localhost"),
+        )
+        found = check_hub_values(own, source, get)
+        told = {
+            "faults": told["faults"] + found["faults"],
+            "unchecked": told["unchecked"] or found["unchecked"],
+        }
+    return told

@@ -249,7 +249,7 @@ def hub_values(
         core_values(settings, settings.user_scheduler_replicas),
         {"jupyterhub": session_values(settings)},
         _builds(settings, (hub.get("values") or {}).get("imageBuilderType")),
-        quota_values(settings),
+        quota_values(settings, hub),
         launch_values(settings),
         registry,
         trust_values(settings),

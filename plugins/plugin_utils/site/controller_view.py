@@ -40,7 +40,10 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.providers
     ask_provider,
     providers_of,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.proxy_servers import certificates
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.resolve import addresses_of
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.urls import public_hosts
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.versions import CHART, chart_versions
 
 try:
     import yaml
@@ -177,11 +180,19 @@ def _chart(site: Site, ca_files: Sequence[str], get: Fetch) -> dict[str, Any]:
         if reply.status != 200:
             return {"error": f"answers {reply.status} to index.yaml"}
         told = {} if reply.truncated else read_index(reply.body, chart)
-    versions = as_mapping(told.get("kube_version"))
+    versions, archives = as_mapping(told.get("kube_version")), as_mapping(told.get("archive"))
+    common = site.text(CHART)
+    # Of hubs with a chart of their own.
+    others = {
+        version for version in chart_versions(site).values() if version != common and version in versions
+    }
     if "kube_version" in told:
-        told["kube_version"] = as_text(versions.get(site.text("site_binderhub_chart_version")))
+        told["kube_version"] = as_text(versions.get(common))
     if "archive" in told:
-        told["archive"] = as_mapping(told["archive"]).get(site.text("site_binderhub_chart_version"), {})
+        told["archive"] = archives.get(common, {})
+    if others:
+        told["other_kube_versions"] = {version: as_text(versions[version]) for version in others}
+        told["other_archives"] = {version: archives.get(version, {}) for version in others}
     return told
 
 
@@ -196,8 +207,14 @@ def _certificates(site: Site, ca_files: Sequence[str]) -> dict[str, Any]:
     if not HAS_CRYPTOGRAPHY:
         return {"library_missing": True}
     told = {}
-    for purpose in PURPOSES:
-        pair = [site.text(f"site_{purpose}_tls_{kind}_file") for kind in ("certificate", "key")]
+    pairs = {
+        purpose: (
+            site.text(f"site_{purpose}_tls_certificate_file"),
+            site.text(f"site_{purpose}_tls_key_file"),
+        )
+        for purpose in PURPOSES
+    }
+    for purpose, pair in {**pairs, **{entry.purpose: entry.files for entry in certificates(site)}}.items():
         if any(pair):
             told[purpose] = describe_pair(pair[0], pair[1], ca_files)
     return told
@@ -254,12 +271,11 @@ def look(site: Site, ask: Resolve = addresses_of, get: Fetch = fetch) -> dict[st
 
     Returns:
         `names` {name: {addresses | error}}, `ca_files` {path: see describe_ca},
-        `tls` {proxy|registry: see describe_pair}, `chart`, `manifest`,
+        `tls` {proxy|registry|hub NAME: see describe_pair}, `chart`, `manifest`,
         `artifacts` {variable: {url, status | error}}, `providers` {hub: see ask_provider}.
     """
-    parts = split_url(site.text("site_public_url"))
-    name = (parts.hostname or "") if parts else ""
-    names = [entry for entry in dict.fromkeys([name, *opened_hosts(site)]) if entry and not parse_ip(entry)]
+    asked = dict.fromkeys([*public_hosts(site).values(), *opened_hosts(site)])
+    names = [entry for entry in asked if entry and not parse_ip(entry)]
     paths = [entry for entry in as_list(site.values.get("site_ca_files")) if isinstance(entry, str)]
     told_cas = {path: _safely(describe_ca, path) for path in paths}
     usable = [path for path in paths if is_usable(told_cas[path])]

@@ -74,6 +74,7 @@ def as_data(look: Look) -> dict[str, Any]:
             name: {**hub, "url": look.urls.get(name, "")}
             for name, hub in as_mapping(look.cluster.get("hubs")).items()
         },
+        "unlisted_hubs": dict(as_mapping(look.cluster.get("unlisted_hubs"))),
         "etcd": {
             host: {**as_mapping(told.get("etcd")), "fill_percent": fill_percent(told)}
             for host, told in _heads(look)
@@ -166,6 +167,9 @@ def render(look: Look) -> str:
             for name, hub in data["hubs"].items()
         ],
     )
+    if data["unlisted_hubs"]:
+        rows = list(data["unlisted_hubs"].items())
+        lines += _columns(("HUB THAT site_hubs DOES NOT HAVE", "NAMESPACE"), rows)
     lines += _columns(
         ("ETCD", "VERSION", "SIZE", "QUOTA", "FULL"), [_etcd(*entry) for entry in data["etcd"].items()]
     )

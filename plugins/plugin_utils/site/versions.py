@@ -24,6 +24,7 @@ __all__ = [
     "KUBERNETES",
     "PINNED",
     "Version",
+    "chart_versions",
     "is_pinned",
     "of_package",
     "version",
@@ -42,6 +43,15 @@ PINNED = (
     "site_calico_version",
     "site_local_path_version",
 )
+
+
+def chart_versions(site: Site) -> dict[str, str]:
+    """Give every version of the chart by the variable that sets it: the site's, and those of hubs that have one of their own."""
+    own = {
+        f"site_hubs.{name}.chart_version": as_text(hub.get("chart_version"))
+        for name, hub in site.hubs.items()
+    }
+    return {CHART: site.text(CHART), **{variable: text for variable, text in own.items() if text}}
 
 
 def is_pinned(text: str) -> bool:

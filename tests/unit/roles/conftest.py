@@ -14,16 +14,28 @@ from nginx_machine import start_nginx
 from proxy_machine import STAND_IN, Machine, render
 
 
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def self_signed(folder: Path, name: str) -> Path:
     """Make a self-signed certificate with its key in one file, as the role does."""
-    folder = tmp_path_factory.mktemp("tls")
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=hub.example.org -keyout key -out certificate"
-    names = ["-addext", "subjectAltName=DNS:hub.example.org"]
+    command = (
+        f"openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN={name} -keyout key -out certificate"
+    )
+    names = ["-addext", f"subjectAltName=DNS:{name}"]
     subprocess.run([*command.split(), *names], cwd=folder, check=True, capture_output=True)
     bundle = folder / "bundle.pem"
     bundle.write_text((folder / "certificate").read_text() + (folder / "key").read_text())
     return bundle
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the site's certificate with its key."""
+    return self_signed(tmp_path_factory.mktemp("tls"), "hub.example.org")
+
+
+@pytest.fixture(scope="session")
+def own_certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return that of a hub with a name of its own."""
+    return self_signed(tmp_path_factory.mktemp("own"), "private.example.org")
 
 
 @pytest.fixture(scope="session")
@@ -33,12 +45,14 @@ def rendered(tmp_path_factory: pytest.TempPathFactory, certificate: Path) -> dic
 
 
 @pytest.fixture
-def start(tmp_path: Path, rendered: dict[str, str], certificate: Path) -> Iterator[Callable[..., Machine]]:
+def start(
+    tmp_path: Path, rendered: dict[str, str], certificate: Path, own_certificate: Path
+) -> Iterator[Callable[..., Machine]]:
     """Return a function that runs a case: NGINX in the foreground and one stand-in for every upstream."""
     running: list[subprocess.Popen[str]] = []
 
     def run(name: str, edit: Callable[[str], str] = lambda text: text) -> Machine:
-        machine = Machine(tmp_path, edit(rendered[name]), certificate)
+        machine = Machine(tmp_path, edit(rendered[name]), certificate, own_certificate)
         endpoints = [f"127.0.0.{last}:{port}" for last in (1, 2) for port in machine.upstreams.values()]
         stand_in = subprocess.Popen(
             [sys.executable, STAND_IN, *endpoints],

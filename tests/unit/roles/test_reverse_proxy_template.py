@@ -13,6 +13,9 @@ import pytest
 from nginx_machine import needs_nginx
 from proxy_machine import CASES, Machine
 
+# What the template wrote of the same cases before.
+BEFORE = Path(__file__).parents[1] / "data/nginx"
+
 
 @needs_nginx
 @pytest.mark.parametrize("name", CASES)
@@ -22,10 +25,70 @@ def test_nginx_accepts_every_case(
     assert Machine(tmp_path, rendered[name], certificate).test() == ""
 
 
+@pytest.mark.parametrize("file", sorted(BEFORE.glob("*.conf")), ids=lambda file: file.stem)
+def test_a_site_with_one_name_keeps_its_text(file: Path, rendered: dict[str, str]) -> None:
+    """These were written before hubs could have names of their own: another text would reload every NGINX for nothing."""
+    assert rendered[file.stem.replace("_", " ")] == file.read_text()
+
+
+def test_each_name_has_a_block_and_logs_of_its_own(rendered: dict[str, str]) -> None:
+    text = rendered["hosts tls"]
+    assert text.count("listen 443 ssl http2 default_server;") == text.count("listen 80 default_server;") == 1
+    assert text.count("server_name hub.example.org;") == text.count("server_name private.example.org;") == 2
+    assert text.index("listen 443 ssl http2 default_server;") < text.index("listen 443 ssl http2;")
+    assert text.count("ssl_certificate /etc/nginx/ironbinder.pem;") == 1
+    assert text.count("ssl_certificate /etc/nginx/ironbinder.private.example.org.pem;") == 1
+    assert text.count("location = /.ironbinder/generation") == 1
+    assert text.count("location = /robots.txt") == 2
+    for log in ("binderhub", "private.example.org.binderhub", "private.example.org.private.jupyterhub"):
+        assert text.count(f"/var/log/nginx/{log}.access.log ") == 2
+    alone = rendered["another host only"]
+    assert "hub.example.org" not in alone
+    assert "/etc/nginx/ironbinder.pem" not in alone
+
+
 def test_addresses_are_listened_on_as_the_machine_has_them(rendered: dict[str, str]) -> None:
     assert "listen [::]:80 default_server;" in rendered["ipv6"]
     assert "[::]" not in rendered["plain"]
     assert "server [2001:db8::1]:30585 " in rendered["root"]
+
+
+@needs_nginx
+def test_names_lead_to_their_hubs(start: Callable[..., Machine]) -> None:
+    machine = start("hosts")
+    client, port = machine.client(), machine.upstreams
+    for url, servers in {
+        "http://hub.example.org/binderhub/x": {f"127.0.0.{last}:{port['30585']}" for last in (1, 2)},
+        "http://private.example.org/binderhub/x": {f"127.0.0.{last}:{port['30586']}" for last in (1, 2)},
+        "http://private.example.org/private/binderhub/x": {
+            f"127.0.0.{last}:{port['30587']}" for last in (1, 2)
+        },
+        "http://private.example.org/jupyterhub/x": {f"127.0.0.2:{port['80']}"},
+        # A name that nobody has is the site's.
+        "http://elsewhere.example.org/jupyterhub/x": {f"127.0.0.1:{port['80']}"},
+    }.items():
+        assert {client.get(url).json()["server"] for _ in range(8)} == servers, url
+    assert client.get("http://hub.example.org/private/binderhub/").status == 404
+    assert client.get("http://private.example.org/binderhub/metrics").status == 404
+    assert client.get("http://private.example.org/").headers["location"] == "/binderhub/"
+    assert client.get("http://hub/.ironbinder/generation").body == b"@generation@"
+
+
+@needs_nginx
+def test_names_have_their_certificates(
+    start: Callable[..., Machine], certificate: Path, own_certificate: Path
+) -> None:
+    machine = start("hosts tls")
+    for name, bundle in (("hub", certificate), ("private", own_certificate)):
+        url = f"{name}.example.org/jupyterhub/?a=b"
+        plain = machine.client().get(f"http://{url}")
+        assert (plain.status, plain.headers["location"]) == (301, f"https://{url}")
+        answer = replace(machine.client(443), ca_files=[str(bundle)]).get(f"https://{url}")
+        assert answer.json()["headers"]["x-forwarded-host"] == f"{name}.example.org"
+        assert answer.headers["strict-transport-security"] == "max-age=300"
+    assert machine.client().get("http://hub/.ironbinder/generation").body == b"@generation@"
+    unknown = machine.client().get("http://elsewhere.example.org/a")
+    assert unknown.headers["location"] == "https://hub.example.org/a"
 
 
 @needs_nginx

@@ -60,6 +60,41 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         {**HTTPS, "reverse_proxy_tls_certificate_file": "one.crt", "reverse_proxy_tls_key_file": "other.key"},
         r"reverse_proxy_tls_key_file \('other.key'\) .* \(for hub.example.org\) belongs to another key",
     ),
+    "proxy_names": (
+        {
+            **PROXY,
+            "reverse_proxy_hubs": {"binder": HUB, "private": {**HUB, "public_url": "http://p.example.org"}},
+        },
+        "",
+    ),
+    "proxy_names_one": (
+        {**PROXY, "reverse_proxy_hubs": {"binder": HUB, "private": HUB}},
+        "paths of its own",
+    ),
+    "proxy_names_scheme": (
+        {
+            **PROXY,
+            "reverse_proxy_hubs": {"binder": HUB, "private": {**HUB, "public_url": "https://p.example.org"}},
+        },
+        "has scheme and port of reverse_proxy_public_url",
+    ),
+    "proxy_names_key": (
+        {
+            **HTTPS,
+            "reverse_proxy_tls_certificate_file": "one.crt",
+            "reverse_proxy_tls_key_file": "one.key",
+            "reverse_proxy_hubs": {
+                "binder": HUB,
+                "private": {
+                    **HUB,
+                    "public_url": "https://p.example.org",
+                    "tls_certificate_file": "one.crt",
+                    "tls_key_file": "",
+                },
+            },
+        },
+        "needs tls_certificate_file and tls_key_file, both: look at private",
+    ),
     "registry": (REGISTRY, ""),
     "registry_two": (PULLING, ""),
     "registry_pull_no_password": (

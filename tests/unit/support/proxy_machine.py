@@ -75,6 +75,39 @@ CASES: dict[str, dict[str, Any]] = {
         },
     },
 }
+# Hubs under names of their own: one with a certificate of its own, one with the site's, and one more at the second name.
+OWN = {"tls_certificate_file": "own.crt", "tls_key_file": "own.key"}
+HOSTS: dict[str, dict[str, Any]] = {
+    "binder": {**HUBS["binder"], "public_url": "{scheme}://hub.example.org"},
+    "private": {
+        **HUBS["private"],
+        "binder_base_url": "/binderhub/",
+        "hub_base_url": "/jupyterhub/",
+        "public_url": "{scheme}://private.example.org/",
+        **OWN,
+    },
+    "third": {**HUBS["private"], "node_port": 30587, "public_url": "{scheme}://Private.example.org"},
+}
+
+
+def hosts(scheme: str, names: tuple[str, ...] = ("binder", "private", "third")) -> dict[str, Any]:
+    """Give the variables of a proxy with several names."""
+    hubs = {
+        name: {**HOSTS[name], "public_url": HOSTS[name]["public_url"].format(scheme=scheme)} for name in names
+    }
+    return {
+        **PLAIN,
+        "reverse_proxy_public_url": f"{scheme}://hub.example.org",
+        "reverse_proxy_hubs": hubs,
+        "reverse_proxy_extra_directives": ["location = /robots.txt { return 404; }"],
+    }
+
+
+CASES |= {
+    "hosts": hosts("http"),
+    "hosts tls": {**hosts("https"), "reverse_proxy_hsts_seconds": 300},
+    "another host only": hosts("https", ("private",)),
+}
 # Ways to write paths of metrics that NGINX takes for the same one, or somebody behind it might.
 PLAY = [
     {
@@ -131,15 +164,16 @@ def render(folder: Path, certificate: Path) -> dict[str, str]:
 class Machine:
     """One NGINX in a folder of its own, on ports of its own, with stand-ins behind it."""
 
-    def __init__(self, folder: Path, text: str, certificate: Path) -> None:
+    def __init__(self, folder: Path, text: str, certificate: Path, own: Path | None = None) -> None:
         self.folder = folder
         self.ports = {old: free_port() for old in (80, 443, 8080)}
-        self.upstreams = {old: free_port() for old in ("30585", "30586", "80")}
+        self.upstreams = {old: free_port() for old in ("30585", "30586", "30587", "80")}
         text = text.replace("/var/log/nginx", str(folder)).replace(
             "/etc/nginx/ironbinder.pem", str(certificate)
         )
+        text = text.replace("/etc/nginx/ironbinder.private.example.org.pem", str(own or certificate))
         text = re.sub(r"(listen \S*?)(\d+)(?=[ ;])", lambda m: m[1] + str(self.ports[int(m[2])]), text)
-        text = re.sub(r"(?<=\.\d):(30585|30586|80)\b", lambda m: f":{self.upstreams[m[1]]}", text)
+        text = re.sub(r"(?<=\.\d):(30585|30586|30587|80)\b", lambda m: f":{self.upstreams[m[1]]}", text)
         main = (
             f"user root; pid {folder}/pid; error_log {folder}/error.log; events {{}} http {{\n"
             f"access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; gzip on; gzip_types *;"

@@ -35,6 +35,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.node_faul
     sound_wishes,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import REQUIRE
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.quota_values import share
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 
 TOTAL, REPO, BUILDS = "site_total_quota", "site_per_repo_quota", "site_parallel_builds"
@@ -233,8 +234,10 @@ def quota_above_capacity(site: Site) -> Iterator[Problem]:
 @rule("quota-of-repository-above-total", WARNING, "One repository is allowed more sessions than its hub.")
 def quota_of_repository_above_total(site: Site) -> Iterator[Problem]:
     total, repo = (as_int(site.values.get(variable)) for variable in (TOTAL, REPO))
-    of_hub = max(1, total // _hubs(site))
-    if total > 0 and of_hub < repo:
+    own = [as_int(hub["total_quota"]) for hub in site.hubs.values() if hub.get("total_quota") is not None]
+    of_hub = share(total, _hubs(site), own)
+    # Hubs with a number of their own have a rule of their own.
+    if total > 0 and of_hub < repo and len(own) < _hubs(site):
         shared = f", of which each of {_hubs(site)} hubs has {of_hub}" if _hubs(site) > 1 else ""
         yield Problem(
             f"is {repo}, and {TOTAL} is {total}{shared}, so it bounds nothing",

@@ -20,7 +20,10 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes imp
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.past import past_of
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in import auth_of, signs_in
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.urls import public_addresses
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.urls import (
+    public_addresses,
+    public_hosts,
+)
 
 NULL_AUTHENTICATORS = ("", "null", "nullauthenticator.NullAuthenticator", "tmp", "dummy")
 # Providers whose pods' network policies nobody enforces. `manifest` is whatever the file installs.
@@ -53,7 +56,8 @@ def _builders(site: Site) -> list[str]:
     "Anybody may use a hub on a public address, and nobody said that this is meant.",
 )
 def anonymous_on_public_address(site: Site) -> Iterator[Problem]:
-    public = [address for address in public_addresses(site) if ip_address(address).is_global]
+    addresses = public_addresses(site, public_hosts(site).values())
+    public = [address for address in addresses if ip_address(address).is_global]
     if not public or site.flag("site_anonymous_access_acknowledged"):
         return
     for name, hub in site.hubs.items():
@@ -176,11 +180,23 @@ def builder_type_unknown(site: Site) -> Iterator[Problem]:
 
 @rule("verify-spec-malformed", ERROR, "What the verifier launches is no provider and spec of a Binder link.")
 def verify_spec_malformed(site: Site) -> Iterator[Problem]:
-    provider, spec = site.text("site_verify_provider"), site.text("site_verify_spec")
-    if provider and not spec:
-        yield Problem("is empty", "write it as in a Binder link: owner/repository/HEAD", "site_verify_spec")
-    elif provider == "gh" and spec.count("/") < 2:
-        yield Problem(f"is {spec[:80]!r}", "write owner/repository/ref", "site_verify_spec")
+    common = site.text("site_verify_provider"), site.text("site_verify_spec")
+    told = {"site_verify_spec": common}
+    for name, hub in site.hubs.items():
+        own = as_mapping(hub.get("verify"))
+        if own:
+            provider, spec = (
+                as_text(own.get(key)) or common[at] for at, key in enumerate(("provider", "spec"))
+            )
+            told[f"site_hubs.{name}.verify.spec"] = provider, spec
+    # What a hub shares with the site is the site's finding.
+    for variable, (provider, spec) in told.items():
+        if variable != "site_verify_spec" and (provider, spec) == common:
+            continue
+        if provider and not spec:
+            yield Problem("is empty", "write it as in a Binder link: owner/repository/HEAD", variable)
+        elif provider == "gh" and spec.count("/") < 2:
+            yield Problem(f"is {spec[:80]!r}", "write owner/repository/ref", variable)
 
 
 @rule("client-host-unknown", ERROR, "The host that talks to the cluster is neither localhost nor the head.")

@@ -19,11 +19,14 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     as_list,
     as_mapping,
     as_text,
-    split_url,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.past import flag_at, past_of
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.ports import public_port
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.urls import (
+    public_addresses,
+    public_hosts,
+)
 
 ADOPT_NGINX = "site_adopt_nginx"
 ADMIN_CONF = "/etc/kubernetes/admin.conf"
@@ -200,15 +203,14 @@ def nginx_default_site(site: Site) -> Iterator[Problem]:
 @rule("nginx-site-in-the-way", ERROR, "The proxy's NGINX has a site where the hubs belong.", acceptable=False)
 def nginx_site_in_the_way(site: Site) -> Iterator[Problem]:
     ports = {80, public_port(site)}
-    parts = split_url(site.text("site_public_url"))
-    public = (parts.hostname if parts else "") or ""
-    answer = as_mapping(as_mapping(site.controller.get("names")).get(public))
-    reached = {as_text(address) for address in as_list(answer.get("addresses"))}
+    hosts = list(public_hosts(site).values())
+    reached = {*hosts, *public_addresses(site, hosts)}
     for host in site.seen("proxy"):
         for entry in map(as_mapping, as_list(past_of(host, "nginx").get("sites"))):
-            has_name = public in [as_text(name) for name in as_list(entry.get("names"))]
+            names = [as_text(name) for name in as_list(entry.get("names"))]
+            public = next((name for name in hosts if name in names), "")
             for told in map(as_mapping, as_list(entry.get("listens"))):
-                what = _in_the_way(told, public if has_name else "", {host.address, public, *reached})
+                what = _in_the_way(told, public, {host.address, *reached})
                 if what and told.get("port") in ports:
                     yield Problem(
                         f"{as_text(entry.get('file'))} {what}",

@@ -28,7 +28,10 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_fa
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in import signs_in
 
-MAKE = "add it to secrets.yml (openssl rand -hex 32); where there is no secrets.yml, `make site NAME=<site>` writes one"
+MAKE = (
+    "`make secrets SITE=<site>` adds it to secrets.yml, or you do (openssl rand -hex 32); where there is no secrets.yml, "
+    "`make site NAME=<site>` writes one"
+)
 PASSWORD_LENGTH = 8
 
 

@@ -27,25 +27,32 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule impo
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.spelling import closest
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.urls import (
     PUBLIC_URL,
+    host_addresses,
+    host_of,
     known_name,
     public_addresses,
-    public_host,
+    public_hosts,
+    public_urls,
 )
 
 EXAMPLE = "write scheme and host, such as https://binder.example.org"
 
 
-@rule("public-url-malformed", ERROR, "The public URL has no http or https scheme, or no host.")
+@rule("public-url-malformed", ERROR, "A public URL has no http or https scheme, or no host.")
 def public_url_malformed(site: Site) -> Iterator[Problem]:
-    text = site.text(PUBLIC_URL)
-    if text and not public_host(site):
-        yield Problem(f"{text[:80]!r} has no http:// or https:// with a host behind it", EXAMPLE, PUBLIC_URL)
+    for variable, text in public_urls(site).items():
+        if text and not host_of(text):
+            yield Problem(
+                f"{text[:80]!r} has no http:// or https:// with a host behind it", EXAMPLE, variable
+            )
 
 
-@rule("public-url-has-path", ERROR, "The public URL has more than scheme and host.")
+@rule("public-url-has-path", ERROR, "A public URL has more than scheme and host.")
 def public_url_has_path(site: Site) -> Iterator[Problem]:
-    parts = split_url(site.text(PUBLIC_URL))
-    if parts and public_host(site):
+    for variable, text in public_urls(site).items():
+        parts = split_url(text)
+        if not parts or not host_of(text):
+            continue
         extra = (
             parts.path.rstrip("/")
             or parts.query
@@ -56,46 +63,48 @@ def public_url_has_path(site: Site) -> Iterator[Problem]:
             yield Problem(
                 f"has {extra[:60]!r} beside scheme and host",
                 "leave the host only; paths belong to a hub's binder_base_url and hub_base_url",
-                PUBLIC_URL,
+                variable,
             )
 
 
-@rule("public-url-not-resolving", ERROR, "The public URL's host name does not resolve.")
+@rule("public-url-not-resolving", ERROR, "A public URL's host name does not resolve.")
 def public_url_not_resolving(site: Site) -> Iterator[Problem]:
-    host = public_host(site)
-    known = known_name(site, host)
-    if host and not parse_ip(host) and known.get("error"):
-        yield Problem(
-            f"{host} does not resolve on the controller: {str(known['error'])[:120]}",
-            "add the name to DNS with the proxy's address, or correct it",
-            PUBLIC_URL,
-        )
+    for variable, host in public_hosts(site).items():
+        known = known_name(site, host)
+        if not parse_ip(host) and known.get("error"):
+            yield Problem(
+                f"{host} does not resolve on the controller: {str(known['error'])[:120]}",
+                "add the name to DNS with the proxy's address, or correct it",
+                variable,
+            )
 
 
-@rule("public-url-not-the-proxy", ERROR, "The public URL's host is not the proxy.")
+@rule("public-url-not-the-proxy", ERROR, "A public URL's host is not the proxy.")
 def public_url_not_the_proxy(site: Site) -> Iterator[Problem]:
-    found = {str(ip_address(address)) for address in public_addresses(site)}
     proxies = [host for host in site.members("proxy") if parse_ip(host.address)]
-    if not found or not proxies or len(proxies) != len(site.members("proxy")):
+    if not proxies or len(proxies) != len(site.members("proxy")):
         return
     own = {host.address for host in proxies} | {str(item.ip) for host in proxies for item in host.interfaces}
-    # Behind address translation the name is public, and the proxy's own address is not.
-    translated = any(ip_address(address).is_global for address in found) and not any(
-        ip_address(address).is_global for address in own
-    )
-    if not found & own and not translated:
-        yield Problem(
-            f"{public_host(site)} is {', '.join(sorted(found))}, and the proxy has {', '.join(sorted(own))}",
-            "point the name at the proxy, or put the machine that it names into the group proxy",
-            PUBLIC_URL,
-            proxies[0].name,
+    for variable, name in public_hosts(site).items():
+        found = {str(ip_address(address)) for address in host_addresses(site, name)}
+        # Behind address translation the name is public, and the proxy's own address is not.
+        translated = any(ip_address(address).is_global for address in found) and not any(
+            ip_address(address).is_global for address in own
         )
+        if found and not found & own and not translated:
+            yield Problem(
+                f"{name} is {', '.join(sorted(found))}, and the proxy has {', '.join(sorted(own))}",
+                "point the name at the proxy, or put the machine that it names into the group proxy",
+                variable,
+                proxies[0].name,
+            )
 
 
 @rule("public-url-plain-http", WARNING, "People reach the hubs by plain HTTP on a public address.")
 def public_url_plain_http(site: Site) -> Iterator[Problem]:
     parts = split_url(site.text(PUBLIC_URL))
-    public = [address for address in public_addresses(site) if ip_address(address).is_global]
+    addresses = public_addresses(site, public_hosts(site).values())
+    public = [address for address in addresses if ip_address(address).is_global]
     if parts and parts.scheme == "http" and public:
         yield Problem(
             f"is plain HTTP on the public address {public[0]}: launch tokens travel readable",
@@ -111,6 +120,18 @@ def _paths(site: Site) -> dict[str, str]:
         for name, hub in site_hubs(site).items()
         for key in ("binder_base_url", "hub_base_url")
     }
+
+
+def _hub(variable: str) -> str:
+    return variable.removeprefix("site_hubs.").rpartition(".")[0]
+
+
+def _by_host(site: Site) -> Iterator[dict[str, str]]:
+    """Give the base paths of each host: those of different hosts do not meet."""
+    hubs, paths = site_hubs(site), _paths(site)
+    hosts = {variable: host_of(hubs[_hub(variable)]["public_url"]) for variable in paths}
+    for host in dict.fromkeys(hosts.values()):
+        yield {variable: path for variable, path in paths.items() if hosts[variable] == host}
 
 
 def _blamed(site: Site, variable: str, other: str) -> tuple[str, str]:
@@ -129,25 +150,30 @@ def base_path_slashes(site: Site) -> Iterator[Problem]:
 
 @rule("base-paths-equal", ERROR, "Two base paths are the same.")
 def base_paths_equal(site: Site) -> Iterator[Problem]:
-    seen: dict[str, str] = {}
-    for variable, path in _paths(site).items():
-        other = seen.setdefault(path.strip("/"), variable)
-        if other != variable:
-            named, partner = _blamed(site, variable, other)
-            yield Problem(f"is {path}, as {partner} is", "give each its own path", named)
+    for paths in _by_host(site):
+        seen: dict[str, str] = {}
+        for variable, path in paths.items():
+            other = seen.setdefault(path.strip("/"), variable)
+            if other != variable:
+                named, partner = _blamed(site, variable, other)
+                yield Problem(f"is {path}, as {partner} is", "give each its own path", named)
 
 
 @rule("base-paths-nested", ERROR, "One base path lies below another.")
 def base_paths_nested(site: Site) -> Iterator[Problem]:
-    paths = {variable: path.strip("/") for variable, path in _paths(site).items()}
-    for variable, path in paths.items():
-        for other, above in paths.items():
-            if path != above and (path + "/").startswith(above + "/" if above else ""):
-                yield Problem(
-                    f"{variable} /{path}/ lies below {other} /{above}/, so requests for the one reach the other",
-                    "put the paths beside each other, such as /binderhub/ and /jupyterhub/",
-                    _blamed(site, variable, other)[0],
-                )
+    pairs = (
+        ((variable, path.strip("/")), (other, above.strip("/")))
+        for paths in _by_host(site)
+        for variable, path in paths.items()
+        for other, above in paths.items()
+    )
+    for (variable, path), (other, above) in pairs:
+        if path != above and (path + "/").startswith(above + "/" if above else ""):
+            yield Problem(
+                f"{variable} /{path}/ lies below {other} /{above}/, so requests for the one reach the other",
+                "put the paths beside each other, such as /binderhub/ and /jupyterhub/",
+                _blamed(site, variable, other)[0],
+            )
 
 
 @rule(

@@ -30,6 +30,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.versions 
     CHART,
     KUBERNETES,
     PINNED,
+    chart_versions,
     is_pinned,
     wanted_kubernetes,
 )
@@ -50,13 +51,13 @@ GONE = (403, 404, 410)
 
 @rule("chart-version-floating", ERROR, "The chart's version is not exactly one.", acceptable=False)
 def chart_version_floating(site: Site) -> Iterator[Problem]:
-    text = site.text(CHART)
-    if text and not is_exact_chart(text):
-        yield Problem(
-            f"is {text[:60]!r}, which may be another chart tomorrow",
-            f"write one exact version, such as {EXAMPLE_OF_CHART}",
-            CHART,
-        )
+    for variable, text in chart_versions(site).items():
+        if text and not is_exact_chart(text):
+            yield Problem(
+                f"is {text[:60]!r}, which may be another chart tomorrow",
+                f"write one exact version, such as {EXAMPLE_OF_CHART}",
+                variable,
+            )
 
 
 @rule("chart-not-found", ERROR, "The chart's repository cannot be read.")
@@ -84,30 +85,35 @@ def chart_not_found(site: Site) -> Iterator[Problem]:
 @rule("chart-version-unknown", ERROR, "The chart's repository does not have the wanted version.")
 def chart_version_unknown(site: Site) -> Iterator[Problem]:
     versions = as_list(as_mapping(site.controller.get("chart")).get("versions"))
-    wanted = site.text(CHART)
-    if versions and wanted and wanted not in versions:
-        yield Problem(
-            f"{wanted[:60]} is not there; the newest are {', '.join(str(version) for version in versions[:3])}",
-            "set a version that the repository has",
-            CHART,
-        )
+    for variable, wanted in chart_versions(site).items():
+        if versions and wanted and wanted not in versions:
+            yield Problem(
+                f"{wanted[:60]} is not there; the newest are {', '.join(str(version) for version in versions[:3])}",
+                "set a version that the repository has",
+                variable,
+            )
 
 
-@rule("chart-unfit-for-cluster", ERROR, "The chart does not take the site's Kubernetes.")
+@rule("chart-unfit-for-cluster", ERROR, "A chart does not take the site's Kubernetes.")
 def chart_unfit_for_cluster(site: Site) -> Iterator[Problem]:
-    wanted = wanted_kubernetes(site)
-    told = as_text(as_mapping(site.controller.get("chart")).get("kube_version"))
+    wanted, chart = wanted_kubernetes(site), as_mapping(site.controller.get("chart"))
     if not wanted:
         return
-    fits = allows(told, wanted.release) if told else None
-    # What cannot be read, or is not told, is taken for the official chart's own demand.
-    if fits is False or (fits is None and wanted.release[:2] < CHART_NEEDS):
-        demand = told[:60] if fits is False else f"{CHART_NEEDS[0]}.{CHART_NEEDS[1]} or later"
-        yield Problem(
-            f"the chart needs Kubernetes {demand}, and the site asks for {site.text(KUBERNETES)}",
-            "take a chart that was released for this Kubernetes, or a Kubernetes that the chart takes",
-            CHART,
-        )
+    others = as_mapping(chart.get("other_kube_versions"))
+    for variable, version in chart_versions(site).items():
+        same = variable == CHART or version == site.text(CHART)
+        if variable != CHART and same:
+            continue  # told of the site's
+        told = as_text(chart.get("kube_version") if same else others.get(version))
+        fits = allows(told, wanted.release) if told else None
+        # What cannot be read, or is not told, is taken for the official chart's own demand.
+        if fits is False or (fits is None and wanted.release[:2] < CHART_NEEDS):
+            demand = told[:60] if fits is False else f"{CHART_NEEDS[0]}.{CHART_NEEDS[1]} or later"
+            yield Problem(
+                f"the chart needs Kubernetes {demand}, and the site asks for {site.text(KUBERNETES)}",
+                "take a chart that was released for this Kubernetes, or a Kubernetes that the chart takes",
+                variable,
+            )
 
 
 @rule("kubernetes-version-malformed", ERROR, "Kubernetes' version is not exactly one.")

@@ -102,6 +102,18 @@ def test_only_who_wants_a_floating_address_is_told(api: MemoryApi) -> None:
     assert (waiting["name"], waiting["addresses"], waiting["wanted"]) == ("stranger", [], "")
 
 
+def test_hubs_that_nobody_names_are_told(api: MemoryApi) -> None:
+    def marked(name: str, hub: str) -> dict[str, Any]:
+        return named(name, metadata={"labels": {"ironbinder.platform/hub": hub}})
+
+    api.objects |= {
+        "/api/v1/namespaces/binder": marked("binder", "binder"),
+        "/api/v1/namespaces/old": marked("old", "private"),
+    }
+    assert overview(api, HUBS)["unlisted_hubs"] == {"private": "old"}
+    assert overview(api, {})["unlisted_hubs"] == {"binder": "binder", "private": "old"}
+
+
 def test_a_hub_is_told_with_its_newest_revision(api: MemoryApi) -> None:
     """Numbers, not texts: 10 comes after 3."""
     hub = overview(api, HUBS)["hubs"]["binder"]

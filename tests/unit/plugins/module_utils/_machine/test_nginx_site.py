@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 import subprocess
@@ -324,6 +325,46 @@ def test_certificate_and_key_belong_to_the_configuration(place: Place, pem: Call
     # Without TLS the key goes, last of all.
     assert place.bring_about(place.site()) == ["hello.conf", "hello.pem"]
     assert not (place.config_dir / "hello.pem").exists()
+
+
+def test_each_name_has_a_certificate_of_its_own(place: Place, pem: Callable[[], str]) -> None:
+    port = free_port()
+
+    def files(name: str) -> str:
+        return f"ssl_certificate {place.config_dir}/{name}.pem; ssl_certificate_key {place.config_dir}/{name}.pem;"
+
+    site = place.site(
+        f"listen 127.0.0.1:{port} ssl; {files('hello')} }}\nserver {{ listen 127.0.0.1:{port} ssl; "
+        f"server_name p.example.org; {files('hello.p.example.org')}"
+    )
+    first, other = pem(), pem()
+    told = replace(site, pem=first, more_pems={"p.example.org": other})
+    assert place.bring_about(told) == ["default", "hello.pem", "hello.p.example.org.pem", "hello.conf"]
+    assert (place.config_dir / "hello.p.example.org.pem").stat().st_mode & 0o777 == 0o600
+    # Rotated alone, it is read again.
+    rotated = replace(told, more_pems={"p.example.org": pem()})
+    assert place.bring_about(rotated) == ["hello.p.example.org.pem", "hello.conf"]
+    # One that does not belong together is refused by name, and changes nothing.
+    mixed = other.partition("-----BEGIN PRIVATE")[0] + first[first.index("-----BEGIN PRIVATE") :]
+    nginx = place.nginx(
+        replace(told, more_pems={"p.example.org": mixed.replace("-----END CERTIFICATE-----", "x", 1)})
+    )
+    with pytest.raises(NginxError, match=f"{place.config_dir}/hello.p.example.org.pem"):
+        nginx.put_in_place(nginx.changes())
+    assert (place.config_dir / "hello.p.example.org.pem").read_text() == rotated.more_pems["p.example.org"]
+    # A name that is gone takes its key along; files of others stay.
+    strange = place.config_dir / "hello-other.pem"
+    strange.write_text("x")
+    assert place.bring_about(place.site(pem=first)) == ["hello.conf", "hello.p.example.org.pem"]
+    assert strange.exists()
+
+
+def test_a_site_without_further_names_is_the_same_as_ever(place: Place) -> None:
+    """Another sum would make the NGINX of every site read its files again."""
+    site = place.site(pem="secret")
+    told = hashlib.sha256(f"{site.text}\0secret".encode()).hexdigest()[:16]
+    assert place.nginx(site).generation == told
+    assert place.nginx(replace(site, more_pems={"a": "b"})).generation != told
 
 
 def test_modes_are_put_right(place: Place) -> None:

@@ -35,7 +35,41 @@ def test_hubs_share(
 ) -> None:
     total, repo, builds = given
     settings = QuotaSettings(total_quota=total, per_repo_quota=repo, parallel_builds=builds, hub_count=hubs)
-    config = quota_values(settings).get("config", {})
+    config = quota_values(settings, {}).get("config", {})
+    assert config.get("LaunchQuota", {}).get("total_quota") == quota
+    assert config.get("BinderHub") == binder
+
+
+@pytest.mark.parametrize(
+    ("hub", "own", "quota", "binder"),
+    [
+        # The others share what those with a number of their own leave.
+        ({}, [10], 40, {"per_repo_quota": 40, "concurrent_build_limit": 4}),
+        ({}, [10, 80], 1, {"per_repo_quota": 1, "concurrent_build_limit": 4}),
+        ({"total_quota": 10}, [10], 10, {"per_repo_quota": 10, "concurrent_build_limit": 4}),
+        ({"total_quota": 0}, [0], None, {"per_repo_quota": 45, "concurrent_build_limit": 4}),
+        (
+            {"total_quota": 90, "per_repo_quota": 60, "parallel_builds": 2},
+            [90],
+            90,
+            {"per_repo_quota": 60, "concurrent_build_limit": 2},
+        ),
+        ({"total_quota": None, "per_repo_quota": 0}, [], 30, {"concurrent_build_limit": 4}),
+    ],
+)
+def test_a_hub_names_its_own(
+    hub: dict[str, Any], own: list[int], quota: int | None, binder: dict[str, int]
+) -> None:
+    builds = [hub["parallel_builds"]] if "parallel_builds" in hub else [4]
+    settings = QuotaSettings(
+        total_quota=90,
+        per_repo_quota=45,
+        parallel_builds=12,
+        hub_count=3,
+        own_total_quotas=own,
+        own_parallel_builds=builds,
+    )
+    config = quota_values(settings, hub).get("config", {})
     assert config.get("LaunchQuota", {}).get("total_quota") == quota
     assert config.get("BinderHub") == binder
 

@@ -112,6 +112,13 @@ def test_the_table_has_all_that_was_asked_for() -> None:
         assert line in table
 
 
+def test_a_hub_that_the_site_does_not_have_is_named() -> None:
+    assert not any("DOES NOT HAVE" in line for line in lines(LOOK))
+    table = lines(replace(LOOK, cluster={**LOOK.cluster, "unlisted_hubs": {"private": "old"}}))
+    begin = table.index("HUB THAT site_hubs DOES NOT HAVE NAMESPACE")
+    assert table[begin + 1] == "private old"
+
+
 def test_what_ends_first_comes_first() -> None:
     table = lines(LOOK)
     begin = table.index("CERTIFICATE OF DAYS LEFT IN USE")
@@ -133,6 +140,7 @@ def test_data_are_json_with_the_promised_keys() -> None:
         "floating_pool",
         "floating_addresses",
         "hubs",
+        "unlisted_hubs",
         "etcd",
         "snapshots",
         "certificates",

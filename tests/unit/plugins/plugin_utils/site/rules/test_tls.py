@@ -4,8 +4,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from site_cases import DAY, NOW, Case, case, found, rules_in, tls, value
+from site_cases import DAY, NOW, Case, case, found, hubs, rules_in, tls, value
+
+B = "https://b.example.org"
+B_KNOWN = {"controller/names/b.example.org": {"addresses": ["192.0.2.31"]}}
+
+
+def own_certificate(**answer: Any) -> dict[str, Any]:
+    """Changes to a site whose second hub has a host and a certificate of its own."""
+    told = {
+        "names": ["b.example.org"],
+        "not_after": NOW + 300 * DAY,
+        "chain_missing": "",
+        "key_matches": True,
+    }
+    own = {"public_url": B, "tls_certificate_file": "b.crt", "tls_key_file": "b.key"}
+    return {**hubs(a={}, b=own), **B_KNOWN, "controller/tls/hub b": {**told, **answer}}
+
 
 CASES = [
     value(
@@ -58,6 +76,41 @@ CASES = [
         {"controller/tls/registry/not_after": NOW - DAY},
         ("tls-expired", "site_registry_tls_certificate_file", ""),
     ),
+    case(
+        "hub whose name the site's certificate lacks",
+        {**hubs(a={}, b={"public_url": B}), **B_KNOWN},
+        ("tls-name-missing", "site_proxy_tls_certificate_file", ""),
+    ),
+    case(
+        "hub that shares the site's certificate",
+        {**hubs(a={}, b={"public_url": B}), **B_KNOWN, **tls(names=["*.example.org"])},
+    ),
+    case(
+        "hub with a certificate of another name",
+        own_certificate(names=["binder.example.org"]),
+        ("tls-name-missing", "site_hubs.b.tls_certificate_file", ""),
+    ),
+    case(
+        "hub with an expired certificate",
+        own_certificate(not_after=NOW - DAY),
+        ("tls-expired", "site_hubs.b.tls_certificate_file", ""),
+    ),
+    case(
+        "hub whose key cannot be read",
+        own_certificate(key_error="b.key: No such file"),
+        ("tls-file-unreadable", "site_hubs.b.tls_key_file", ""),
+    ),
+    case(
+        "hub with another key",
+        own_certificate(key_matches=False),
+        ("tls-key-mismatch", "site_hubs.b.tls_key_file", ""),
+    ),
+    case(
+        "hub without a key",
+        {**own_certificate(), "values/site_hubs/b/tls_key_file": ""},
+        ("tls-files-missing", "site_hubs.b.tls_key_file", ""),
+    ),
+    case("hub with a certificate of its own", own_certificate()),
 ]
 
 

@@ -7,7 +7,55 @@ from __future__ import annotations
 import pytest
 from site_cases import PUBLIC, Case, case, found, hubs, rules_in, value
 
+TWO = {
+    "controller/names/b.example.org": {"addresses": ["192.0.2.31"]},
+    "controller/tls/proxy/names": ["*.example.org"],
+}
 CASES = [
+    case(
+        "hub's URL without a host",
+        hubs(a={}, b={"public_url": "b.example.org"}),
+        ("public-url-malformed", "site_hubs.b.public_url", ""),
+    ),
+    case(
+        "hub's URL with a path",
+        {**hubs(a={}, b={"public_url": "https://b.example.org/binder"}), **TWO},
+        ("public-url-has-path", "site_hubs.b.public_url", ""),
+    ),
+    case(
+        "hub's name that nobody knows",
+        {
+            **hubs(a={}, b={"public_url": "https://b.example.org"}),
+            **TWO,
+            "controller/names/b.example.org": {"error": "unknown"},
+        },
+        ("public-url-not-resolving", "site_hubs.b.public_url", ""),
+    ),
+    case(
+        "hub's name elsewhere",
+        {
+            **hubs(a={}, b={"public_url": "https://b.example.org"}),
+            **TWO,
+            "controller/names/b.example.org": {"addresses": ["192.0.2.32"]},
+        },
+        ("public-url-not-the-proxy", "site_hubs.b.public_url", "proxy1"),
+    ),
+    case(
+        "one path of two hosts",
+        {**hubs(a={}, b={"public_url": "https://b.example.org", "binder_base_url": "/binderhub/"}), **TWO},
+    ),
+    case(
+        "one path of two hubs of one host",
+        {
+            **hubs(
+                a={},
+                b={"public_url": "https://b.example.org"},
+                c={"public_url": "https://B.example.org/", "binder_base_url": "/binderhub/"},
+            ),
+            **TWO,
+        },
+        ("base-paths-equal", "site_hubs.c.binder_base_url", ""),
+    ),
     value(
         "URL without scheme",
         "site_public_url",

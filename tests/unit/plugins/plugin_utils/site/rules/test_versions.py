@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from site_cases import ANSWER, Case, case, found, rules_in, value
+from site_cases import ANSWER, Case, case, found, hubs, rules_in, value
 
 CASES = [
     case(
@@ -75,6 +75,21 @@ CASES = [
         "chart version not there",
         {"controller/chart/versions": ["1.0.0"]},
         ("chart-version-unknown", "site_binderhub_chart_version", ""),
+    ),
+    case(
+        "hub with any chart",
+        hubs(a={"chart_version": "latest"}),
+        ("chart-version-floating", "site_hubs.a.chart_version", ""),
+        ("chart-version-unknown", "site_hubs.a.chart_version", ""),
+    ),
+    case(
+        "hub with a chart for a later Kubernetes",
+        {
+            **hubs(a={"chart_version": "2.0.0"}),
+            "controller/chart/versions": ["1.0.0-0.dev.git.3983.h383374de", "2.0.0"],
+            "controller/chart/other_kube_versions": {"2.0.0": ">=1.37.0-0"},
+        },
+        ("chart-unfit-for-cluster", "site_hubs.a.chart_version", ""),
     ),
     case(
         "chart needs more",

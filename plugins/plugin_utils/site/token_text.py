@@ -1,0 +1,150 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Tokens of new hubs, written into the text of a file with secrets; every line that is there stays as it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import yaml
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import as_mapping, as_text
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_facts import (
+    OPTIONAL_TOKENS,
+    TOKENS,
+)
+
+__all__ = ["TOKENS_OF_HUBS", "TokenTextError", "lacking_tokens", "variables_in", "with_tokens"]
+
+# Of a hub with sign-in: what the launch at the end shows instead of a person's name.
+VERIFY_TOKENS = "site_hub_verify_tokens"
+TOKENS_OF_HUBS = tuple(dict.fromkeys((*TOKENS, VERIFY_TOKENS)))
+BY_HAND = "add them by hand: openssl rand -hex 32"
+
+
+class TokenTextError(ValueError):
+    """A file into which no token can be written. Its text says why, and what to do; never a secret."""
+
+
+def lacking_tokens(hubs: Mapping[str, Any], tokens: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+    """Say which hubs lack which token.
+
+    Args:
+        hubs: {name: what site_hubs says of it}.
+        tokens: {variable: names of the hubs that have one}, of the contract's tokens.
+
+    Returns:
+        {variable: names}, without variables that lack none. A hub that is not new gets nothing that it goes without: the secret
+        of build tokens is derived then, and another one would end links that people have.
+    """
+    known = {variable: set(names) for variable, names in tokens.items()}
+    required = [variable for variable in TOKENS if variable not in OPTIONAL_TOKENS]
+    new = [name for name in hubs if not any(name in known.get(variable, ()) for variable in required)]
+    signing = [name for name, hub in hubs.items() if _signs_in(hub)]
+    wanted = {variable: list(hubs) for variable in required}
+    wanted |= {variable: new for variable in OPTIONAL_TOKENS if variable in TOKENS}
+    wanted |= {VERIFY_TOKENS: signing}
+    lacking = {
+        variable: [name for name in names if name not in known.get(variable, ())]
+        for variable, names in wanted.items()
+    }
+    return {variable: names for variable, names in lacking.items() if names}
+
+
+def _signs_in(hub: Any) -> bool:
+    kind = as_text(as_mapping(as_mapping(hub).get("auth")).get("kind"))
+    return kind not in ("", "none")
+
+
+def with_tokens(text: str, lacking: Mapping[str, Iterable[str]], token: Callable[[], str]) -> str:
+    """Write tokens into YAML.
+
+    Args:
+        text: the file's.
+        lacking: {variable: names of hubs}.
+        token: gives a new token at each call.
+
+    Raises:
+        TokenTextError: the file is none that can be changed without touching what is there.
+    """
+    before = _told(text)
+    for variable, names in lacking.items():
+        tokens = {name: token() for name in names}
+        text = _put(text, variable, tokens)
+        before[variable] = {
+            **before.get(variable, {}),
+            **{name: _scalar(secret) for name, secret in tokens.items()},
+        }
+        # A text that says anything else now was written in a way that nobody thought of.
+        if _told(text) != before:
+            raise TokenTextError(f"{variable} is written in a way that cannot be added to; {BY_HAND}")
+    return text
+
+
+def variables_in(text: str) -> list[str]:
+    """Name the variables that a file sets. Raises TokenTextError."""
+    return [str(key.value) for key, _ in _compose(text).value]
+
+
+def _scalar(text: str) -> tuple[str, Any]:
+    return ("tag:yaml.org,2002:str", text)
+
+
+def _told(text: str) -> dict[str, Any]:
+    """Give what a text says, tags included, without making anything of it."""
+
+    def plain(node: yaml.Node) -> Any:
+        if isinstance(node, yaml.MappingNode):
+            return {str(key.value): plain(value) for key, value in node.value}
+        if isinstance(node, yaml.SequenceNode):
+            return [plain(value) for value in node.value]
+        return (node.tag, node.value)
+
+    return dict(plain(_compose(text)))
+
+
+def _compose(text: str) -> yaml.MappingNode:
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise TokenTextError(f"it is no YAML; {BY_HAND}") from error
+    if node is None:
+        return yaml.MappingNode("tag:yaml.org,2002:map", [])
+    if not isinstance(node, yaml.MappingNode):
+        raise TokenTextError(f"it is no mapping of variables; {BY_HAND}")
+    return node
+
+
+def _value_of(text: str, variable: str) -> Any:
+    found = [value for key, value in _compose(text).value if key.value == variable]
+    if len(found) > 1:
+        raise TokenTextError(f"it has {variable} twice; drop one, and start again")
+    return found[0] if found else None
+
+
+def _put(text: str, variable: str, tokens: Mapping[str, str]) -> str:
+    value = _value_of(text, variable)
+    if value is None:
+        end = "" if not text or text.endswith("\n") else "\n"
+        return f"{text}{end}{variable}: {json.dumps(dict(tokens))}\n"
+    if not isinstance(value, yaml.MappingNode):
+        raise TokenTextError(f"{variable} is no mapping in it, but computed or empty; {BY_HAND}")
+    if any(entry.tag == "!vault" for _, entry in value.value):
+        raise TokenTextError(
+            f"it has each token of {variable} encrypted by itself; add those of {', '.join(tokens)} by hand: "
+            "ansible-vault encrypt_string $(openssl rand -hex 32)"
+        )
+    written = [f"{json.dumps(name)}: {json.dumps(secret)}" for name, secret in tokens.items()]
+    if value.flow_style:
+        told = ", ".join(written)
+        if not value.value:
+            place = value.end_mark.index - 1
+            return text[:place] + told + text[place:]
+        place = value.value[-1][1].end_mark.index
+        return f"{text[:place]}, {told}{text[place:]}"
+    # Below the last line of the last entry, behind whatever comment is in it.
+    place = text.find("\n", len(text[: value.value[-1][1].end_mark.index].rstrip()))
+    place = len(text) if place < 0 else place
+    indent = " " * value.value[0][0].start_mark.column
+    return text[:place] + "".join(f"\n{indent}{entry}" for entry in written) + text[place:]
