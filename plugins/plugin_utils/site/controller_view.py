@@ -274,8 +274,8 @@ def look(site: Site, ask: Resolve = addresses_of, get: Fetch = fetch) -> dict[st
         `tls` {proxy|registry|hub NAME: see describe_pair}, `chart`, `manifest`,
         `artifacts` {variable: {url, status | error}}, `providers` {hub: see ask_provider}.
     """
-    asked = dict.fromkeys([*public_hosts(site).values(), *opened_hosts(site)])
-    names = [entry for entry in asked if entry and not parse_ip(entry)]
+    wanted = dict.fromkeys([*public_hosts(site).values(), *opened_hosts(site)])
+    names = [entry for entry in wanted if entry and not parse_ip(entry)]
     paths = [entry for entry in as_list(site.values.get("site_ca_files")) if isinstance(entry, str)]
     told_cas = {path: _safely(describe_ca, path) for path in paths}
     usable = [path for path in paths if is_usable(told_cas[path])]
