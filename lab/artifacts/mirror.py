@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import debs
+import yaml
 from steps import run
 
 __all__ = ["add_apt", "add_chart", "add_helm", "add_kubernetes", "add_repositories", "link_file"]
@@ -89,16 +91,41 @@ def add_chart(www: Path, chart: Path, helm: Path, log: Path) -> None:
 
 
 def add_repositories(git: Path, source: Path, log: Path) -> None:
-    """Make a bare Git repository of every folder in `source`, with one commit on main."""
+    """Make a bare Git repository of every folder in `source`, with its files on main.
+
+    Where `branches.yml` beside the folders names another branch they are on that one, and main is empty. A folder's own
+    `.gitmodules` names submodules, which are other folders of `source`.
+    """
     env = {**os.environ, **_GIT_ENVIRONMENT}
-    for folder in sorted(path for path in source.iterdir() if path.is_dir()):
+    branches = yaml.safe_load((source / "branches.yml").read_text(encoding="utf-8"))
+    folders = [path for path in source.iterdir() if path.is_dir()]
+    # What is a submodule of another comes first: the other has its commit.
+    for folder in sorted(folders, key=lambda path: ((path / ".gitmodules").exists(), path.name)):
         with tempfile.TemporaryDirectory(prefix="ironbinder-git-") as name:
             tree = Path(name) / folder.name
             shutil.copytree(folder, tree)
             run(["git", "init", "--quiet", "--initial-branch=main"], log, cwd=tree, env=env)
+            commit = ["git", "commit", "--quiet", "--allow-empty", "--message"]
+            if folder.name in branches:
+                run([*commit, "Nothing yet"], log, cwd=tree, env=env)
+                run(["git", "switch", "--quiet", "--create", branches[folder.name]], log, cwd=tree, env=env)
             run(["git", "add", "--all"], log, cwd=tree, env=env)
-            run(["git", "commit", "--quiet", "--message", "Sample repository"], log, cwd=tree, env=env)
+            for entry in _submodules(tree, git):
+                run(["git", "update-index", "--add", "--cacheinfo", entry], log, cwd=tree, env=env)
+            run([*commit, "Sample repository"], log, cwd=tree, env=env)
+            # A clone has for HEAD what its origin has.
+            run(["git", "symbolic-ref", "HEAD", "refs/heads/main"], log, cwd=tree, env=env)
             bare = git / f"{folder.name}.git"
             run(["git", "clone", "--quiet", "--bare", tree, bare], log, env=env)
             subprocess.run(["git", "remote", "remove", "origin"], cwd=bare, env=env, check=True)
             run(["git", "update-server-info"], log, cwd=bare, env=env)
+
+
+def _submodules(tree: Path, git: Path) -> Iterator[str]:
+    """Give what a commit says of each submodule: mode, commit and path."""
+    file = tree / ".gitmodules"
+    told = file.read_text(encoding="utf-8") if file.exists() else ""
+    for path, name in re.findall(r"path = (\S+)\n\s*url = \.\./(\S+)", told):
+        argv = ["git", "rev-parse", "main"]
+        head = subprocess.run(argv, cwd=git / name, check=True, capture_output=True, text=True)
+        yield f"160000,{head.stdout.strip()},{path}"

@@ -155,7 +155,8 @@ class GitProvider(binderhub.repoproviders.GitRepoProvider):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         binderhub.repoproviders.RepoProvider.__init__(self, *args, **kwargs)
-        url, self.unresolved_ref = self.spec.rsplit("/", 1)
+        # At the first slash: those of the URL are quoted, and those of a branch need not be.
+        url, self.unresolved_ref = self.spec.split("/", 1)
         self.repo = unquote(url)
         self.unresolved_ref = unquote(self.unresolved_ref)
         if not self.unresolved_ref:

@@ -423,7 +423,7 @@ def test_sample_repositories_start_from_an_image_the_lab_builds() -> None:
     built = [
         entry["name"] for entry in yaml.safe_load((ROOT / "lab/images/images.yml").read_text())["images"]
     ]
-    for dockerfile in (ROOT / "lab" / "repositories").glob("*/Dockerfile"):
+    for dockerfile in (ROOT / "lab" / "repositories").rglob("Dockerfile"):
         [base] = [line.split()[1] for line in dockerfile.read_text().splitlines() if line.startswith("FROM ")]
         assert base in built
 
@@ -781,7 +781,9 @@ def test_the_git_provider_takes_branches_tags_and_commits(binder_config: Load, t
     def resolve(url: object, ref: str) -> Any:
         return asyncio.run(provider(spec=f"{quote(str(url), safe='')}/{ref}").get_resolved_ref())
 
+    subprocess.run([*git, "branch", "feature/one/übung"], check=True)
     assert resolve(tree, "main") == resolve(tree, "HEAD") == commit
+    assert resolve(tree, "feature/one/%C3%BCbung") == commit
     assert resolve("http://127.0.0.1:9/never-asked", "a" * 40) == "a" * 40
     assert resolve(tree, "no-such-branch") is None
     with pytest.raises(RuntimeError, match="cannot be read"):
