@@ -207,6 +207,15 @@ def test_another_answer_than_a_websocket(answer: bytes, status: int, words: str)
     assert words in str(caught.value) and "secret" not in str(caught.value) and "<" not in str(caught.value)
 
 
+def test_a_redirect_to_another_server_is_not_followed() -> None:
+    """It would be told the token."""
+    other = Server(sends())
+    answer = page("302 Found", "", f"Location: {other.url.replace('http:', 'ws:')}")
+    with pytest.raises(UpgradeRefused, match="HTTP 302"), talk(sends(), answer):
+        raise AssertionError("opened")
+    assert other.asked == b""
+
+
 @pytest.mark.parametrize("answer", [b"", b"220 mail.example.org\r\n", upgraded(b"", "another key")])
 def test_no_answer_to_the_upgrade_that_counts(answer: bytes) -> None:
     def hang_up(_stream: BinaryIO, _sock: socket.socket) -> None:
