@@ -78,8 +78,11 @@ def test_one_jupyterhub_everywhere() -> None:
     assert f"docker.io/jupyter/minimal-notebook:hub-{version}" in names
 
 
-def test_npm_packages_are_pinned_by_hash_and_by_no_server() -> None:
-    lock = json.loads((FOLDER / "configurable-http-proxy" / "package-lock.json").read_text())
+@pytest.mark.parametrize(
+    "file", sorted(FOLDER.parent.rglob("package-lock.json")), ids=lambda file: file.parent.name
+)
+def test_npm_packages_are_pinned_by_hash_and_by_no_server(file: Path) -> None:
+    lock = json.loads(file.read_text())
     packages = {name: entry for name, entry in lock["packages"].items() if name}
     assert all("integrity" in entry and "resolved" not in entry for entry in packages.values())
 
