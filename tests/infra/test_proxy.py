@@ -7,8 +7,9 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from live_site import Site
 from web import Client
@@ -49,6 +50,18 @@ def locations(block: Block, inherited: dict[str, str]) -> Iterator[tuple[str, di
             yield from locations(inner, here)
 
 
+def host_of(url: str) -> str:
+    """Return the name by which people come."""
+    return urlsplit(url).hostname or ""
+
+
+def log_of(site: Site, hub: Mapping[str, Any], path: str) -> str:
+    """Return what a path logs to: behind the name of its hub's host, where that is another one than the site's."""
+    host = host_of(hub["hub_url"])
+    own = [host] if host != host_of(site.contract["site_public_url"]) else []
+    return f"/var/log/nginx/{'.'.join([*own, path.strip('/').replace('/', '.') or 'root'])}.access.log"
+
+
 def test_nginx_runs_and_its_files_are_sound(host: Any) -> None:
     assert host.service("nginx").is_running
     assert host.service("nginx").is_enabled
@@ -59,28 +72,34 @@ def test_nginx_runs_and_its_files_are_sound(host: Any) -> None:
 def test_nothing_is_buffered_on_the_way_to_a_hub(host: Any, site: Site) -> None:
     text = host.check_output("/usr/sbin/nginx -T -q")
     tokens = (token for token in TOKEN.findall(text) if not token.startswith("#"))
-    found = dict(locations(parse(tokens), {}))
+    everywhere = list(locations(parse(tokens), {}))
     for hub in site.hubs.values():
+        name = host_of(hub["hub_url"])
+        found = {path: told for path, told in everywhere if name in told.get("server_name", "").split()}
         for path in (hub["binder_base_url"], hub["hub_base_url"]):
             assert found[path]["proxy_buffering"] == "off"
             assert found[path]["proxy_http_version"] == "1.1"
             assert int(found[path]["proxy_read_timeout"].rstrip("s")) >= 3600
-            log = path.strip("/").replace("/", ".") or "root"
-            assert found[path]["access_log"].startswith(f"/var/log/nginx/{log}.access.log")
+            assert found[path]["access_log"].startswith(log_of(site, hub, path))
 
 
 def test_every_node_answers_the_proxy(host: Any, site: Site) -> None:
     for hub in site.hubs.values():
         for address in site.contract["site_node_addresses"].values():
-            url = f"http://{address}:{hub['node_port']}{hub['binder_base_url']}"
+            # Of its pages the one that nobody has to sign in for.
+            url = f"http://{address}:{hub['node_port']}{hub['binder_base_url']}metrics"
             assert host.check_output("python3 -c %s %s", ASK, url) == "200"
 
 
 def test_people_reach_both_applications(site: Site, client: Client) -> None:
     for hub in site.hubs.values():
         page = client.get(hub["binder_url"])
-        assert page.status == 200
-        assert page.headers["content-type"].startswith("text/html")
+        if (hub.get("auth") or {}).get("kind", "none") == "none":
+            assert page.status == 200
+            assert page.headers["content-type"].startswith("text/html")
+        else:
+            assert page.status == 302
+            assert page.headers["location"].startswith(f"{hub['hub_url']}hub/api/oauth2/authorize?")
         api = client.get(f"{hub['hub_url']}hub/api")
         assert api.status == 200
         assert api.json()["version"]
@@ -125,9 +144,7 @@ def test_requests_are_logged_by_path_and_without_tokens(host: Any, site: Site, c
         mark = uuid.uuid4().hex
         client.get(f"{hub['hub_url']}hub/{mark}?token=canary-{mark}")
         own, other = (
-            host.check_output(
-                "cat %s", f"/var/log/nginx/{path.strip('/').replace('/', '.') or 'root'}.access.log"
-            )
+            host.check_output("cat %s", log_of(site, hub, path))
             for path in (hub["hub_base_url"], hub["binder_base_url"])
         )
         assert f"/hub/{mark} " in own

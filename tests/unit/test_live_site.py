@@ -74,6 +74,18 @@ def test_each_password_for_sudo_is_watched_once() -> None:
     assert found == {"ansible_become_password.192.0.2.11": "one", "ansible_become_password.worker1": "two"}
 
 
+def test_secrets_below_a_hub_are_canaries() -> None:
+    site = site_of("", "")
+    values = dict(site.contract)
+    values["site_hub_auth_secrets"] = {"private": {"client_secret": "one"}, "other": {"password": ""}}
+    values["site_hub_api_tokens"] = {"private": "two"}
+    told = {**site.told["head1"], "variables": values}
+    assert Site("", {"head1": told}).secrets() == {
+        "site_hub_auth_secrets.private.client_secret": "one",
+        "site_hub_api_tokens.private": "two",
+    }
+
+
 def site_of(url: str, sudo: str) -> Site:
     """A site of one head behind this proxy, whose sudo asks for this."""
     values = {**dict.fromkeys(SECRETS, ""), "site_http_proxy": url, "site_https_proxy": ""}

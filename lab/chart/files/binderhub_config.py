@@ -1,9 +1,10 @@
 """BinderHub 0.1.0 configured by the official chart's keys.
 
 The chart puts its values at /etc/binderhub/values/values.yaml. What today's BinderHub calls otherwise is renamed,
-what 0.1.0 lacks is said in the log, and five things are added because the lab's site needs them: Basic
+what 0.1.0 lacks is said in the log, and six things are added because the lab's site needs them: Basic
 authentication at the registry, branches and tags of the `git` provider, the environment and resources of build
-pods, extra arguments of repo2docker, and `build_class` as far as the volumes of build pods.
+pods, extra arguments of repo2docker, `build_class` as far as the volumes of build pods, and what standing behind
+the login of a JupyterHub of today takes.
 """
 
 import asyncio
@@ -13,9 +14,10 @@ import re
 import sys
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import binderhub.app
+import binderhub.base
 import binderhub.build
 import binderhub.builder
 import binderhub.repoproviders
@@ -23,6 +25,7 @@ import yaml
 from kubernetes import client
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 from tornado.httputil import url_concat
+from tornado.web import HTTPError
 
 # Given by traitlets, which runs this file.
 c = get_config()  # type: ignore[name-defined]  # noqa: F821
@@ -85,8 +88,12 @@ for section, settings in config.items():
                 ignored(f"{section}.{name}")
             else:
                 c[section][name] = value
-    elif section in {"EventLog", "Launcher"}:
-        c[section].update(settings)
+    elif section in {"EventLog", "HubOAuth", "Launcher"}:
+        for name, value in settings.items():
+            if name in {"named_server_limit_per_user", "launch_timeout"}:
+                ignored(f"{section}.{name}")
+            else:
+                c[section][name] = value
     elif section == "KubernetesCleaner":
         for name, value in settings.items():
             if name == "max_age":
@@ -96,9 +103,16 @@ for section, settings in config.items():
     elif section not in {"BinderHub", "DockerRegistry", "KubernetesBuildExecutor"}:
         ignored(section)
 
-if binder.get("hub_url_local"):
-    # 0.1.0 knows the hub's address inside the cluster by this variable only.
-    os.environ["JUPYTERHUB_API_URL"] = binder["hub_url_local"].rstrip("/") + "/hub/api/"
+hub_url = binder.get("hub_url") or ""
+# 0.1.0 knows the hub's address inside the cluster by this variable only.
+os.environ["JUPYTERHUB_API_URL"] = (binder.get("hub_url_local") or hub_url).rstrip("/") + "/hub/api/"
+if binder.get("auth_enabled"):
+    # As the configuration in the official chart does.
+    c.HubOAuth.hub_host = "{0.scheme}://{0.netloc}".format(urlsplit(hub_url))
+    c.HubOAuth.base_url = binder.get("base_url") or "/"
+    c.BinderHub.use_named_servers = os.environ.get("JUPYTERHUB_ALLOW_NAMED_SERVERS") == "true"
+    # Where page.html is.
+    c.BinderHub.template_path = str(Path(__file__).parent)
 if binder.get("cors_allow_origin"):
     c.BinderHub.tornado_settings = {"headers": {"Access-Control-Allow-Origin": binder["cors_allow_origin"]}}
 
@@ -239,6 +253,35 @@ class Build(binderhub.build.Build):
         super().submit()
 
 
+class BuildHandler(binderhub.builder.BuildHandler):
+    """Says by an event that nobody is signed in, as today's does: a stream cannot be led to a login page."""
+
+    def set_default_headers(self) -> None:
+        super().set_default_headers()
+        self.set_header("content-type", "text/event-stream")
+
+    def redirect(self, *_args: Any, **_kwargs: Any) -> None:
+        raise HTTPError(403)
+
+
+class Launcher(binderhub.app.Launcher):
+    """Gives the address of a named server with a slash at its end, as today's does."""
+
+    async def launch(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        server = await super().launch(*args, **kwargs)
+        return {**server, "url": server["url"].rstrip("/") + "/"}
+
+
+def with_xsrf(page: Any) -> dict[str, Any]:
+    """Give a page, of whatever handler, the token against forged requests, as today's does."""
+    return {**names_of_0_1_0(page), "xsrf": page.xsrf_token.decode("ascii")}
+
+
+if binder.get("auth_enabled"):
+    names_of_0_1_0 = binderhub.base.BaseHandler.template_namespace.fget
+    binderhub.base.BaseHandler.template_namespace = property(with_xsrf)
+    binderhub.app.BuildHandler = BuildHandler
+    binderhub.app.Launcher = Launcher
 binderhub.app.DockerRegistry = Registry
 c.BinderHub.repo_providers = {**binderhub.app.BinderHub.repo_providers.default(), "git": GitProvider}
 binderhub.builder.Build = Build

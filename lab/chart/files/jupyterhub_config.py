@@ -1,5 +1,6 @@
 """JupyterHub with KubeSpawner, configured by the keys of the official JupyterHub chart."""
 
+import hashlib
 import json
 import os
 import re
@@ -38,7 +39,7 @@ def copy(source: Mapping[str, Any], keys: Iterable[str] | Mapping[str, str], sec
 class BinderSpawner(KubeSpawner):
     """Starts the image that BinderHub names, protected by the token that BinderHub made.
 
-    The options of a launch are `image`, `token` and `repo_url`. People have no login at this hub, so the
+    The options of a launch are `image`, `token` and `repo_url`. Where people have no login at the hub, the
     server checks the launch's token itself, and does not ask the hub.
     """
 
@@ -114,8 +115,13 @@ copy(
 )
 copy(hub, {"template_paths": "templatePaths"}, c.JupyterHub)
 copy(hub, ["consecutiveFailureLimit"], c.Spawner)
-if hub.get("cookieSecret"):
-    c.JupyterHub.cookie_secret = bytes.fromhex(hub["cookieSecret"])
+# Whoever is signed in stays so when the hub's pod is a new one. The official chart draws both and keeps them in its
+# Secret; here they follow from what the proxy is told with.
+told = os.environ["CONFIGPROXY_AUTH_TOKEN"]
+c.JupyterHub.cookie_secret = bytes.fromhex(
+    hub.get("cookieSecret") or hashlib.sha256(f"cookies {told}".encode()).hexdigest()
+)
+c.CryptKeeper.keys = [hashlib.sha256(f"auth state {told}".encode()).hexdigest()]
 
 # ---- services and their roles --------------------------------------------------------------------
 

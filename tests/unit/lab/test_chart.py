@@ -452,7 +452,10 @@ def test_unknown_keys_and_wrong_types_are_refused(tmp_path: Path, wrong: dict[st
     ("wrong", "said"),
     [
         ({"imageBuilderType": "dind"}, "imageBuilderType: dind"),
-        ({"config": {"BinderHub": {"auth_enabled": True}}}, "auth_enabled"),
+        (
+            {"config": {"BinderHub": {"auth_enabled": True}}},
+            "without jupyterhub.hub.services.binder.oauth_client_id",
+        ),
         ({"config": {"BinderHub": {"hub_url": ""}}}, "hub_url is missing"),
         ({"ingress": {"enabled": True}}, "ingress"),
         ({"jupyterhub": {"proxy": {"https": {"enabled": True, "type": "letsencrypt"}}}}, "use offload"),
@@ -467,6 +470,60 @@ def test_what_it_cannot_honour_is_refused_by_name(tmp_path: Path, wrong: dict[st
     assert result.returncode != 0
     assert "the lab's chart cannot honour: " in result.stderr
     assert said in result.stderr
+
+
+# What a hub with sign-in is told, by the official keys.
+SIGN_IN: dict[str, Any] = {
+    "config": {"BinderHub": {"auth_enabled": True}},
+    "jupyterhub": {
+        "hub": {
+            "config": {
+                "BinderSpawner": {"auth_enabled": True},
+                "JupyterHub": {"authenticator_class": "generic-oauth"},
+                "GenericOAuthenticator": {"client_id": "private", "client_secret": PASSWORD},
+            },
+            "services": {
+                "binder": {
+                    "oauth_client_id": "service-binderhub",
+                    "oauth_no_confirm": True,
+                    "oauth_redirect_uri": "http://172.30.77.31/binderhub/oauth_callback",
+                }
+            },
+            "loadRoles": {"user": {"scopes": ["self", "access:services!service=binder"]}},
+        },
+        "singleuser": {"cmd": "jupyterhub-singleuser"},
+    },
+}
+
+
+@needs_helm
+def test_behind_a_login_binder_knows_its_client(tmp_path: Path, objects: Objects) -> None:
+    """The variables that the official chart gives, helm-chart/binderhub/templates/deployment.yaml."""
+    signed_in = render(tmp_path, merge(site_values(), SIGN_IN))
+    given = {entry["name"]: entry.get("value") for entry in pod(signed_in, "binder")["containers"][0]["env"]}
+    plain = {entry["name"] for entry in pod(objects, "binder")["containers"][0]["env"]}
+    assert {name: given[name] for name in set(given) - plain} == {
+        "JUPYTERHUB_SERVICE_NAME": "binder",
+        "JUPYTERHUB_BASE_URL": "/jupyterhub/",
+        "JUPYTERHUB_CLIENT_ID": "service-binderhub",
+        "JUPYTERHUB_OAUTH_CALLBACK_URL": "http://172.30.77.31/binderhub/oauth_callback",
+        "JUPYTERHUB_ALLOW_NAMED_SERVERS": "false",
+    }
+    assert "page.html" in signed_in["ConfigMap", "binder-config"]["data"]
+    hub = yaml.safe_load(signed_in["Secret", "hub"]["stringData"]["values.yaml"])["hub"]
+    assert hub["config"]["GenericOAuthenticator"]["client_secret"] == PASSWORD
+    for (kind, name), entry in signed_in.items():
+        if kind != "Secret":
+            text = json.dumps(entry, ensure_ascii=False)
+            assert json.dumps(PASSWORD, ensure_ascii=False)[1:-1] not in text, (kind, name)
+
+
+@needs_helm
+def test_named_servers_are_told_to_binder(tmp_path: Path) -> None:
+    values = merge(site_values(), SIGN_IN, {"jupyterhub": {"hub": {"allowNamedServers": True}}})
+    assert {"name": "JUPYTERHUB_ALLOW_NAMED_SERVERS", "value": "true"} in pod(
+        render(tmp_path, values), "binder"
+    )["containers"][0]["env"]
 
 
 @needs_helm
@@ -540,17 +597,49 @@ def binder_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Load:
         def get_cmd(self) -> list[str]:
             return ["jupyter-repo2docker", "--push", "http://example.org/x.git"]
 
-    app = module(monkeypatch, "binderhub.app", BinderHub=App, DockerRegistry=object)
+    class BaseHandler:
+        xsrf_token = b"x-token"
+
+        @property
+        def template_namespace(self) -> dict[str, str]:
+            return {"static_url": "/static/"}
+
+        def set_default_headers(self) -> None:
+            self.headers = {"access-control-allow-headers": "cache-control"}
+
+        def set_header(self, name: str, value: str) -> None:
+            self.headers[name] = value
+
+    class HTTPError(Exception):
+        pass
+
+    class Launcher:
+        async def launch(self, username: str, server_name: str) -> dict[str, str]:
+            return {"url": f"http://172.30.77.31/jupyterhub/user/{username}/{server_name}"}
+
+    base = module(monkeypatch, "binderhub.base", BaseHandler=BaseHandler)
+    handler = type("BuildHandler", (BaseHandler,), {})
+    app = module(
+        monkeypatch,
+        "binderhub.app",
+        BinderHub=App,
+        DockerRegistry=object,
+        BuildHandler=handler,
+        Launcher=Launcher,
+    )
     build = module(monkeypatch, "binderhub.build", Build=Build)
-    builder = module(monkeypatch, "binderhub.builder", Build=Build)
+    builder = module(monkeypatch, "binderhub.builder", Build=Build, BuildHandler=handler)
     providers = module(
         monkeypatch,
         "binderhub.repoproviders",
         RepoProvider=RepoProvider,
         GitRepoProvider=type("GitRepoProvider", (RepoProvider,), {}),
     )
-    module(monkeypatch, "binderhub", app=app, build=build, builder=builder, repoproviders=providers)
+    module(
+        monkeypatch, "binderhub", app=app, base=base, build=build, builder=builder, repoproviders=providers
+    )
     module(monkeypatch, "tornado")
+    module(monkeypatch, "tornado.web", HTTPError=HTTPError)
     module(
         monkeypatch, "tornado.httpclient", AsyncHTTPClient=object, HTTPClientError=OSError, HTTPRequest=object
     )
@@ -562,8 +651,8 @@ def binder_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Load:
 
     def load(values: Mapping[str, Any]) -> dict[str, Any]:
         (tmp_path / "values.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
-        scope: dict[str, Any] = {"get_config": Config}
         source = CHART / "files" / "binderhub_config.py"
+        scope: dict[str, Any] = {"get_config": Config, "__file__": str(source)}
         exec(compile(source.read_text(encoding="utf-8"), str(source), "exec"), scope)
         return scope
 
@@ -585,12 +674,50 @@ def test_official_keys_become_the_traits_of_0_1_0(binder_config: Load) -> None:
     assert traits.build_max_age == 14400
 
 
+def test_behind_a_login_binder_leads_to_the_hub_on_its_own_host(binder_config: Load) -> None:
+    config = binder_config(merge(site_values(), SIGN_IN))["c"]
+    assert config["HubOAuth"] == {"hub_host": "http://172.30.77.31", "base_url": "/binderhub/"}
+    assert config["BinderHub"].use_named_servers is False
+    assert (Path(config["BinderHub"].template_path) / "page.html").is_file()
+
+
+def test_behind_a_login_pages_hand_over_the_token_against_forged_requests(binder_config: Load) -> None:
+    scope = binder_config(merge(site_values(), SIGN_IN))
+    page = scope["binderhub"].base.BaseHandler()
+    assert page.template_namespace == {"static_url": "/static/", "xsrf": "x-token"}
+    assert "{{ xsrf }}" in (CHART / "files" / "page.html").read_text()
+
+
+def test_behind_a_login_a_stream_is_refused_by_an_event(binder_config: Load) -> None:
+    scope = binder_config(merge(site_values(), SIGN_IN))
+    handler = scope["binderhub"].app.BuildHandler()
+    handler.set_default_headers()
+    assert handler.headers["content-type"] == "text/event-stream"
+    with pytest.raises(scope["HTTPError"], match="403"):
+        handler.redirect("/jupyterhub/hub/login", status=302)
+
+
+@pytest.mark.parametrize(("name", "end"), [("", "alice/"), ("x-1", "alice/x-1/")])
+def test_behind_a_login_addresses_of_servers_end_in_a_slash(binder_config: Load, name: str, end: str) -> None:
+    launcher = binder_config(merge(site_values(), SIGN_IN))["binderhub"].app.Launcher()
+    assert asyncio.run(launcher.launch(username="alice", server_name=name))["url"].endswith(f"/user/{end}")
+
+
+def test_without_a_login_binder_is_as_it_was(binder_config: Load) -> None:
+    scope = binder_config(site_values())
+    assert "HubOAuth" not in scope["c"]
+    assert "template_path" not in scope["c"]["BinderHub"]
+    assert scope["binderhub"].base.BaseHandler().template_namespace == {"static_url": "/static/"}
+    assert scope["binderhub"].app.BuildHandler is not scope["BuildHandler"]
+
+
 def test_keys_without_effect_are_said(binder_config: Load, capsys: pytest.CaptureFixture[str]) -> None:
     binder_config(
         {
             "config": {
                 "BinderHub": {"ban_networks": {"192.0.2.0/24": "x"}},
                 "LaunchQuota": {"total_quota": 1},
+                "Launcher": {"named_server_limit_per_user": 5, "retries": 2},
                 "KubernetesCleaner": {"max_age": 60, "namespace": "x"},
                 "GitHubRepoProvider": {"allowed_specs": ["x"], "banned_specs": ["y"]},
             }
@@ -600,12 +727,14 @@ def test_keys_without_effect_are_said(binder_config: Load, capsys: pytest.Captur
     for key in (
         "BinderHub.ban_networks",
         "LaunchQuota",
+        "Launcher.named_server_limit_per_user",
         "KubernetesCleaner.namespace",
         "GitHubRepoProvider.allowed_specs",
     ):
         assert f"does not know {key}:" in said
     assert "banned_specs" not in said
     assert "max_age" not in said
+    assert "retries" not in said
 
 
 @pytest.mark.parametrize(
@@ -679,6 +808,7 @@ def hub_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Load:
     monkeypatch.setenv("HELM_RELEASE_NAME", "binder")
     monkeypatch.setenv("USER_SCHEDULER_NAME", "binder-user-scheduler")
     monkeypatch.setenv("PULL_SECRETS", '["image-pull-secret"]')
+    monkeypatch.setenv("CONFIGPROXY_AUTH_TOKEN", "b" * 64)
     monkeypatch.setenv("JUPYTERHUB_VALUES_FILE", str(tmp_path / "values.yaml"))
 
     def load(extra: Mapping[str, Any]) -> dict[str, Any]:
@@ -710,6 +840,42 @@ def test_hub_is_configured_by_the_site(hub_config: Load) -> None:
     assert spawner.node_affinity_required == []
     [preferred] = spawner.node_affinity_preferred
     assert preferred["preference"]["matchExpressions"][0]["values"] == ["user"]
+
+
+def test_a_hub_with_a_login_asks_the_provider(hub_config: Load) -> None:
+    scope = hub_config(SIGN_IN["jupyterhub"])
+    config = scope["c"]
+    assert config["JupyterHub"].authenticator_class == "generic-oauth"
+    assert config["GenericOAuthenticator"].client_secret == PASSWORD
+    [binder] = [entry for entry in config["JupyterHub"].services if entry["name"] == "binder"]
+    assert binder["oauth_client_id"] == "service-binderhub"
+    assert binder["api_token"] == "a" * 64
+    roles = {entry["name"]: entry["scopes"] for entry in config["JupyterHub"].load_roles}
+    assert roles["user"] == ["self", "access:services!service=binder"]
+    assert config["KubeSpawner"].cmd == "jupyterhub-singleuser"
+    assert config["BinderSpawner"].auth_enabled is True
+
+
+def test_who_is_signed_in_stays_so_when_the_hub_restarts(hub_config: Load) -> None:
+    first, second = hub_config({})["c"], hub_config({})["c"]
+    assert first["JupyterHub"].cookie_secret == second["JupyterHub"].cookie_secret
+    assert len(first["JupyterHub"].cookie_secret) == 32
+    assert first["CryptKeeper"]["keys"] == second["CryptKeeper"]["keys"]
+    assert first["CryptKeeper"]["keys"] != [first["JupyterHub"].cookie_secret.hex()]
+    given = hub_config({"hub": {"cookieSecret": "c" * 64}})["c"]["JupyterHub"].cookie_secret
+    assert given.hex() == "c" * 64
+
+
+def test_a_signed_in_session_is_the_image_alone(hub_config: Load) -> None:
+    """Its server asks the hub who comes, and needs no token of the launch."""
+    scope = hub_config({})
+    scope["KubeSpawner"].get_args = lambda spawner: ["asked the hub", *spawner.args]
+    spawner = scope["BinderSpawner"]()
+    spawner.auth_enabled = True
+    spawner.user_options = {"image": "r:5000/binder/lab-x:1"}
+    assert spawner.get_args() == ["asked the hub"]
+    assert spawner.start() == "started"
+    assert spawner.image == "r:5000/binder/lab-x:1"
 
 
 def test_a_session_is_fenced_and_bounded(hub_config: Load) -> None:

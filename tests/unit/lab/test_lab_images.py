@@ -74,12 +74,15 @@ def test_one_jupyterhub_everywhere() -> None:
     }
     names = [entry["name"] for entry in yaml.safe_load((FOLDER / "images.yml").read_text())["images"]]
     [version] = pins
-    assert f"quay.io/jupyterhub/k8s-hub:{version}" in names
+    assert f"quay.io/jupyterhub/k8s-hub:{version}-1" in names
     assert f"docker.io/jupyter/minimal-notebook:hub-{version}" in names
 
 
-def test_npm_packages_are_pinned_by_hash_and_by_no_server() -> None:
-    lock = json.loads((FOLDER / "configurable-http-proxy" / "package-lock.json").read_text())
+@pytest.mark.parametrize(
+    "file", sorted(FOLDER.parent.rglob("package-lock.json")), ids=lambda file: file.parent.name
+)
+def test_npm_packages_are_pinned_by_hash_and_by_no_server(file: Path) -> None:
+    lock = json.loads(file.read_text())
     packages = {name: entry for name, entry in lock["packages"].items() if name}
     assert all("integrity" in entry and "resolved" not in entry for entry in packages.values())
 
@@ -94,7 +97,7 @@ def test_a_changed_file_rebuilds_its_image_only(tmp_path: Path) -> None:
     with (tmp_path / "recipes" / "k8s-hub" / "Dockerfile").open("a") as stream:
         stream.write("# changed\n")
     after = keys(builder(tmp_path))
-    assert [name for name in before if before[name] != after[name]] == ["quay.io/jupyterhub/k8s-hub:5.5.4"]
+    assert [name for name in before if before[name] != after[name]] == ["quay.io/jupyterhub/k8s-hub:5.5.4-1"]
 
 
 def test_a_changed_base_rebuilds_what_stands_on_it(tmp_path: Path) -> None:
@@ -130,7 +133,7 @@ def needed_of(made: Builder, only: Sequence[str] = ()) -> list[str]:
 
 def test_bases_are_built_for_images_that_need_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A base whose images are all there may be lost; one of an image that is not there is built before it."""
-    hub, base = "quay.io/jupyterhub/k8s-hub:5.5.4", "ironbinder-lab/python:bookworm"
+    hub, base = "quay.io/jupyterhub/k8s-hub:5.5.4-1", "ironbinder-lab/python:bookworm"
     made = builder(tmp_path)
     everything = {*made.bases, *(image.name for image in made.images)}
     there = set(everything)
