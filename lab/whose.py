@@ -28,7 +28,7 @@ LABEL = "ironbinder.lab"
 OWNER = f"{LABEL}.owner"
 CHECKOUT = f"{LABEL}.checkout"
 # Docker makes volumes that a container names without any label; an older lab's are known by the whole of their name.
-VOLUME = re.compile(r"ironbinder-([a-z0-9]+)-(?:docker|containerd|kubelet|etcd|disk)")
+VOLUME = re.compile(r"ironbinder-([a-z0-9]+)-(?:docker|containerd|kubelet|etcd|disk|files)")
 _VOLUME_KINDS = ("docker", "containerd", "kubelet", "etcd", "disk")
 
 Docker = Callable[..., str]

@@ -104,13 +104,18 @@ def test_a_session_has_its_bounds(session: dict[str, Any], site: Site) -> None:
     assert requests["ephemeral-storage"] != limits["ephemeral-storage"]
 
 
-def test_a_session_has_no_rights(session: dict[str, Any]) -> None:
+def test_a_session_has_no_rights(session: dict[str, Any], hub: Mapping[str, Any]) -> None:
     spec = session["spec"]
     [container] = spec["containers"]
     assert spec.get("initContainers", []) == []
     assert spec["automountServiceAccountToken"] is False
     assert spec["enableServiceLinks"] is False
-    assert [volume for volume in spec.get("volumes", []) if "emptyDir" not in volume] == []
+    # Nothing of its node, no secret and no account: at most what the hub says that its sessions share.
+    others = [volume for volume in spec.get("volumes", []) if "emptyDir" not in volume]
+    shared = hub["shared_volume"].get("claim")
+    assert [volume.get("persistentVolumeClaim", {}).get("claimName") for volume in others] == (
+        [shared] if shared else []
+    )
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert container["securityContext"]["allowPrivilegeEscalation"] is False

@@ -25,6 +25,7 @@ PINS = {
     "docker_buildx": "buildx",
     "helm": "helm",
     "metallb": "metallb",
+    "local_path": "local_path",
 }
 
 

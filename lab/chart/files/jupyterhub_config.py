@@ -164,12 +164,10 @@ c.KubeSpawner.image_pull_secrets = json.loads(os.environ.get("PULL_SECRETS") or 
 c.KubeSpawner.extra_labels = {"release": os.environ["HELM_RELEASE_NAME"], **(user.get("extraLabels") or {})}
 c.KubeSpawner.scheduler_name = os.environ.get("USER_SCHEDULER_NAME") or None
 c.KubeSpawner.events_enabled = bool(user.get("events"))
-c.KubeSpawner.storage_pvc_ensure = False
 c.KubeSpawner.cmd = user.get("cmd") or ["jupyterhub-singleuser"]
 copy(user["image"], {"image_pull_policy": "pullPolicy"}, c.KubeSpawner)
 copy(user["cpu"], {"cpu_limit": "limit", "cpu_guarantee": "guarantee"}, c.KubeSpawner)
 copy(user["memory"], {"mem_limit": "limit", "mem_guarantee": "guarantee"}, c.KubeSpawner)
-copy(user["storage"], {"volumes": "extraVolumes", "volume_mounts": "extraVolumeMounts"}, c.KubeSpawner)
 copy(
     user,
     {
@@ -193,6 +191,36 @@ copy(
 resource = user.get("extraResource") or {}
 copy(resource, {"extra_resource_limits": "limits", "extra_resource_guarantees": "guarantees"}, c.KubeSpawner)
 c.KubeSpawner.tolerations = [*scheduling["userPods"]["tolerations"], *(user.get("extraTolerations") or [])]
+
+# Claims are made for people by `dynamic` only.
+storage = user["storage"]
+own, path = [], ""
+c.KubeSpawner.storage_pvc_ensure = storage["type"] == "dynamic"
+if storage["type"] == "dynamic":
+    dynamic = storage["dynamic"]
+    copy(storage, {"storage_capacity": "capacity", "storage_extra_labels": "extraLabels"}, c.KubeSpawner)
+    copy(
+        dynamic,
+        {
+            "pvc_name_template": "pvcNameTemplate",
+            "storage_class": "storageClass",
+            "storage_access_modes": "storageAccessModes",
+        },
+        c.KubeSpawner,
+    )
+    own = [{"name": dynamic["volumeNameTemplate"], "persistentVolumeClaim": {"claimName": "{pvc_name}"}}]
+    path = dynamic.get("subPath")
+elif storage["type"] == "static":
+    own = [{"name": "home", "persistentVolumeClaim": {"claimName": storage["static"]["pvcName"]}}]
+    path = storage["static"].get("subPath")
+c.KubeSpawner.volumes = [*own, *(storage["extraVolumes"] or [])]
+c.KubeSpawner.volume_mounts = [
+    *(
+        {"name": volume["name"], "mountPath": storage["homeMountPath"], **({"subPath": path} if path else {})}
+        for volume in own
+    ),
+    *(storage["extraVolumeMounts"] or []),
+]
 
 purpose = {
     "matchExpressions": [{"key": "hub.jupyter.org/node-purpose", "operator": "In", "values": ["user"]}]

@@ -38,6 +38,17 @@ AWAY_SECONDS = 75
 EVENT_SECONDS = 20
 PROXY = "component=proxy"
 PREFER = "{site_node_purpose_affinity: prefer}"
+# A database in a folder of the head would keep its hub there.
+FORGETS = json.dumps(
+    {
+        "site_storage": {
+            "kind": "local",
+            "shared_path": "/mnt/campus",
+            "helper_image": "docker.io/library/debian:bookworm-slim",
+            "hub_database": False,
+        }
+    }
+)
 
 Eventually = Callable[..., Any]
 
@@ -124,7 +135,7 @@ def cluster(
         code = play(site.inventory, ROOT / "playbooks/binderhub.yml", *arguments, log=log)
         assert code == 0, log.read_text(errors="replace")[-3000:]
 
-    release("-e", PREFER)
+    release("-e", PREFER, "-e", FORGETS)
     try:
         yield Cluster(site, eventually)
     finally:

@@ -459,7 +459,7 @@ def test_unknown_keys_and_wrong_types_are_refused(tmp_path: Path, wrong: dict[st
         ({"config": {"BinderHub": {"hub_url": ""}}}, "hub_url is missing"),
         ({"ingress": {"enabled": True}}, "ingress"),
         ({"jupyterhub": {"proxy": {"https": {"enabled": True, "type": "letsencrypt"}}}}, "use offload"),
-        ({"jupyterhub": {"singleuser": {"storage": {"type": "dynamic"}}}}, "storage.type: dynamic"),
+        ({"jupyterhub": {"singleuser": {"storage": {"type": "static"}}}}, "static without static.pvcName"),
         ({"jupyterhub": {"hub": {"db": {"type": "postgres"}}}}, "db.type: postgres"),
         ({"jupyterhub": {"hub": {"existingSecret": "x"}}}, "existingSecret"),
         ({"extraFiles": {"x": {"mountPath": "/x", "stringData": "x"}}}, "extraFiles"),
@@ -876,6 +876,57 @@ def test_a_signed_in_session_is_the_image_alone(hub_config: Load) -> None:
     assert spawner.get_args() == ["asked the hub"]
     assert spawner.start() == "started"
     assert spawner.image == "r:5000/binder/lab-x:1"
+
+
+def test_a_session_keeps_nothing_unless_told(hub_config: Load) -> None:
+    spawner = hub_config({})["c"]["KubeSpawner"]
+    assert (spawner.storage_pvc_ensure, spawner.volumes, spawner.volume_mounts) == (False, [], [])
+
+
+def test_people_have_claims_and_all_have_what_is_shared(hub_config: Load) -> None:
+    """As the official chart sets KubeSpawner's traits for each type."""
+    shared: dict[str, Any] = {
+        "extraVolumes": [{"name": "shared", "persistentVolumeClaim": {"claimName": "datasets"}}],
+        "extraVolumeMounts": [{"name": "shared", "mountPath": "/srv/x", "readOnly": True}],
+    }
+    dynamic = {
+        "type": "dynamic",
+        "capacity": "1Gi",
+        "homeMountPath": "/home/jovyan/work",
+        "dynamic": {
+            "storageClass": "fast",
+            "pvcNameTemplate": "claim-{username}",
+            "volumeNameTemplate": "volume-{username}",
+            "storageAccessModes": ["ReadWriteMany"],
+        },
+    }
+    spawner = hub_config({"singleuser": {"storage": {**dynamic, **shared}}})["c"]["KubeSpawner"]
+    assert spawner.storage_pvc_ensure is True
+    assert (spawner.pvc_name_template, spawner.storage_class) == ("claim-{username}", "fast")
+    assert (spawner.storage_capacity, spawner.storage_access_modes) == ("1Gi", ["ReadWriteMany"])
+    own = {"name": "volume-{username}", "persistentVolumeClaim": {"claimName": "{pvc_name}"}}
+    assert spawner.volumes == [own, *shared["extraVolumes"]]
+    assert spawner.volume_mounts == [
+        {"name": "volume-{username}", "mountPath": "/home/jovyan/work"},
+        *shared["extraVolumeMounts"],
+    ]
+    static = {"type": "static", "static": {"pvcName": "users"}, "homeMountPath": "/home/jovyan/work"}
+    spawner = hub_config({"singleuser": {"storage": static}})["c"]["KubeSpawner"]
+    assert spawner.storage_pvc_ensure is False
+    assert spawner.volumes == [{"name": "home", "persistentVolumeClaim": {"claimName": "users"}}]
+    assert spawner.volume_mounts == [
+        {"name": "home", "mountPath": "/home/jovyan/work", "subPath": "{username}"}
+    ]
+
+
+@needs_helm
+def test_the_database_has_a_claim(tmp_path: Path) -> None:
+    pvc = {"storageClassName": "fast", "storage": "2Gi", "annotations": {"helm.sh/resource-policy": "keep"}}
+    values = merge(site_values(), {"jupyterhub": {"hub": {"db": {"type": "sqlite-pvc", "pvc": pvc}}}})
+    claim = render(tmp_path, values)["PersistentVolumeClaim", "hub-db-dir"]
+    assert claim["metadata"]["annotations"] == pvc["annotations"]
+    assert claim["spec"]["storageClassName"] == "fast"
+    assert claim["spec"]["resources"]["requests"]["storage"] == "2Gi"
 
 
 def test_a_session_is_fenced_and_bounded(hub_config: Load) -> None:

@@ -126,6 +126,7 @@ def test_a_stopped_lab_goes_whole_and_nothing_else_does() -> None:
         [
             volume("ironbinder-head1-etcd"),  # made by Docker itself, known by its user
             volume("ironbinder-worker1-disk"),  # of a machine that is gone
+            volume("ironbinder-campus-files"),  # of no machine alone
             volume("ironbinder-worker1-data"),
             volume("postgres", {"com.example": "x"}),
         ],
@@ -137,7 +138,7 @@ def test_a_stopped_lab_goes_whole_and_nothing_else_does() -> None:
         ("rm", "--force", "--volumes", "ironbinder-head1"),
         ("volume", "rm", "--force", "ironbinder-head1-etcd"),
         ("network", "rm", "ironbinder"),
-        ("volume", "rm", "--force", "ironbinder-worker1-disk"),
+        ("volume", "rm", "--force", "ironbinder-worker1-disk", "ironbinder-campus-files"),
     ]
     assert lines[0] == "removed the lab of /home/you/ironbinder: 1 machines, 1 volumes, 1 networks"
 
