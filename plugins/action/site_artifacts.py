@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -18,19 +17,10 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._base.files im
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.artifact_list import (
     render,
     site_artifacts,
-    upstream_and_mirrored,
 )
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.chart_files import (
-    Chart,
-    ChartError,
-    ChartSource,
-    Get,
-    load_chart,
-)
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.chart_images import hub_images
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.downloads import download
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.mirror_images import images_of_hubs
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
-    as_int,
     as_list,
     as_mapping,
     as_text,
@@ -80,47 +70,12 @@ def _repositories(values: SiteValues) -> tuple[list[Any], list[str]]:
     return found, notes if silent else []
 
 
-def _read(sources: Sequence[ChartSource], get: Get) -> Chart:
-    """Read the chart from the first place that has it. Raises ChartError with what the first place said."""
-    faults = []
-    for source in sources:
-        try:
-            return load_chart(source, get)
-        except ChartError as error:
-            faults.append(error)
-    raise faults[0] if faults else ChartError("site_binderhub_chart_repository is empty")
-
-
 def _hubs(values: SiteValues) -> tuple[dict[str, str], list[str]]:
     """Give the images of all hubs, and why they are not known."""
-    repository = as_text(values.find("site_binderhub_chart_repository"))
-    mirror = as_text(values.find("artifact_mirror_url")).rstrip("/")
-    # The mirror may be what the list is for: then the chart is read where its project has it.
-    places = dict.fromkeys([repository, *upstream_and_mirrored(repository, mirror)])
-    sources = [
-        ChartSource(
-            place,
-            as_text(values.find("site_binderhub_chart")),
-            as_text(values.find("site_binderhub_chart_version")),
-        )
-        for place in places
-        if place
-    ]
     trusted = [
         str(path) for path in as_list(values.find("site_ca_files", default=[])) if Path(path).is_file()
     ]
     environment = as_mapping(values.find("site_http_proxy_environment", default={}))
     get = partial(download, ca_files=trusted, environment=environment)
-    found: dict[str, str] = {}
-    try:
-        chart = _read(sources, get)
-        for hub in as_mapping(values.find("site_hubs")).values():
-            found |= hub_images(
-                chart,
-                as_mapping(hub),
-                user_scheduler_replicas=as_int(values.find("site_user_scheduler_replicas")),
-                hub_image=as_text(values.find("site_hub_image")),
-            )
-    except (ChartError, ValueError) as error:
-        return found, [f"images of the hubs: the chart was not read, as {error}"]
-    return found, []
+    # The mirror may be what the list is for: then the chart is read where its project has it.
+    return images_of_hubs(values.find, get, upstream_too=True)

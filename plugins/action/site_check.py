@@ -81,9 +81,13 @@ def check(loader: Any, templar: Any, task_vars: dict[str, Any], options: dict[st
     from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.downloads import (  # noqa: PLC0415
         download,
         fetch,
+        manifest_status,
     )
     from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.inventory import (  # noqa: PLC0415
         collect,
+    )
+    from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.mirror_images import (  # noqa: PLC0415
+        look_at_mirror,
     )
     from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site  # noqa: PLC0415
     from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.named_twice import (  # noqa: PLC0415
@@ -107,6 +111,11 @@ def check(loader: Any, templar: Any, task_vars: dict[str, Any], options: dict[st
     # The data for the rules have no values of hubs; these are looked at here, and not kept.
     seen["hub_values"] = look_at_hub_values(
         site, values.find("site_hubs"), seen, lambda url: download(url, trusted, proxies)
+    )
+    seen["images"] = look_at_mirror(
+        values.find,
+        lambda url: download(url, trusted, proxies),
+        lambda url: manifest_status(url, trusted, proxies),
     )
     seen["passable_locks"] = _passable_locks(site)
     place = task_vars.get("inventory_dir")

@@ -45,6 +45,8 @@ FULL = {
     "ban_networks": {"192.0.2.0/24": "a crawler"},
     "rate_limit": 50,
     "github_access_token": "t",
+    "hub_image": "quay.io/jupyterhub/k8s-hub:4.4.0",
+    "user_scheduler_replicas": 2,
 }
 
 

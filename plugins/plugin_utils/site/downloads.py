@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ansible_collections.ironbinder.platform.plugins.module_utils._docker.mirror import MANIFEST_TYPES
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpTransport, Reply
 
-__all__ = ["CHART_BYTES", "INDEX_BYTES", "download", "fetch"]
+__all__ = ["CHART_BYTES", "INDEX_BYTES", "download", "fetch", "manifest_status"]
 
+AGENT = "ironbinder-site-check"
 TIMEOUT_SECONDS = 5.0
 # Of an index over a slow line.
 WHOLE_SECONDS = 30.0
@@ -34,7 +36,7 @@ def fetch(
     return HttpTransport(ca_files, uses_proxies=True, environment=environment).request(
         "GET",
         url,
-        {"User-Agent": "ironbinder-site-check"},
+        {"User-Agent": AGENT},
         TIMEOUT_SECONDS,
         limit_bytes=limit_bytes,
         deadline_seconds=WHOLE_SECONDS,
@@ -48,3 +50,19 @@ def download(url: str, ca_files: Sequence[str], environment: Mapping[str, str] |
     if reply.status != 200:
         raise OSError(f"it answers {reply.status}")
     return reply.body
+
+
+def manifest_status(url: str, ca_files: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
+    """Ask a registry whether it has an image, by the URL of its manifest, and give the status. Raises HttpFailure."""
+    return (
+        HttpTransport(ca_files, uses_proxies=True, environment=environment)
+        .request(
+            "HEAD",
+            url,
+            # A registry that has an image in a form that is not named here says that it does not.
+            {"User-Agent": AGENT, "Accept": ", ".join(MANIFEST_TYPES)},
+            TIMEOUT_SECONDS,
+            redirects=MOST_REDIRECTS,
+        )
+        .status
+    )

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 import yaml
+from web_server import WebServer
 
 ROOT = Path(__file__).parents[3]
 CHART = ROOT / "lab" / "chart"
@@ -169,3 +170,17 @@ def test_values_of_hubs(tmp_path: Path, repository: str, source: str) -> None:
     }
     assert "did you mean jupyterhub.singleuser?" in output
     assert SECRET not in output
+
+
+def test_a_mirror_without_images_is_one_finding(tmp_path: Path) -> None:
+    """It serves the chart, and not one image: that is told once, with the first of them."""
+    with WebServer() as mirror:
+        values = {"artifact_mirror_url": mirror.url, "site_binderhub_chart_repository": str(CHART)}
+        found, output = preflight(make_site(tmp_path / "site", {}, values))
+        asked = {entry.target for entry in mirror.asked if entry.method == "HEAD"}
+    assert [entry for entry in found if entry[0] == "image-absent"] == [
+        ("image-absent", "artifact_mirror_url", "")
+    ]
+    assert "registry.k8s.io/kube-apiserver:v" in output
+    assert any(target.startswith("/v2/quay.io/jupyterhub/k8s-hub/manifests/") for target in asked)
+    assert any(target.startswith("/v2/docker.io/library/hello-world/manifests/") for target in asked)

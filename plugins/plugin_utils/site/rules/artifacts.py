@@ -25,6 +25,8 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule impo
 MIRROR = "artifact_mirror_url"
 # A file of one kilobyte takes a few milliseconds on a local network.
 SLOW_SECONDS = 2.0
+# As many as fit into a line of the table.
+MOST_IMAGES = 12
 
 
 @rule("mirror-url-missing", ERROR, "Artefacts come from a mirror, and there is no URL of one.")
@@ -109,6 +111,18 @@ def mirror_slow(site: Site) -> Iterator[Problem]:
                 MIRROR,
                 host.name,
             )
+
+
+@rule("image-absent", WARNING, "The mirror does not have an image that the site needs.")
+def image_absent(site: Site) -> Iterator[Problem]:
+    absent = as_mapping(as_mapping(site.controller.get("images")).get("absent"))
+    if absent:
+        more = f" and {len(absent) - MOST_IMAGES} more" if len(absent) > MOST_IMAGES else ""
+        yield Problem(
+            f"answers 404 to {len(absent)}: {', '.join(list(absent)[:MOST_IMAGES])}{more}",
+            "put them there, `make artifacts` shows the URL of each; nodes that reach the projects' own servers pull there",
+            MIRROR,
+        )
 
 
 @rule("upstream-unreachable", WARNING, "Nodes cannot reach the projects' own servers.")

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from site_cases import DAY, NOW, Case, case, found, packages, rules_in, value
+from site_cases import DAY, NOW, Case, case, found, good_site, packages, rules_in, texts, value
 
 CASES = [
     value("no mirror URL", "artifact_mirror_url", "", ("mirror-url-missing", "artifact_mirror_url", "")),
@@ -65,6 +65,12 @@ CASES = [
         {"controller/ca_files/ca.crt": {"not_after": NOW - DAY}},
         ("ca-expired", "site_ca_files", ""),
     ),
+    case(
+        "a mirror without an image",
+        {"controller/images": {"absent": {"quay.io/x/y:1": "https://192.0.2.41/v2/quay.io/x/y/manifests/1"}}},
+        ("image-absent", "artifact_mirror_url", ""),
+    ),
+    case("a mirror with all of them", {"controller/images": {"absent": {}}}),
     value(
         "time server as URL",
         "site_ntp_servers",
@@ -83,3 +89,11 @@ def test_bad_site(bad: Case) -> None:
 def test_every_rule_has_a_case() -> None:
     """A rule that no bad site breaks is a rule that nobody knows to work."""
     assert rules_in("artifacts") <= {rule for entry in CASES for rule, _, _ in entry.expected}
+
+
+def test_many_images_are_one_finding_and_not_a_page() -> None:
+    site = good_site()
+    site["controller"]["images"] = {"absent": {f"quay.io/x/y:{number}": "u" for number in range(30)}}
+    [text] = texts(site, "image-absent")
+    assert "answers 404 to 30: quay.io/x/y:0, " in text
+    assert "quay.io/x/y:11 and 18 more" in text
