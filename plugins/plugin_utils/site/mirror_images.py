@@ -29,6 +29,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     as_mapping,
     as_text,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.storage import LOCAL
 
 __all__ = ["AskImage", "Find", "absent_images", "images_of_hubs", "look_at_mirror"]
 
@@ -42,7 +43,7 @@ Find = Callable[[str], Any]
 
 
 def images_of_hubs(find: Find, get: Get, *, upstream_too: bool) -> tuple[dict[str, str], list[str]]:
-    """Give the images of a site's hubs, {name:tag: what it is for}, and why they are not known.
+    """Give the images of a site's hubs and of their storage, {name:tag: what it is for}, and why they are not known.
 
     Args:
         find: gives a variable of the contract.
@@ -55,7 +56,7 @@ def images_of_hubs(find: Find, get: Get, *, upstream_too: bool) -> tuple[dict[st
         mirror = as_text(find("artifact_mirror_url")).rstrip("/")
         places.append(upstream_and_mirrored(repository, mirror)[0])
     name, version = as_text(find("site_binderhub_chart")), as_text(find("site_binderhub_chart_version"))
-    found: dict[str, str] = {}
+    found = _of_storage(find)
     try:
         chart = _read([ChartSource(place, name, version) for place in dict.fromkeys(places)], get)
         for hub in as_mapping(find("site_hubs")).values():
@@ -68,6 +69,15 @@ def images_of_hubs(find: Find, get: Get, *, upstream_too: bool) -> tuple[dict[st
     except (ChartError, ValueError) as error:
         return found, [f"images of the hubs: the chart was not read, as {error}"]
     return found, []
+
+
+def _of_storage(find: Find) -> dict[str, str]:
+    told = as_mapping(find("site_storage"))
+    if told.get("kind") != LOCAL:
+        return {}
+    helper = as_text(told.get("helper_image")) or as_text(find("site_local_path_helper_image"))
+    provisioner = f"docker.io/rancher/local-path-provisioner:v{as_text(find('site_local_path_version'))}"
+    return {provisioner: "volumes", helper: "folders of volumes"}
 
 
 def _read(sources: Sequence[ChartSource], get: Get) -> Chart:

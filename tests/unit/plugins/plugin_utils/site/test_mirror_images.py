@@ -179,3 +179,18 @@ def test_a_registry_is_told_which_forms_are_taken() -> None:
     for asked in registry.asked:
         assert "application/vnd.oci.image.index.v1+json" in asked.headers["accept"]
         assert "application/vnd.docker.distribution.manifest.v2+json" in asked.headers["accept"]
+
+
+def test_the_images_of_volumes_are_of_the_hubs() -> None:
+    told = {
+        **VALUES,
+        "site_local_path_version": "0.0.30",
+        "site_local_path_helper_image": "docker.io/library/busybox:1.37.0",
+        "site_storage": {"kind": "local"},
+    }
+    found, _ = images_of_hubs(lambda name: told.get(name, ""), no_download, upstream_too=False)
+    assert found["docker.io/rancher/local-path-provisioner:v0.0.30"] == "volumes"
+    assert found["docker.io/library/busybox:1.37.0"] == "folders of volumes"
+    told["site_storage"] = {"kind": "local", "helper_image": "registry.example.org/helper:1"}
+    found, _ = images_of_hubs(lambda name: told.get(name, ""), no_download, upstream_too=False)
+    assert "registry.example.org/helper:1" in found and "docker.io/library/busybox:1.37.0" not in found
