@@ -65,6 +65,10 @@ def secrets_text(
             *_account("site_registry_pull", puller, pull_password),
             '# Build tokens of hubs that ask for one, for the launch at the end: {binder: "..."}.\n',
             "#site_verify_build_tokens: {}\n",
+            "# Of hubs on which people sign in, see docs/sign-in.md: what it takes, and by what token the launch comes in,\n",
+            '# {private: {client_secret: "..."}} and {private: "..."}.\n',
+            "#site_hub_auth_secrets: {}\n",
+            "#site_hub_verify_tokens: {}\n",
         ]
     )
 
