@@ -68,6 +68,10 @@ def secrets_text(
             "# What BinderHub asks GitHub and GitLab with. Builds clone with it: give it no scope.\n",
             '#site_github_access_token: ""\n',
             '#site_gitlab_access_token: ""\n',
+            "# Of hubs on which people sign in, see docs/sign-in.md: what it takes, and by what token the launch comes in,\n",
+            '# {private: {client_secret: "..."}} and {private: "..."}.\n',
+            "#site_hub_auth_secrets: {}\n",
+            "#site_hub_verify_tokens: {}\n",
         ]
     )
 
