@@ -112,6 +112,7 @@ def _settings(
         "tls_certificate_file": "",
         "tls_key_file": "",
         "chart_version": "",
+        **dict.fromkeys(QUOTAS),
         "verify": {},
         "binder_base_url": f"{parent}binderhub/",
         "hub_base_url": f"{parent}jupyterhub/",

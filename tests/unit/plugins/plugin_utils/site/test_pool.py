@@ -78,8 +78,9 @@ HUBS: dict[str, Any] = {
 
 def test_preflight_and_stages_see_the_same_hubs() -> None:
     """Every default of a hub is filled in by one function, for the rules and for the roles."""
-    seen = site_hubs(Site(values={"site_hubs": HUBS, "site_floating_pool": "192.0.2.10-192.0.2.12"}))
-    resolved = resolve_hubs(HUBS, "https://binder.example.org", "192.0.2.10-192.0.2.12")
+    url, pool_text = "https://binder.example.org", "192.0.2.10-192.0.2.12"
+    values = {"site_hubs": HUBS, "site_floating_pool": pool_text, "site_public_url": url}
+    seen, resolved = site_hubs(Site(values=values)), resolve_hubs(HUBS, url, pool_text)
     computed = ("name", "binder_url", "hub_url", "hub_url_local", "callback_url")
     told = {
         name: {key: value for key, value in hub.items() if key not in computed}
