@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import yaml
 from ansible.errors import AnsibleError
@@ -128,9 +128,15 @@ def _why(told: Mapping[str, Any]) -> str:
 def _ports(values: SiteValues) -> Iterator[tuple[str, str, int]]:
     """Give (purpose, host, port) of what speaks TLS beside the cluster."""
     try:
-        public = urlsplit(as_text(values.find("site_public_url")))
-        if public.scheme == "https" and public.hostname:
-            yield "public URL", public.hostname, public.port or 443
+        hubs = as_mapping(values.find("site_resolved_hubs", default={}))
+        own = (as_text(as_mapping(hub).get("public_url")) for hub in hubs.values())
+        # Hubs may have names of their own, each with its certificate.
+        hosts: dict[str, SplitResult] = {}
+        for public in map(urlsplit, (as_text(values.find("site_public_url")), *own)):
+            if public.scheme == "https" and public.hostname:
+                hosts.setdefault(public.hostname, public)
+        for host, public in hosts.items():
+            yield "public URL", host, public.port or 443
         at = as_text(values.find("site_registry_host"))
         if at and values.find("site_registry_plain_http_enabled") is not True:
             yield "registry", *registry_address(endpoint(at).host, False)

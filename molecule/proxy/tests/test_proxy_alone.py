@@ -47,6 +47,22 @@ def test_hub_paths_lead_to_their_floating_address(authority: str) -> None:
         assert Client().get(f"http://{authority}{path}hub/api").json()["server"] == server
 
 
+def test_a_name_of_its_own_leads_to_its_hub(authority: str, host: Any) -> None:
+    """The same paths as of the site's own name, and logs beside them."""
+    client, url = Client(address=authority), "http://named.example.org:8080"
+    mark = uuid.uuid4().hex
+    answers = [client.get(f"{url}/binderhub/{mark}").json() for _ in range(8)]
+    assert {answer["server"] for answer in answers} == {"127.0.0.2:30587", "127.0.0.3:30587"}
+    assert client.get(f"{url}/jupyterhub/hub/api").json()["server"] == "127.0.0.4:80"
+    assert client.get(f"{url}/private/binderhub/").status == 404
+    assert client.get(f"{url}/binderhub/metrics").status == 404
+    assert host.check_output(f"grep -c {mark} /var/log/nginx/named.example.org.binderhub.access.log") == "8"
+    assert host.run(f"grep -q {mark} /var/log/nginx/binderhub.access.log").rc == 1
+    # A name that nobody has is the site's.
+    other = client.get("http://other.example.org:8080/jupyterhub/hub/api").json()
+    assert other["server"] == "127.0.0.2:80"
+
+
 @pytest.mark.parametrize("path", PATHS)
 def test_events_arrive_one_by_one(authority: str, path: str) -> None:
     times = [seconds for seconds, _ in Client().events(f"http://{authority}{path}events")]

@@ -16,8 +16,8 @@ class Values:
     def __init__(self, **values: Any) -> None:
         self.values = values
 
-    def find(self, name: str) -> Any:
-        return self.values.get(name, "")
+    def find(self, name: str, default: Any = "") -> Any:
+        return self.values.get(name, default)
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,22 @@ class Values:
 def test_docker_hub_is_asked_where_it_answers(host: str, expected: list[tuple[str, str, int]]) -> None:
     values: Any = Values(site_registry_host=host, site_public_url="http://binder.example.org")
     assert list(_ports(values)) == expected
+
+
+def test_each_name_of_the_hubs_is_asked_once() -> None:
+    known: dict[str, Any] = {
+        "site_public_url": "https://binder.example.org",
+        "site_registry_host": "registry.example.org:5000",
+        "site_resolved_hubs": {
+            "binder": {"public_url": "https://binder.example.org"},
+            "private": {"public_url": "https://private.example.org:8443"},
+        },
+    }
+    values: Any = Values(**known)
+    assert list(_ports(values)) == [
+        ("public URL", "binder.example.org", 443),
+        ("public URL", "private.example.org", 8443),
+        ("registry", "registry.example.org", 5000),
+    ]
+    known |= {"site_public_url": "http://binder.example.org", "site_resolved_hubs": {}}
+    assert [port for _, _, port in _ports(values)] == [5000]
