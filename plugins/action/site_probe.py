@@ -9,6 +9,7 @@ import time
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible import constants
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -22,6 +23,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.artifacts
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     Site,
     as_list,
+    as_mapping,
     as_text,
     parse_ip,
 )
@@ -180,7 +182,15 @@ def _urls(site: SiteValues, host: str) -> dict[str, str]:
         found["chart"] = f"{str(chart).rstrip('/')}/index.yaml"
     if "core" in as_list(site.find("site_node_purposes", host)):
         asked = providers_of(Site(values={"site_hubs": site.find("site_hubs")}))
-        found |= {probed_name(hub): discovery_url(issuer) for hub, issuer in asked.items()}
+        # Names that the site gives its machines itself are known there once stage nodes has come by.
+        given = [
+            name for names in as_mapping(site.find("site_extra_hosts")).values() for name in as_list(names)
+        ]
+        found |= {
+            probed_name(hub): discovery_url(issuer)
+            for hub, issuer in asked.items()
+            if urlsplit(issuer).hostname not in given
+        }
     return found
 
 

@@ -35,9 +35,21 @@ def test_a_file_that_cannot_be_stops_no_probe(tmp_path: Path, odd: object) -> No
     assert _read_cas([odd, str(tmp_path / "ca.pem")]) == "a CA"
 
 
-@pytest.mark.parametrize(("purposes", "asked"), [(["core"], True), (["user"], False)])
-def test_a_node_that_runs_the_hub_asks_its_provider(purposes: list[str], asked: bool) -> None:
+@pytest.mark.parametrize(
+    ("purposes", "extra_hosts", "asked"),
+    [
+        (["core"], {}, True),
+        (["user"], {}, False),
+        # A machine with nothing on it does not know such names yet.
+        (["core"], {"192.0.2.41": ["mirror.example.org", "iam.example.org"]}, False),
+        (["core"], {"192.0.2.41": ["mirror.example.org"]}, True),
+    ],
+)
+def test_a_node_that_runs_the_hub_asks_its_provider(
+    purposes: list[str], extra_hosts: dict[str, list[str]], asked: bool
+) -> None:
     values = {
+        "site_extra_hosts": extra_hosts,
         "site_node_purposes": purposes,
         "site_hubs": {"private": {"auth": {"kind": "oidc", "issuer": "https://iam.example.org/"}}},
     }

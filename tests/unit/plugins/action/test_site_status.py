@@ -48,5 +48,5 @@ def test_each_name_of_the_hubs_is_asked_once() -> None:
         ("public URL", "private.example.org", 8443),
         ("registry", "registry.example.org", 5000),
     ]
-    known |= {"site_public_url": "http://binder.example.org", "site_resolved_hubs": {}}
+    values = Values(**{**known, "site_public_url": "http://binder.example.org", "site_resolved_hubs": {}})
     assert [port for _, _, port in _ports(values)] == [5000]
