@@ -1,6 +1,6 @@
 // The lab's provider of identities: npm's certified oidc-provider with a login form, on loopback behind mirror1's nginx.
 //
-// `node server.mjs SETTINGS`: a JSON file with `issuer`, `port`, `people` ({name: {password, email, groups}}) and `clients`
+// `node server.mjs SETTINGS < SETTINGS`: a JSON file with `issuer`, `port`, `people` ({name: {password, email, groups}}) and `clients`
 // ({client_id: {secret, redirect_uris}}). It ends when that file changes, for systemd to start it with the new one. Sessions,
 // codes and keys are in memory: whoever signs in after a restart signs in anew.
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
@@ -11,7 +11,7 @@ import Provider from "oidc-provider";
 
 const LIMIT = 10_000;
 const file = process.argv[2];
-const settings = JSON.parse(readFileSync(file, "utf8"));
+const settings = JSON.parse(readFileSync(0, "utf8"));
 const people = new Map(Object.entries(settings.people));
 
 watchFile(file, { interval: 500 }, () => process.exit(0));

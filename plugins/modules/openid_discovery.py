@@ -74,7 +74,7 @@ def main() -> None:
         argument_spec={
             "issuer": {"type": "str", "required": True},
             "ca_files": {"type": "list", "elements": "path", "default": []},
-            "proxy_environment": {"type": "dict", "default": {}},
+            "proxy_environment": {"type": "dict", "default": {}, "no_log": True},
         },
         supports_check_mode=True,
     )

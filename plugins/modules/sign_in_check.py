@@ -116,7 +116,7 @@ def main() -> None:
             "issuer": {"type": "str", "default": ""},
             "client_id": {"type": "str", "default": ""},
             "client_secret": {"type": "str", "default": "", "no_log": True},
-            "proxy_environment": {"type": "dict", "default": {}},
+            "proxy_environment": {"type": "dict", "default": {}, "no_log": True},
         },
         supports_check_mode=True,
     )

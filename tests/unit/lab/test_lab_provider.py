@@ -62,6 +62,9 @@ def test_its_unit_starts_what_the_image_has_with_what_the_lab_tells() -> None:
     task, *_ = TASKS
     seen = "/srv/lab/" + task["ansible.builtin.copy"]["dest"].partition("/srv/")[2]
     assert argv[2:] == [seen]
+    # Nobody but root reads it there: it has the clients' secrets.
+    assert task["ansible.builtin.copy"]["mode"] == "0600"
+    assert f"StandardInput=file:{seen}" in UNIT
     assert "ironbinder-lab-provider.service" in the(r"(systemctl enable .*)", dockerfile)
     # It ends by itself when it is told something new.
     assert "Restart=always" in UNIT
