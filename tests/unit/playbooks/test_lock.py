@@ -13,7 +13,10 @@ import yaml
 
 PLAYBOOKS = Path(__file__).parents[3] / "playbooks"
 # They change no machine; or are parts of others, as the lock itself.
-FREE = {"capacity", "lock", "new_site", "preflight", "require_head", "secrets", "site", "verify", "status"}
+FREE = {
+    *("artifacts", "capacity", "corpus", "lock", "new_site", "preflight", "require_head", "secrets", "site"),
+    *("verify", "status"),
+}
 CHANGING = sorted(path for path in PLAYBOOKS.glob("*.yml") if path.stem not in FREE)
 
 

@@ -54,7 +54,11 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
 
 def deleted(server: BinderServer) -> list[tuple[str, str]]:
     """What the hub was asked to stop, each with what else was said."""
-    return [(path, headers["body"]) for verb, path, headers in server.seen if verb == "DELETE"]
+    return [
+        (path, headers["body"])
+        for verb, path, headers in server.seen
+        if verb == "DELETE" and "/hub/api/" in path
+    ]
 
 
 @pytest.mark.parametrize(

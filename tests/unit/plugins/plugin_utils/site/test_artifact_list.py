@@ -176,6 +176,7 @@ def test_the_labs_mirror_has_all_that_the_list_of_the_lab_says() -> None:
     for entry in read("lab/artifacts/images.yml"):
         version = values["site_kubernetes_version"]
         names = {"kubernetes": version, "coredns": "1.14.2", "metallb": values["site_metallb_version"]}
+        names["local_path"] = values["site_local_path_version"]
         before = {"kubernetes_before": "1.35.4", "coredns_before": "1.13.1", "etcd_before": "3.6.6"}
         built.add(entry["name"].format(**names, **before))
     assert {entry.name for entry in found if entry.kind == "image"} <= built
