@@ -40,7 +40,7 @@ _value:
     - The hubs, each with C(name), C(namespace), C(release), C(public_url), C(binder_base_url), C(hub_base_url), C(binder_url),
       C(hub_url), C(hub_url_local), C(callback_url), C(node_port), C(floating_ip), C(auth), C(values) and C(secret_values).
     - What a hub does not name of C(tls_certificate_file), C(tls_key_file), C(chart_version), C(verify), C(total_quota),
-      C(per_repo_quota) and C(parallel_builds) is empty, or null: the site's holds.
+      C(per_repo_quota) and C(parallel_builds) is empty, or null, and the site's holds.
   type: dict
 """
 
