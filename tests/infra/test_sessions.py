@@ -167,7 +167,8 @@ def test_a_session_is_restricted(
         # The namespace's account comes a moment later.
         assert eventually(lambda: refused(pod), seconds=20) == ""
         open_pod = copy.deepcopy(pod)
-        open_pod["spec"]["volumes"] = [{"name": "docker", "hostPath": {"path": "/var/run/docker.sock"}}]
+        socket = {"name": "docker", "hostPath": {"path": "/var/run/docker.sock"}}
+        open_pod["spec"].setdefault("volumes", []).append(socket)
         assert "violates PodSecurity" in refused(open_pod)
         rooted = copy.deepcopy(pod)
         rooted["spec"]["securityContext"]["seccompProfile"] = {"type": "Unconfined"}

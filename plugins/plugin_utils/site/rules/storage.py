@@ -35,7 +35,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     EXISTING: ("kind", "class", "hub_database", "hub_database_size"),
     NFS: ("kind", "server", "path", "hub_database"),
 }
-EXAMPLES = {"class": "ceph-rbd", "server": "files.example.org", "path": "/export/binder"}
+WHAT_TO_WRITE = {"class": "ceph-rbd", "server": "files.example.org", "path": "/export/binder"}
 # A folder that goes into a script and a JSON text as it is.
 FOLDER = re.compile(r"(/[A-Za-z0-9._-]+)+/?")
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
@@ -99,7 +99,7 @@ def storage_incomplete(site: Site) -> Iterator[Problem]:
         if key not in given:
             yield Problem(
                 f"is missing, and storage of the kind {kind} needs it",
-                f"set it, such as {EXAMPLES[key]}",
+                f"set it, such as {WHAT_TO_WRITE[key]}",
                 f"{STORAGE}.{key}",
             )
 
