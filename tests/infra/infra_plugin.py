@@ -53,6 +53,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="kill services that have to come back, which interrupts people for some seconds",
     )
+    parser.addoption(
+        "--browser",
+        metavar="PROGRAM",
+        help="Chromium, to open the hubs as people do; certutil puts the site's CAs where it looks for them",
+    )
+    parser.addoption(
+        "--screenshots",
+        metavar="FOLDER",
+        type=Path,
+        help="where pictures of the browser go, for the documentation",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
