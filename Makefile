@@ -120,8 +120,17 @@ coverage: lab-artifacts ## unit tests, and which lines they do not reach
 sanity: setup ## ansible-test sanity on a staged copy, and a build of the collection
 	@tests/tools/sanity
 
+# What people open the hubs with, and what tells it of CAs.
+.PHONY: chromium
+chromium:
+	@tests/tools/apt_install chromium libnss3-tools
+
+.PHONY: browser
+browser: setup chromium ## open the hubs in a real browser, as people do (SITE=lab, ARGS=--screenshots=docs/images)
+	@pytest tests/infra/test_browser.py --ansible-inventory=inventories/$(SITE) --browser=/usr/bin/chromium $(ARGS)
+
 .PHONY: scenarios
-scenarios: lab-artifacts ## every molecule scenario; `default` is the whole pipeline
+scenarios: chromium lab-artifacts ## every molecule scenario; `default` is the whole pipeline
 	tests/tools/scenarios proxy connected default $(if $(IRONBINDER_LONG),interrupted)
 
 .PHONY: readme

@@ -16,13 +16,15 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from chromium import fill_in, launch, open_notebook, run_cell, window
+from chromium import Log, fill_in, launch, open_notebook, run_cell, window
 from live_site import Site
 from playwright.sync_api import Error, Page, Playwright, expect, sync_playwright
 from web import Client
 
 Hub = Mapping[str, Any]
 Window = Callable[..., AbstractContextManager[Page]]
+Launch = Callable[..., Log]
+SignIn = Callable[..., None]
 Picture = Callable[[str], "Path | None"]
 NOTEBOOK = "hello.ipynb"
 
@@ -70,67 +72,75 @@ def hub_of(site: Site, kind: str) -> Hub:
 
 
 @pytest.fixture
-def sample(site: Site) -> tuple[str, str]:
-    """Return the URL and the ref of the site's own sample."""
+def public(site: Site) -> Hub:
+    """Return a hub on which nobody signs in."""
+    return hub_of(site, "none")
+
+
+@pytest.fixture
+def private(site: Site) -> Hub:
+    """Return a hub on which people sign in by a provider."""
+    return hub_of(site, "oidc")
+
+
+def user_of(page: Page) -> str:
+    """Return whose session a page is of, `` where it is of none."""
+    return urlsplit(page.url).path.partition("/user/")[2].partition("/")[0]
+
+
+@pytest.fixture
+def launch_sample(site: Site, client: Client, eventually: Callable[..., Any]) -> Iterator[Launch]:
+    """Return what types the site's sample into the page of a hub and launches it; its sessions are ended after the test."""
     if site.contract["site_verify_provider"] != "git":
         pytest.skip("the site's sample is typed in otherwise")
-    url, _, ref = site.contract["site_verify_spec"].partition("/")
-    return unquote(url), unquote(ref)
+    repository, _, ref = site.contract["site_verify_spec"].partition("/")
+    users: dict[str, Hub] = {}
 
+    def launched(page: Page, hub: Hub, account: str = "", shot: Path | None = None) -> Log:
+        url = unquote(repository).replace("://", f"://{account}@") if account else unquote(repository)
+        fill_in(page, "git", url, unquote(ref))
+        try:
+            return launch(page, shot)
+        finally:
+            users[user_of(page)] = hub
 
-@pytest.fixture
-def state(site: Site) -> Path:
-    """Return where the lab keeps the passwords of its people."""
-    folder = Path(site.inventory or "inventories/lab") / ".lab/login"
-    if not folder.is_dir():
-        pytest.skip("this is no lab: nobody here has a password that a test may know")
-    return folder
-
-
-@pytest.fixture
-def end_sessions(
-    site: Site, client: Client, eventually: Callable[..., Any]
-) -> Iterator[Callable[[Hub, str], None]]:
-    """Return what takes note of a user whose sessions are to be ended after the test."""
-    noted: list[tuple[Hub, str]] = []
-
-    def running(hub: Hub, user: str) -> list[str]:
+    def running(user: str, hub: Hub) -> list[str]:
         headers = {"Authorization": f"token {site.contract['site_hub_api_tokens'][hub['name']]}"}
         url = f"{hub['hub_url']}hub/api/users/{user}"
         answer = client.get(url, headers)
-        servers = answer.json().get("servers") or {} if answer.status == 200 else {}
+        servers = answer.json()["servers"] if answer.status == 200 else {}
         for name in servers:
             client.send("DELETE", f"{url}/servers/{name}" if name else f"{url}/server", headers)
         return list(servers)
 
-    def note(hub: Hub, user: str) -> None:
-        noted.append((hub, user))
-
-    yield note
-    for hub, user in noted:
-        assert eventually(partial(running, hub, user)) == []
+    yield launched
+    for user, hub in users.items():
+        assert eventually(partial(running, user, hub)) == []
 
 
-def user_of(page: Page) -> str:
-    """Return whose session a page is of."""
-    return urlsplit(page.url).path.partition("/user/")[2].partition("/")[0]
+@pytest.fixture
+def sign_in(site: Site, private: Hub) -> SignIn:
+    """Return what opens BinderHub's page, follows it to the provider, and fills in and sends the form there."""
+    state = Path(site.inventory or "inventories/lab") / ".lab/login"
+    if not state.is_dir():
+        pytest.skip("this is no lab: nobody here has a password that a test may know")
 
+    def by_the_pages(page: Page, name: str, shot: Path | None = None) -> None:
+        page.goto(private["binder_url"])
+        assert page.url.startswith(f"{private['hub_url']}hub/login")
+        if shot:
+            page.screenshot(path=shot)
+        page.locator("a[href*=oauth_login]").click()
+        page.get_by_label("User name").fill(name)
+        assert page.url.startswith(private["auth"]["issuer"])
+        page.get_by_label("Password").fill((state / f"person-{name}").read_text().strip())
+        page.get_by_role("button", name="Sign in").click()
 
-def sign_in(page: Page, hub: Hub, state: Path, name: str, shot: Path | None = None) -> None:
-    """Open BinderHub's page, follow it to the provider, and fill in and send the form there."""
-    page.goto(hub["binder_url"])
-    assert page.url.startswith(f"{hub['hub_url']}hub/login")
-    if shot:
-        page.screenshot(path=shot)
-    page.locator("a[href*=oauth_login]").click()
-    page.get_by_label("User name").fill(name)
-    page.get_by_label("Password").fill((state / f"person-{name}").read_text().strip())
-    assert page.url.startswith(hub["auth"]["issuer"])
-    page.get_by_role("button", name="Sign in").click()
+    return by_the_pages
 
 
 def test_who_does_not_trust_the_sites_ca_gets_no_page(site: Site, open_window: Window) -> None:
-    """So that a page which opens below has shown a certificate of its own name."""
+    """So a page that opens below has shown a certificate of its own name, by a CA that was put there for it."""
     if not site.contract["site_ca_files"]:
         pytest.skip("the site has no CA of its own")
     with open_window([]) as page:
@@ -140,72 +150,54 @@ def test_who_does_not_trust_the_sites_ca_gets_no_page(site: Site, open_window: W
 
 
 def test_somebody_sees_the_log_grow_and_computes(
-    site: Site,
-    sample: tuple[str, str],
-    open_window: Window,
-    picture: Picture,
-    end_sessions: Callable[[Hub, str], None],
+    public: Hub, open_window: Window, launch_sample: Launch, picture: Picture
 ) -> None:
-    hub = hub_of(site, "none")
+    # BinderHub takes another URL for another repository, and builds; a Git server that asks for no account ignores the name.
+    account = f"visitor-{uuid.uuid4().hex[:6]}"
     with open_window() as page:
-        page.goto(hub["binder_url"])
-        # BinderHub takes another URL for another repository, and builds; a Git server that asks for no account ignores the name.
-        visitor = f"://visitor-{uuid.uuid4().hex[:6]}@"
-        fill_in(page, "git", sample[0].replace("://", visitor), sample[1])
-        log = launch(page, picture("build-log"))
-        end_sessions(hub, user_of(page))
+        page.goto(public["binder_url"])
+        log = launch_sample(page, public, account, picture("build-log"))
         assert "Built image, launching..." in log.seen, log
         # Behind a buffer all of it arrives with the end.
         assert len(log.looks) >= 5, log
         assert log.looks[-1] - log.looks[0] > 1, log
         open_notebook(page, NOTEBOOK)
-        assert visitor in run_cell(page, 0)
+        assert f"://{account}@" in run_cell(page, 0)
         assert run_cell(page, 1, 'print("Six times seven is", 6 * 7)') == "Six times seven is 42"
-        if file := picture("session"):
-            page.screenshot(path=file)
+        if shot := picture("session"):
+            page.screenshot(path=shot)
 
 
 def test_alice_finds_her_file_in_her_next_session(
-    site: Site,
-    sample: tuple[str, str],
-    state: Path,
-    open_window: Window,
-    picture: Picture,
-    end_sessions: Callable[[Hub, str], None],
+    private: Hub, open_window: Window, sign_in: SignIn, launch_sample: Launch, picture: Picture
 ) -> None:
-    hub = hub_of(site, "oidc")
-    if not hub["user_volumes"].get("enabled", bool(hub["user_volumes"])):
+    if not private["user_volumes"].get("enabled", bool(private["user_volumes"])):
         pytest.skip("people have no volumes there")
-    folder = hub["user_volumes"].get("mount_path") or "/home/jovyan/work"
+    folder = private["user_volumes"].get("mount_path") or "/home/jovyan/work"
     file, text = f"{folder}/browser-{uuid.uuid4().hex}.txt", uuid.uuid4().hex
-    end_sessions(hub, "alice")
     with open_window() as page:
-        sign_in(page, hub, state, "alice", picture("sign-in"))
-        page.wait_for_url(hub["binder_url"])
-        fill_in(page, "git", *sample)
-        launch(page)
+        sign_in(page, "alice", picture("sign-in"))
+        page.wait_for_url(private["binder_url"])
+        launch_sample(page, private)
         assert user_of(page) == "alice"
         open_notebook(page, NOTEBOOK)
-        written = run_cell(page, 0, f'print(open("{file}", "w").write("{text}"))')
-        assert written == str(len(text))
-        first = page.url
-        page.goto(f"{hub['hub_url']}hub/home")
+        assert run_cell(page, 0, f'print(open("{file}", "w").write("{text}"))') == str(len(text))
+        first = urlsplit(page.url).path.split("/lab")[0]
+        page.goto(f"{private['hub_url']}hub/home")
         stop = page.get_by_role("button", name="stop", exact=True)
         stop.click()
         expect(stop).to_have_count(0)
-        page.goto(hub["binder_url"])
-        fill_in(page, "git", *sample)
-        launch(page)
-        assert page.url != first
+        page.goto(private["binder_url"])
+        launch_sample(page, private)
+        assert urlsplit(page.url).path.split("/lab")[0] != first, "this is the session of before"
         open_notebook(page, NOTEBOOK)
         # It leaves nothing of itself in her volume.
         assert run_cell(page, 0, f'import os; print(open("{file}").read()); os.unlink("{file}")') == text
 
 
-def test_bob_is_told_that_he_may_not(site: Site, state: Path, open_window: Window) -> None:
-    hub = hub_of(site, "oidc")
+def test_bob_is_told_that_he_may_not(private: Hub, open_window: Window, sign_in: SignIn) -> None:
     with open_window() as page:
-        sign_in(page, hub, state, "bob")
+        sign_in(page, "bob")
         expect(page.get_by_text("not currently authorized to use this hub")).to_be_visible()
-        assert page.url.startswith(f"{hub['hub_url']}hub/oauth_callback")
+        assert page.url.startswith(f"{private['hub_url']}hub/oauth_callback")
         expect(page.locator("#build-form")).to_have_count(0)
