@@ -72,6 +72,7 @@ def window(playwright: Playwright, program: str, home: Path, ca_files: Sequence[
         viewport={"width": WIDTH, "height": HEIGHT},
     )
     context.set_default_timeout(STEP_SECONDS * 1000)
+    expect.set_options(timeout=STEP_SECONDS * 1000)
     try:
         yield context.pages[0]
     finally:

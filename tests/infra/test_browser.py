@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from chromium import Log, fill_in, launch, open_notebook, run_cell, window
+from chromium import WIDTH, Log, fill_in, launch, open_notebook, run_cell, window
 from live_site import Site
 from playwright.sync_api import Error, Page, Playwright, expect, sync_playwright
 from web import Client
@@ -102,7 +102,8 @@ def launch_sample(site: Site, client: Client, eventually: Callable[..., Any]) ->
         try:
             return launch(page, shot)
         finally:
-            users[user_of(page)] = hub
+            if user := user_of(page):
+                users[user] = hub
 
     def running(user: str, hub: Hub) -> list[str]:
         headers = {"Authorization": f"token {site.contract['site_hub_api_tokens'][hub['name']]}"}
@@ -129,7 +130,8 @@ def sign_in(site: Site, private: Hub) -> SignIn:
         page.goto(private["binder_url"])
         assert page.url.startswith(f"{private['hub_url']}hub/login")
         if shot:
-            page.screenshot(path=shot)
+            # There is nothing below.
+            page.screenshot(path=shot, clip={"x": 0, "y": 0, "width": WIDTH, "height": 180})
         page.locator("a[href*=oauth_login]").click()
         page.get_by_label("User name").fill(name)
         assert page.url.startswith(private["auth"]["issuer"])
