@@ -185,7 +185,8 @@ def test_alice_finds_her_file_in_her_next_session(
         open_notebook(page, NOTEBOOK)
         assert run_cell(page, 0, f'print(open("{file}", "w").write("{text}"))') == str(len(text))
         first = urlsplit(page.url).path.split("/lab")[0]
-        page.goto(f"{private['hub_url']}hub/home")
+        # The button does nothing until the page's scripts, which are fetched last, have told it what.
+        page.goto(f"{private['hub_url']}hub/home", wait_until="networkidle")
         stop = page.get_by_role("button", name="stop", exact=True)
         stop.click()
         expect(stop).to_have_count(0)
