@@ -245,11 +245,7 @@ class HeldPackages:
             # To apt a package that was being unpacked when dpkg was killed may be "already the newest version".
             "--reinstall": any(before[name].torn for name in missing),
         }
-        return [
-            *_INSTALL,
-            *filter(options.get, options),
-            *(f"{name}={version}" for name, version in targets.items()),
-        ]
+        return [*_INSTALL, *filter(options.get, options), *map("=".join, targets.items())]
 
     def _carry_out(self, words: Sequence[str]) -> tuple[int, str, str]:
         """Install, once apt has said what else it would do."""

@@ -136,14 +136,12 @@ class Launch:
     def _follow(self) -> PhaseFollower:
         """Open the stream and read it until it is ready or failed, and hang up."""
         request = self._request
-        url = self._url + (
-            f"?build_token={quote(request.build_token, safe='')}" if request.build_token else ""
-        )
+        query = f"?build_token={quote(request.build_token, safe='')}" if request.build_token else ""
         follower = PhaseFollower(self._clock)
         try:
             limit = min(request.timeout_seconds, request.silence_seconds)
             headers = {"Accept": "text/event-stream", **self._account.headers}
-            stream = self._transport.open(url, headers, limit)
+            stream = self._transport.open(self._url + query, headers, limit)
         except HttpFailure as error:
             raise unreachable(self._url, error) from error
         arrivals = Arrivals(follower.started)
@@ -261,9 +259,8 @@ class Launch:
 
     def _prove_kernel(self, follower: PhaseFollower) -> None:
         """Let the notebook compute, as a phase of its own after the launch."""
-        limit = self._request.kernel_timeout_seconds
-        server, clock = self._facts["server_url"], self._clock
-        door = KernelDoor(self._transport, server, self._token, clock, limit_seconds=limit)
+        limit, clock = self._request.kernel_timeout_seconds, self._clock
+        door = KernelDoor(self._transport, self._facts["server_url"], self._token, clock, limit_seconds=limit)
         proof = KernelProof(door, Expected.of(self._request.expect), clock)
         proof.measure(self._facts, follower.started, follower.log)
 
