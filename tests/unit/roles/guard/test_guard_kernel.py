@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Union
 
@@ -399,15 +399,17 @@ class Running:
 
     def sees(self, text: str, seconds: float = 60) -> float:
         """Wait until the agent says so, and give how long that took."""
-        return wait_for(lambda: text in self.log.read_text(), f"the agent says {text!r}", seconds)
+        return wait_for(
+            lambda: text in self.log.read_text(), f"the agent says {text!r}", seconds, said=self.log
+        )
 
 
-def wait_for(done: object, what: str, seconds: float = 60) -> float:
-    """Wait until a function gives something true."""
-    assert callable(done)
+def wait_for(done: Callable[[], object], what: str, seconds: float = 60, said: Path | None = None) -> float:
+    """Wait until a function gives something true. Where it never does, show what was `said` until then."""
     begun = time.monotonic()
     while not done():
-        assert time.monotonic() - begun < seconds, f"not in {seconds} s: {what}"
+        late = time.monotonic() - begun >= seconds
+        assert not late, f"not in {seconds} s: {what}\n{said.read_text() if said else ''}"
         time.sleep(0.02)
     return time.monotonic() - begun
 
@@ -450,7 +452,8 @@ def test_a_full_disk_keeps_the_agent_from_nothing(guarded: Node, api: GuardApi) 
             api.services["binder"] = "10.96.1.9"
             api.event("services", "MODIFIED", "binder")
             guarded.execute("node", NFT, "delete table inet ironbinder_guard")
-            agent.sees("put right: the table inet ironbinder_guard is missing")
+            # What it says of it depends on what it was about to do at that moment.
+            wait_for(guarded.table, "the table is there again", said=agent.log)
             agent.sees("[Errno 28]")
             moved: list[Target] = [("tcp", "10.96.1.2", 8081), ("tcp", "10.96.1.9", 8081)]
             wait_for(lambda: answers(guarded, "session", moved) == {moved[1]}, "the hub's new address")
