@@ -17,6 +17,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.files import write_atomically
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.tls import served_certificate
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.x509 import CertificateError, not_after
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site import sign_in
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import sort_findings
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site, as_mapping, as_text
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.registry import registry_address
@@ -87,7 +88,10 @@ def _look(values: SiteValues, options: Mapping[str, Any]) -> Look:
             )
         except (OSError, CertificateError) as error:
             lost.append(f"the certificate of {host}:{port}: {error}")
-    hubs = values.find("site_resolved_hubs", default={})
+    hubs = {
+        name: as_mapping(hub)
+        for name, hub in as_mapping(values.find("site_resolved_hubs", default={})).items()
+    }
     site = Site.from_data(
         {
             "clock": now,
@@ -101,12 +105,20 @@ def _look(values: SiteValues, options: Mapping[str, Any]) -> Look:
         now=now,
         machines=machines,
         cluster=cluster,
-        urls={name: as_text(as_mapping(hub).get("binder_url")) for name, hub in as_mapping(hubs).items()},
+        urls={name: as_text(hub.get("binder_url")) for name, hub in hubs.items()},
+        sign_in={name: _sign_in(hub) for name, hub in hubs.items()},
         pool=str(values.find("site_floating_pool")),
         others=others,
         lost=lost,
         findings=sort_findings(check_rules(rules_of(upkeep), site)),
     )
+
+
+def _sign_in(hub: Mapping[str, Any]) -> dict[str, str]:
+    """Give how people sign in to a hub, with what to register at its provider."""
+    known = sign_in.has_provider(hub)
+    kind = as_text(as_mapping(hub.get("auth")).get("kind"))
+    return {"kind": kind, "callback_url": as_text(hub.get("callback_url")) if known else ""}
 
 
 def _as_seen(told: Mapping[str, Any]) -> dict[str, Any]:

@@ -44,6 +44,7 @@ class Look:
         machines: {host: facts of `_machine/upkeep.py`}, in the inventory's order; empty ones of those that did not answer.
         cluster: what `_cluster/overview.py` says; empty where the API did not answer.
         urls: {hub: its BinderHub's URL}.
+        sign_in: {hub: how people sign in, as `kind`, and the `callback_url` that its provider has to know, `` where there is none}.
         pool: the floating addresses, as the site writes them.
         others: certificates of ports beside the cluster, and of the administrator's kubeconfig, by where they are.
         lost: what could not be asked, and why.
@@ -55,6 +56,7 @@ class Look:
     machines: Mapping[str, Mapping[str, Any]]
     cluster: Mapping[str, Any]
     urls: Mapping[str, str] = field(default_factory=dict)
+    sign_in: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     pool: str = ""
     others: Mapping[str, Certificate] = field(default_factory=dict)
     lost: Sequence[str] = ()
@@ -71,7 +73,7 @@ def as_data(look: Look) -> dict[str, Any]:
         "floating_pool": look.pool,
         "floating_addresses": list(look.cluster.get("floating", [])),
         "hubs": {
-            name: {**hub, "url": look.urls.get(name, "")}
+            name: {**hub, "url": look.urls.get(name, ""), "sign_in": dict(look.sign_in.get(name, {}))}
             for name, hub in as_mapping(look.cluster.get("hubs")).items()
         },
         "unlisted_hubs": dict(as_mapping(look.cluster.get("unlisted_hubs"))),
@@ -166,6 +168,10 @@ def render(look: Look) -> str:
             )
             for name, hub in data["hubs"].items()
         ],
+    )
+    lines += _columns(
+        ("SIGN-IN OF", "KIND", "CALLBACK THAT ITS PROVIDER KNOWS"),
+        [(name, told["kind"], told["callback_url"] or "-") for name, told in look.sign_in.items()],
     )
     if data["unlisted_hubs"]:
         rows = list(data["unlisted_hubs"].items())

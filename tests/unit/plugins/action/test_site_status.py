@@ -1,13 +1,13 @@
 # Copyright: Ironbinder maintainers
 # BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
-"""Whose certificates are asked for."""
+"""Whose certificates are asked for, and what a provider has to know."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from ansible_collections.ironbinder.platform.plugins.action.site_status import _ports
+from ansible_collections.ironbinder.platform.plugins.action.site_status import _ports, _sign_in
 
 
 class Values:
@@ -50,3 +50,14 @@ def test_each_name_of_the_hubs_is_asked_once() -> None:
     ]
     values = Values(**{**known, "site_public_url": "http://binder.example.org", "site_resolved_hubs": {}})
     assert [port for _, _, port in _ports(values)] == [5000]
+
+
+@pytest.mark.parametrize(
+    ("kind", "known"), [("oidc", True), ("github", True), ("native", False), ("none", False)]
+)
+def test_a_callback_is_shown_where_a_provider_has_to_know_it(kind: str, known: bool) -> None:
+    told = "https://binder.example.org/jupyterhub/hub/oauth_callback"
+    assert _sign_in({"auth": {"kind": kind}, "callback_url": told}) == {
+        "kind": kind,
+        "callback_url": told if known else "",
+    }

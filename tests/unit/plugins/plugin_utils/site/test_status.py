@@ -86,6 +86,13 @@ LOOK = Look(
         "hubs": {"binder": HUB},
     },
     urls={"binder": "https://binder.example.org/binderhub/"},
+    sign_in={
+        "binder": {
+            "kind": "oidc",
+            "callback_url": "https://binder.example.org/jupyterhub/hub/oauth_callback",
+        },
+        "course": {"kind": "native", "callback_url": ""},
+    },
     pool="192.0.2.101-192.0.2.103",
     others={"binder.example.org:443": judge("public URL", NOW + 15 * DAY, NOW, served="same", port=443)},
     lost=["worker1: no route to host"],
@@ -105,6 +112,8 @@ def test_the_table_has_all_that_was_asked_for() -> None:
         "head1 ready, cordoned control-plane 192.0.2.11 v1.36.3 containerd://2.4.2 Debian GNU/Linux 12 (bookworm)",
         "192.0.2.101 binder/proxy-public",
         "binder https://binder.example.org/binderhub/ binderhub-1.0.0 deployed, revision 3 hub 0 of 1 ready 7",
+        "binder oidc https://binder.example.org/jupyterhub/hub/oauth_callback",
+        "course native -",
         "head1 3.6.8 512 MiB 2048 MiB 25 %",
         "head1 1 b.db 8 h 5 MiB restored",
         "Nothing needs attention.",
@@ -147,6 +156,7 @@ def test_data_are_json_with_the_promised_keys() -> None:
         "not_asked",
         "findings",
     ]
+    assert data["hubs"]["binder"]["sign_in"]["kind"] == "oidc"
     assert data["certificates"][0]["state"] == "soon"
     assert data["etcd"]["head1"]["fill_percent"] == 25
     assert data["snapshots"]["head1"] == {
