@@ -150,4 +150,5 @@ bench: lab-artifacts ## measure beside an earlier commit and a shell floor, into
 	@"$(BIN)/python" tests/bench/guard.py
 	@"$(BIN)/python" tests/bench/growth.py hosts
 	@"$(BIN)/python" tests/bench/bench.py $(if $(COLD),--cold) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(BASE),--base $(BASE))
+	@"$(BIN)/python" tests/bench/hubs.py $(if $(ROUNDS),--rounds $(ROUNDS))
 	@"$(BIN)/python" tests/bench/growth.py workers $(if $(ROUNDS),--rounds $(ROUNDS))

@@ -1,7 +1,7 @@
 #!/bin/bash
 # What a person would type, with every configuration file already at hand: the floor that site.yml is measured
-# against. Packages, configuration, kubeadm init and join, the pod network, MetalLB, Helm and NGINX; no checks, no
-# proofs, no second thoughts.
+# against. Packages, configuration, kubeadm init and join, the pod network, MetalLB, storage, two hubs by Helm, and
+# NGINX; no checks, no proofs, no second thoughts.
 #   floor.sh CONFIG_DIR SSH_KEY HELM KUBECTL    CONFIG_DIR as bench.py captured it from a finished site
 set -euo pipefail
 config=$1 key=$2 helm=$3 kubectl=$4
@@ -61,20 +61,25 @@ for machine in $head $workers; do
     iptables -I FORWARD -s 10.244.0.0/16 -j ACCEPT; iptables -I FORWARD -d 10.244.0.0/16 -j ACCEPT
     iptables -t nat -A POSTROUTING -s 10.244.0.0/16 ! -d 10.244.0.0/16 -j MASQUERADE"
 done
-"$kubectl" label nodes --all hub.jupyter.org/node-purpose=user > /dev/null
+while read -r name label; do "$kubectl" label node "$name" "$label" > /dev/null; done < "$config/labels"
 "$kubectl" wait --for=condition=Ready nodes --all --timeout=180s > /dev/null
 
 "$kubectl" apply -f "$config/metallb.yaml" > /dev/null
+for objects in "$config"/objects-*.yaml; do "$kubectl" apply -f "$objects" > /dev/null; done
 "$kubectl" -n metallb-system rollout status deployment/controller --timeout=180s > /dev/null
 "$kubectl" -n metallb-system rollout status daemonset/speaker --timeout=180s > /dev/null
 for _ in $(seq 60); do
   if "$kubectl" apply -f "$config/pool.yaml" > /dev/null 2>&1; then break; fi
   sleep 0.5
 done
-"$helm" install binder "$config/chart.tgz" --namespace binder --create-namespace --values "$config/values.json" --wait --timeout 5m > /dev/null
+for hub in binder private; do
+  "$helm" install "$hub" "$config/chart.tgz" --namespace "$hub" --create-namespace --values "$config/values-$hub.json" --wait --timeout 5m > /dev/null &
+done
+for job in $(jobs -p); do wait "$job"; done
 for _ in $(seq 120); do
-  if curl --silent --fail --insecure --output /dev/null https://172.30.77.31/jupyterhub/hub/api; then exit 0; fi
+  if curl --silent --fail --insecure --output /dev/null https://172.30.77.31/jupyterhub/hub/api https://private.campus.test/jupyterhub/hub/api \
+    --resolve private.campus.test:443:172.30.77.31; then exit 0; fi
   sleep 0.5
 done
-echo "the hub does not answer" >&2
+echo "the hubs do not answer" >&2
 exit 1

@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 
 import growth
+import hubs
 import page
 
 
@@ -40,3 +41,25 @@ def test_what_is_asked_for_is_judged() -> None:
     text = growth.section([{**found, **ratios}])
     assert "| adding a worker, against a second run | 1.75 x | 1.5 x | no |" in text
     assert "| removing it, against adding it | 0.42 x | 1 x | yes |" in text
+
+
+def test_a_second_hub_is_judged_by_medians() -> None:
+    phases = {"waiting": 0.5, "launching": 2.0, "kernel": 0.6, "notebook": 0.1}
+    found = {
+        "alone": 20.0,
+        "beside": 24.0,
+        "warm": 3.2,
+        "signed_in": 3.3,
+        "second": 1.2,
+        "sign_in": 0.1,
+        "phases": phases,
+    }
+    text = hubs.section([{**found, "warm": 9.0}, found, {**found, "second": 1.4}])
+    assert "| a hub released beside another, against one alone | 1.20 x | 1.5 x | yes |" in text
+    assert "| what signing in adds to a warm launch | 0.10 s | 1.5 s | yes |" in text
+    assert "asked of a faster machine | 3.20 s | 3 s | no |" in text
+    assert "waiting 0.5 s, launching 2.0 s, kernel 0.6 s, notebook 0.1 s." in text
+
+
+def test_a_launch_is_whole_when_a_kernel_has_computed() -> None:
+    assert hubs.whole({"total_seconds": 2.5, "api_seconds": 0.1, "kernel_seconds": 0.6}) == pytest.approx(3.2)
