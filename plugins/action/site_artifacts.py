@@ -19,7 +19,10 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.artifact_
     site_artifacts,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.downloads import download
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.mirror_images import images_of_hubs
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.mirror_images import (
+    hubs_by_chart,
+    images_of_hubs,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     as_list,
     as_mapping,
@@ -44,7 +47,12 @@ class ActionModule(ActionBase):
             values = SiteValues(self._loader, self._templar, task_vars or {})
             repositories, unseen = _repositories(values)
             hubs, unread = _hubs(values)
-            found, notes = site_artifacts(lambda variable: as_text(values.find(variable)), hubs, repositories)
+            found, notes = site_artifacts(
+                lambda variable: as_text(values.find(variable)),
+                hubs,
+                repositories,
+                hubs_by_chart(values.find),
+            )
             notes = [*unseen, *unread, *notes]
             told = {"artifacts": [asdict(entry) for entry in found], "notes": notes}
             if options["file"] and not self._task.check_mode:

@@ -161,15 +161,20 @@ def _files(text: Callable[[str], str], repositories: list[Repository], mirror: s
             yield Artifact("file", upstream.rpartition("/")[2], upstream, mirrored, used_for)
 
 
-def _charts(text: Callable[[str], str], mirror: str) -> Iterator[Artifact]:
-    repository, version = text("site_binderhub_chart_repository"), text("site_binderhub_chart_version")
-    if repository.startswith(("http://", "https://")):
-        upstream, mirrored = upstream_and_mirrored(repository, mirror)
+def _charts(text: Callable[[str], str], mirror: str, versions: Iterable[str]) -> Iterator[Artifact]:
+    repository = text("site_binderhub_chart_repository")
+    if not repository.startswith(("http://", "https://")):
+        return
+    upstream, mirrored = upstream_and_mirrored(repository, mirror)
+    for version in versions:
         yield Artifact("chart", f"{text('site_binderhub_chart')}-{version}", upstream, mirrored, "hubs")
 
 
 def site_artifacts(
-    text: Callable[[str], str], hubs: Mapping[str, str], repositories: Iterable[Any]
+    text: Callable[[str], str],
+    hubs: Mapping[str, str],
+    repositories: Iterable[Any],
+    chart_versions: Iterable[str],
 ) -> tuple[list[Artifact], list[str]]:
     """List what a site fetches.
 
@@ -177,6 +182,7 @@ def site_artifacts(
         text: gives a variable of the site contract, or an empty text.
         hubs: images of its hubs, {name:tag: what it is for}, as `chart_images.hub_images` gives them.
         repositories: entries of `site_apt_repositories`, of all kinds of machines.
+        chart_versions: those that its hubs have.
 
     Returns:
         The artifacts, and what this list cannot say, a sentence each.
@@ -184,7 +190,11 @@ def site_artifacts(
     mirror = text("artifact_mirror_url").rstrip("/")
     known = list(dict.fromkeys(Repository.of(as_mapping(entry)) for entry in repositories))
     found = [_image(image, mirror, used_for) for image, used_for in _images(text, hubs).items()]
-    found += [*_packages(text, known, mirror), *_charts(text, mirror), *_files(text, known, mirror)]
+    found += [
+        *_packages(text, known, mirror),
+        *_charts(text, mirror, chart_versions),
+        *_files(text, known, mirror),
+    ]
     notes = ["packages of the distribution come from where apt of each machine finds them already"]
     version = text("site_kubernetes_version")
     if version not in KUBEADM:

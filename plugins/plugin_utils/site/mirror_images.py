@@ -25,13 +25,12 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.chart_fil
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.chart_images import hub_images
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     as_int,
-    as_list,
     as_mapping,
     as_text,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.storage import LOCAL
 
-__all__ = ["AskImage", "Find", "absent_images", "images_of_hubs", "look_at_mirror"]
+__all__ = ["AskImage", "Find", "absent_images", "hubs_by_chart", "images_of_hubs", "look_at_mirror"]
 
 # More than the largest site has, and as many at a time as no mirror minds.
 MOST_IMAGES, AT_ONCE = 100, 8
@@ -55,20 +54,30 @@ def images_of_hubs(find: Find, get: Get, *, upstream_too: bool) -> tuple[dict[st
     if upstream_too:
         mirror = as_text(find("artifact_mirror_url")).rstrip("/")
         places.append(upstream_and_mirrored(repository, mirror)[0])
-    name, version = as_text(find("site_binderhub_chart")), as_text(find("site_binderhub_chart_version"))
-    found = _of_storage(find)
-    try:
-        chart = _read([ChartSource(place, name, version) for place in dict.fromkeys(places)], get)
-        for hub in as_mapping(find("site_hubs")).values():
-            found |= hub_images(
-                chart,
-                as_mapping(hub),
-                user_scheduler_replicas=as_int(find("site_user_scheduler_replicas")),
-                hub_image=as_text(find("site_hub_image")),
-            )
-    except (ChartError, ValueError) as error:
-        return found, [f"images of the hubs: the chart was not read, as {error}"]
-    return found, []
+    name = as_text(find("site_binderhub_chart"))
+    found, notes = _of_storage(find), []
+    for version, hubs in hubs_by_chart(find).items():
+        try:
+            chart = _read([ChartSource(place, name, version) for place in dict.fromkeys(places)], get)
+            for hub in hubs:
+                found |= hub_images(
+                    chart,
+                    hub,
+                    user_scheduler_replicas=as_int(find("site_user_scheduler_replicas")),
+                    hub_image=as_text(find("site_hub_image")),
+                )
+        except (ChartError, ValueError) as error:
+            notes.append(f"images of the hubs: the chart was not read, as {error}")
+    return found, notes
+
+
+def hubs_by_chart(find: Find) -> dict[str, list[Mapping[str, Any]]]:
+    """Give the hubs of each version of the chart: the site's, or one of their own."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for hub in map(as_mapping, as_mapping(find("site_hubs")).values()):
+        version = as_text(hub.get("chart_version")) or as_text(find("site_binderhub_chart_version"))
+        found.setdefault(version, []).append(hub)
+    return found
 
 
 def _of_storage(find: Find) -> dict[str, str]:
@@ -132,7 +141,7 @@ def look_at_mirror(find: Find, get: Get, ask: AskImage) -> dict[str, Any]:
         return {"absent": {}}
     try:
         hubs, _ = images_of_hubs(find, get, upstream_too=False)
-        listed, _ = site_artifacts(lambda name: as_text(find(name)), hubs, as_list(None))
+        listed, _ = site_artifacts(lambda name: as_text(find(name)), hubs, [], [])
         images = [entry.name for entry in listed if entry.kind == "image"]
         return {"absent": absent_images(images, as_mapping(find("site_image_mirrors")), ask)}
     except (

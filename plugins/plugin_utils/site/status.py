@@ -44,7 +44,7 @@ class Look:
         machines: {host: facts of `_machine/upkeep.py`}, in the inventory's order; empty ones of those that did not answer.
         cluster: what `_cluster/overview.py` says; empty where the API did not answer.
         urls: {hub: its BinderHub's URL}.
-        sign_in: {hub: how people sign in, as `kind`, and the `callback_url` that its provider has to know, `` where there is none}.
+        sign_in: {hub: how people sign in, as `kind`, and the `callback_url` that its provider has to know, if it has one}.
         pool: the floating addresses, as the site writes them.
         others: certificates of ports beside the cluster, and of the administrator's kubeconfig, by where they are.
         lost: what could not be asked, and why.

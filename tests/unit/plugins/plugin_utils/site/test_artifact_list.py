@@ -60,7 +60,10 @@ def listed(**more: Any) -> tuple[list[Artifact], list[str]]:
     """The list of a site with these values."""
     values = {**VALUES, **more}
     return site_artifacts(
-        lambda name: str(values.get(name) or ""), {"q.io/hub:1": "JupyterHub"}, REPOSITORIES
+        lambda name: str(values.get(name) or ""),
+        {"q.io/hub:1": "JupyterHub"},
+        REPOSITORIES,
+        ["1.0.0-0.dev.git.3983.h383374de", "2.0.0"],
     )
 
 
@@ -110,6 +113,7 @@ def test_a_mirrored_site() -> None:
     hello = by_name["docker.io/library/hello-world:latest"]
     assert hello.upstream == "https://registry-1.docker.io/v2/library/hello-world/manifests/latest"
     assert hello.mirrored == f"{MIRROR}/v2/docker.io/library/hello-world/manifests/latest"
+    assert "binderhub-2.0.0" in by_name
     assert by_name["binderhub-1.0.0-0.dev.git.3983.h383374de"].upstream == (
         "https://jupyterhub.github.io/helm-chart"
     )
@@ -171,7 +175,7 @@ def test_the_labs_mirror_has_all_that_the_list_of_the_lab_says() -> None:
         "site_base_image_from": lab["site_base_image_from"],
         "site_fence_probe_image": read("inventories/lab/group_vars/all/fences.yml")["site_fence_probe_image"],
     }
-    found, _ = site_artifacts(lambda name: str(values.get(name) or ""), hubs, REPOSITORIES)
+    found, _ = site_artifacts(lambda name: str(values.get(name) or ""), hubs, REPOSITORIES, ["1.0.0"])
     built = {entry["name"] for entry in read("lab/images/images.yml")["images"]}
     for entry in read("lab/artifacts/images.yml"):
         version = values["site_kubernetes_version"]

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.mirror_im
     MOST_IMAGES,
     AskImage,
     absent_images,
+    hubs_by_chart,
     images_of_hubs,
     look_at_mirror,
 )
@@ -167,6 +170,35 @@ def test_the_chart_is_read_upstream_where_the_mirror_has_none() -> None:
         f"{MIRROR}/jupyterhub.github.io/helm-chart/binderhub-1.0.0.tgz",
         "https://jupyterhub.github.io/helm-chart/binderhub-1.0.0.tgz",
     ]
+
+
+def test_a_hub_with_its_own_chart_is_asked_about_by_that_one() -> None:
+    """What is not read of one version is told, and takes nothing from the others."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        archive.add(ROOT / "lab/chart", "binderhub")
+    values: dict[str, Any] = {
+        **VALUES,
+        "site_binderhub_chart_repository": f"{MIRROR}/charts",
+        "site_binderhub_chart_version": "1.0.0",
+        "site_hubs": {"binder": {}, "course": {"chart_version": "2.0.0"}, "third": {"chart_version": ""}},
+    }
+    assert {version: len(hubs) for version, hubs in hubs_by_chart(values.__getitem__).items()} == {
+        "1.0.0": 2,
+        "2.0.0": 1,
+    }
+    asked: list[str] = []
+
+    def get(url: str) -> bytes:
+        asked.append(url)
+        if "2.0.0" in url:
+            raise OSError("no such file")
+        return packed.getvalue()
+
+    found, notes = images_of_hubs(lambda name: values.get(name, ""), get, upstream_too=False)
+    assert len(asked) == 2
+    assert any("k8s-hub" in image for image in found)
+    assert len(notes) == 1 and "2.0.0" in notes[0]
 
 
 def test_a_registry_is_told_which_forms_are_taken() -> None:
