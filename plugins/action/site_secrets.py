@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secrets_f
     vault_secret,
     write_once,
 )
-
-TOKEN_BYTES = 32
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.token_text import new_token
 
 
 class ActionModule(ActionBase):
@@ -66,9 +64,7 @@ class ActionModule(ActionBase):
             return made
         account = (options["registry_username"], options["registry_password"])
         pulling = (options["registry_pull_username"], options["registry_pull_password"])
-        text = secrets_text(
-            options["hubs"], *account, token=lambda: secrets.token_hex(TOKEN_BYTES), pulling=pulling
-        )
+        text = secrets_text(options["hubs"], *account, token=new_token, pulling=pulling)
         if chosen:
             name, secret = chosen
             # Without a name of its own the file is one that every password may open.

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,11 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.token_tex
     TOKENS_OF_HUBS,
     TokenTextError,
     lacking_tokens,
+    new_token,
     variables_in,
     with_tokens,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.values import SiteValues
-
-TOKEN_BYTES = 32
 
 
 class ActionModule(ActionBase):
@@ -78,7 +76,7 @@ class ActionModule(ActionBase):
             raise TokenTextError(
                 f"{', '.join(strange)} is set elsewhere; add the hub's there: openssl rand -hex 32"
             )
-        text = with_tokens(text, lacking, lambda: secrets.token_hex(TOKEN_BYTES))
+        text = with_tokens(text, lacking, new_token)
         if self._task.check_mode:
             return
         content = vault.encrypt(text, secret=secret, vault_id=label).decode() if encrypted else text

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -15,12 +16,18 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_fa
     TOKENS,
 )
 
-__all__ = ["TOKENS_OF_HUBS", "TokenTextError", "lacking_tokens", "variables_in", "with_tokens"]
+__all__ = ["TOKENS_OF_HUBS", "TokenTextError", "lacking_tokens", "new_token", "variables_in", "with_tokens"]
 
 # Of a hub with sign-in: what the launch at the end shows instead of a person's name.
 VERIFY_TOKENS = "site_hub_verify_tokens"
 TOKENS_OF_HUBS = tuple(dict.fromkeys((*TOKENS, VERIFY_TOKENS)))
 BY_HAND = "add them by hand: openssl rand -hex 32"
+TOKEN_BYTES = 32
+
+
+def new_token() -> str:
+    """Make a token that nobody has, in hexadecimal digits."""
+    return secrets.token_hex(TOKEN_BYTES)
 
 
 class TokenTextError(ValueError):
