@@ -111,6 +111,8 @@ if binder.get("auth_enabled"):
     c.HubOAuth.hub_host = "{0.scheme}://{0.netloc}".format(urlsplit(hub_url))
     c.HubOAuth.base_url = binder.get("base_url") or "/"
     c.BinderHub.use_named_servers = os.environ.get("JUPYTERHUB_ALLOW_NAMED_SERVERS") == "true"
+    # Today's BinderHub reads it, and does not start where it is no number.
+    int(os.environ.get("JUPYTERHUB_NAMED_SERVER_LIMIT_PER_USER", "0"))
     # Where page.html is.
     c.BinderHub.template_path = str(Path(__file__).parent)
 if binder.get("cors_allow_origin"):
@@ -122,14 +124,8 @@ if "://" not in registry_url:
 c.BinderHub.docker_registry_host = registry_url
 c.BinderHub.docker_token_url = registry.get("token_url") or ""
 
-MANIFESTS = ", ".join(
-    [
-        "application/vnd.docker.distribution.manifest.v2+json",
-        "application/vnd.docker.distribution.manifest.list.v2+json",
-        "application/vnd.oci.image.manifest.v1+json",
-        "application/vnd.oci.image.index.v1+json",
-    ]
-)
+# The only form that today's BinderHub asks for.
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 
 class Registry(binderhub.app.DockerRegistry):
@@ -147,7 +143,7 @@ class Registry(binderhub.app.DockerRegistry):
     async def get_image_manifest(self, image: str, tag: str) -> Any:
         image = self.path + image
         login = {"auth_username": self.username, "auth_password": self.password} if self.username else {}
-        headers = {"Accept": MANIFESTS}
+        headers = {"Accept": MANIFEST}
         http = AsyncHTTPClient()
         if self.token_url:
             url = url_concat(self.token_url, {"scope": f"repository:{image}:pull"})

@@ -123,7 +123,7 @@ def _lifetimes(auth: Mapping[str, Any]) -> dict[str, Any]:
 def _verifier() -> dict[str, Any]:
     """Let the verifier in: a service that may use BinderHub, and open and stop the servers of one account, its own.
 
-    The hub makes the account when it starts, as a role names it. Nobody can sign in as it unless the provider has such a person.
+    The hub makes the account when it starts, as a role names it. No person can sign in as it.
     """
     own = f"user={VERIFIER}"
     return {
@@ -154,7 +154,8 @@ def _servers(auth: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "config": {"Launcher": {"named_server_limit_per_user": most}},
         "jupyterhub": {
-            "hub": {"allowNamedServers": True},
+            # None, which is the chart's own, reaches BinderHub as an empty text, and BinderHub does not start.
+            "hub": {"allowNamedServers": True, "namedServerLimitPerUser": 0},
             "singleuser": {
                 "storage": {
                     "dynamic": {
@@ -177,6 +178,8 @@ def _traits(
         "allow_existing_users": False,
         "allowed_users": list(auth["allowed_users"]),
         "admin_users": list(auth["admin_users"]),
+        # Where people choose their names, too.
+        "blocked_users": [VERIFIER],
     }
     if kind.has_provider:
         traits |= {"client_id": auth["client_id"], "oauth_callback_url": hub["callback_url"]}
@@ -204,7 +207,7 @@ def _oidc(hub: Mapping[str, Any], auth: Mapping[str, Any], sign_in: SignIn) -> d
     if missing:
         raise SignInError(
             f"site_hubs.{hub['name']}.auth.issuer {auth['issuer']} gave no {', '.join(missing)}: see what "
-            f"{auth['issuer']}/.well-known/openid-configuration answers, or set auth.endpoints"
+            f"{auth['issuer'].rstrip('/')}/.well-known/openid-configuration answers, or set auth.endpoints"
         )
     traits: dict[str, Any] = {
         **{name: endpoints[name] for name in ENDPOINTS},
@@ -247,10 +250,12 @@ def _github(_hub: Mapping[str, Any], auth: Mapping[str, Any], _sign_in: SignIn) 
 
 def _gitlab(_hub: Mapping[str, Any], auth: Mapping[str, Any], _sign_in: SignIn) -> dict[str, Any]:
     traits: dict[str, Any] = {"gitlab_url": auth["issuer"].rstrip("/")} if auth["issuer"] else {}
+    # GitLab tells nothing of a person without a scope, and of groups by the larger one only.
+    needed = "read_user"
     if auth["allowed_groups"]:
         traits["allowed_gitlab_groups"] = list(auth["allowed_groups"])
-        traits["scope"] = list(auth["scopes"]) or ["read_api"]
-    return traits
+        needed = "read_api"
+    return {**traits, "scope": list(auth["scopes"]) or [needed]}
 
 
 def _cilogon(_hub: Mapping[str, Any], auth: Mapping[str, Any], _sign_in: SignIn) -> dict[str, Any]:

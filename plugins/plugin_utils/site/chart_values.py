@@ -61,7 +61,11 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.trust_val
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.watch_values import watch_values
 
-__all__ = ["Settings", "ValuesError", "hub_values", "problems"]
+__all__ = ["ONE_MANIFEST", "Settings", "ValuesError", "hub_values", "problems"]
+
+# With its own attestations buildx has an index pushed, and BinderHub asks for a manifest only: it would build at every launch.
+# https://docs.docker.com/build/metadata/attestations/
+ONE_MANIFEST = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
 
 
 class ValuesError(ValueError):
@@ -144,6 +148,7 @@ def _builds(settings: Settings, builder: object) -> dict[str, Any]:
         "config": {
             "KubernetesBuildExecutor": {
                 "docker_host": "unix:///var/run/docker.sock",
+                "extra_envs": dict(ONE_MANIFEST),
                 **({"build_image": settings.build_image} if settings.build_image else {}),
                 **({"node_selector": selector} if selector else {}),
             },

@@ -30,6 +30,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._net.tls impor
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm_values import merge
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.chart_values import (
+    ONE_MANIFEST,
     Settings,
     hub_values,
 )
@@ -299,7 +300,7 @@ def test_a_proxy_reaches_run_steps_beside_the_registrys_account(tmp_path: Path) 
     binder = yaml.safe_load(objects["Secret", "binder-secret"]["stringData"]["values.yaml"])
     # Beside whom build pods trust, which is told in the same mapping.
     trusted = dict.fromkeys(BUNDLE_VARIABLES, BUNDLE_FILE)
-    assert binder["config"]["KubernetesBuildExecutor"]["extra_envs"] == {**trusted, **told}
+    assert binder["config"]["KubernetesBuildExecutor"]["extra_envs"] == {**trusted, **told, **ONE_MANIFEST}
 
 
 @needs_helm
@@ -507,7 +508,6 @@ def test_behind_a_login_binder_knows_its_client(tmp_path: Path, objects: Objects
         "JUPYTERHUB_BASE_URL": "/jupyterhub/",
         "JUPYTERHUB_CLIENT_ID": "service-binderhub",
         "JUPYTERHUB_OAUTH_CALLBACK_URL": "http://172.30.77.31/binderhub/oauth_callback",
-        "JUPYTERHUB_ALLOW_NAMED_SERVERS": "false",
     }
     assert "page.html" in signed_in["ConfigMap", "binder-config"]["data"]
     hub = yaml.safe_load(signed_in["Secret", "hub"]["stringData"]["values.yaml"])["hub"]
@@ -519,11 +519,14 @@ def test_behind_a_login_binder_knows_its_client(tmp_path: Path, objects: Objects
 
 
 @needs_helm
-def test_named_servers_are_told_to_binder(tmp_path: Path) -> None:
-    values = merge(site_values(), SIGN_IN, {"jupyterhub": {"hub": {"allowNamedServers": True}}})
-    assert {"name": "JUPYTERHUB_ALLOW_NAMED_SERVERS", "value": "true"} in pod(
-        render(tmp_path, values), "binder"
-    )["containers"][0]["env"]
+@pytest.mark.parametrize(("limit", "told"), [(0, "0"), (None, None)])
+def test_named_servers_are_told_to_binder(tmp_path: Path, limit: int | None, told: str | None) -> None:
+    """As the official chart does: a hub without a limit leaves BinderHub nothing to read."""
+    hub = {"allowNamedServers": True, "namedServerLimitPerUser": limit}
+    values = merge(site_values(), SIGN_IN, {"jupyterhub": {"hub": hub}})
+    given = pod(render(tmp_path, values), "binder")["containers"][0]["env"]
+    assert {"name": "JUPYTERHUB_ALLOW_NAMED_SERVERS", "value": "true"} in given
+    assert {"name": "JUPYTERHUB_NAMED_SERVER_LIMIT_PER_USER", "value": told} in given
 
 
 @needs_helm
@@ -775,7 +778,8 @@ def test_build_pods_mount_what_the_sites_own_class_says(binder_config: Load) -> 
     [_, mount] = container.volume_mounts
     assert (mount.name, mount.mount_path, mount.read_only) == ("node-ca-bundle", BUNDLE_FILE, True)
     told = {entry.name: entry.value for entry in container.env}
-    assert told == dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO"), BUNDLE_FILE)
+    bundle = dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO"), BUNDLE_FILE)
+    assert told == {**bundle, **ONE_MANIFEST}
 
 
 def test_build_pods_of_a_site_without_a_ca(binder_config: Load) -> None:

@@ -68,9 +68,11 @@ def at(mapping: Any, path: str) -> Any:
     return mapping
 
 
-def traits(kind: str) -> dict[str, Any]:
+def traits(kind: str, auth: dict[str, Any] | None = None) -> dict[str, Any]:
     """What the authenticator of a kind is told and may be shown."""
-    told: dict[str, Any] = at(values(AUTHS[kind])["config"], f"jupyterhub.hub.config.{KINDS[kind].section}")
+    told: dict[str, Any] = at(
+        values(auth or AUTHS[kind])["config"], f"jupyterhub.hub.config.{KINDS[kind].section}"
+    )
     return told
 
 
@@ -143,6 +145,7 @@ def test_the_callback_is_the_one_that_is_shown(kind: str) -> None:
 @pytest.mark.parametrize("kind", AUTHS)
 def test_who_was_allowed_once_is_not_for_ever(kind: str) -> None:
     assert traits(kind)["allow_existing_users"] is False
+    assert traits(kind)["blocked_users"] == [VERIFIER]
 
 
 def test_oidc() -> None:
@@ -181,6 +184,9 @@ def test_other_kinds() -> None:
         "https://git.example.org",
         ["a"],
     )
+    assert traits("gitlab")["scope"] == ["read_api"]
+    everybody = {**AUTHS["gitlab"], "allowed_groups": [], "allow_all": True}
+    assert traits("gitlab", everybody)["scope"] == ["read_user"]
     assert traits("cilogon")["allowed_idps"] == {
         "https://idp.example.org": {"username_derivation": {"username_claim": "eppn"}}
     }
@@ -190,6 +196,7 @@ def test_several_sessions_share_the_persons_volume() -> None:
     told = values(AUTHS["oidc"])["config"]
     assert at(told, "config.Launcher.named_server_limit_per_user") == 5
     assert at(told, "jupyterhub.hub.allowNamedServers") is True
+    assert at(told, "jupyterhub.hub.namedServerLimitPerUser") == 0
     assert at(told, "jupyterhub.singleuser.storage.dynamic.pvcNameTemplate") == "claim-{username}"
     one = values({**AUTHS["oidc"], "named_servers": 0})["config"]
     assert "allowNamedServers" not in one["jupyterhub"]["hub"] and "Launcher" not in one["config"]

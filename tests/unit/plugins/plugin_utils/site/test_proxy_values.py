@@ -12,6 +12,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._net.tls impor
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm_values import merge
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.chart_values import (
+    ONE_MANIFEST,
     Settings,
     hub_values,
 )
@@ -37,14 +38,15 @@ def released(proxy: str, **values: Any) -> tuple[dict[str, Any], dict[str, Any]]
 def test_without_a_proxy_nothing_is_said() -> None:
     _, values = released("")
     assert "proxies" not in str(values["config"])
-    assert values["extraEnv"] == values["config"]["KubernetesBuildExecutor"]["extra_envs"] == TRUSTED
+    assert values["extraEnv"] == TRUSTED
+    assert values["config"]["KubernetesBuildExecutor"]["extra_envs"] == {**TRUSTED, **ONE_MANIFEST}
 
 
 def test_binderhub_build_pods_and_run_steps() -> None:
     shown, values = released(PLAIN)
     wanted = {"http_proxy": PLAIN, "HTTPS_PROXY": PLAIN, "no_proxy": "localhost,10.96.0.1"}
     assert shown["extraEnv"].items() >= {**wanted, **TRUSTED}.items()
-    assert values["config"]["KubernetesBuildExecutor"]["extra_envs"] == shown["extraEnv"]
+    assert values["config"]["KubernetesBuildExecutor"]["extra_envs"] == {**shown["extraEnv"], **ONE_MANIFEST}
     assert values["config"]["BinderHub"]["buildDockerConfig"] == {
         "proxies": {"default": {"httpProxy": PLAIN, "httpsProxy": PLAIN, "noProxy": "localhost,10.96.0.1"}}
     }
@@ -54,7 +56,7 @@ def test_an_account_is_not_shown() -> None:
     shown, values = released(ACCOUNT)
     assert "s3cret" not in str(shown) and "http_proxy" not in str(shown)
     assert values["extraEnv"].items() >= {"http_proxy": ACCOUNT, **TRUSTED}.items()
-    assert values["config"]["KubernetesBuildExecutor"]["extra_envs"] == values["extraEnv"]
+    assert values["config"]["KubernetesBuildExecutor"]["extra_envs"] == {**values["extraEnv"], **ONE_MANIFEST}
     assert values["config"]["BinderHub"]["buildDockerConfig"]["proxies"]["default"]["httpProxy"] == ACCOUNT
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.tls import BUNDLE_FILE
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.chart_values import (
+    ONE_MANIFEST,
     Settings,
     hub_values,
 )
@@ -30,7 +31,7 @@ def config(own: dict[str, Any] | None = None, **settings: Any) -> dict[str, Any]
 def test_without_a_ca_nothing_is_mounted() -> None:
     told = config()
     assert {"extraConfig", "extraVolumes", "extraEnv", "podAnnotations"} & set(told) == set()
-    assert "extra_envs" not in told["config"]["KubernetesBuildExecutor"]
+    assert told["config"]["KubernetesBuildExecutor"]["extra_envs"] == ONE_MANIFEST
     assert "extraVolumes" not in told["jupyterhub"]["hub"]
 
 
@@ -46,7 +47,7 @@ def test_binderhub_the_hub_and_builds_trust_their_nodes_bundle() -> None:
         == told["jupyterhub"]["hub"]["annotations"]
         == {"ironbinder/ca-checksum": "abc"}
     )
-    assert set(told["config"]["KubernetesBuildExecutor"]["extra_envs"]) == VARIABLES
+    assert set(told["config"]["KubernetesBuildExecutor"]["extra_envs"]) == VARIABLES | set(ONE_MANIFEST)
 
 
 def test_the_class_of_build_pods(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,7 +75,7 @@ def test_is_in(vulnerability: str, version: str, expected: bool) -> None:
         # Nobody has looked at it, so nothing is said.
         ("1.0.0-0.dev.git.3984.habcdef01", ""),
         ("1.0.0-0.dev.git.2000.habcdef01", ""),
-        ("0.1.0-ironbinder.7", ""),
+        ("0.1.0-ironbinder.8", ""),
     ],
 )
 def test_image_of_a_chart(chart: str, tag: str) -> None:
