@@ -23,6 +23,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.chart_fil
     load_chart,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.chart_images import hub_images
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.hubs import HubError
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     as_int,
     as_mapping,
@@ -59,24 +60,35 @@ def images_of_hubs(find: Find, get: Get, *, upstream_too: bool) -> tuple[dict[st
     for version, hubs in hubs_by_chart(find).items():
         try:
             chart = _read([ChartSource(place, name, version) for place in dict.fromkeys(places)], get)
-            for hub in hubs:
+        except ChartError as error:
+            notes.append(f"images of the hubs {', '.join(hubs)}: the chart was not read, as {error}")
+            continue
+        for hub, told in hubs.items():
+            try:
                 found |= hub_images(
                     chart,
                     hub,
+                    told,
                     user_scheduler_replicas=as_int(find("site_user_scheduler_replicas")),
                     hub_image=as_text(find("site_hub_image")),
                 )
-        except (ChartError, ValueError) as error:
-            notes.append(f"images of the hubs: the chart was not read, as {error}")
+            except HubError as error:
+                notes.append(f"images of the hub {hub}: its values were not read, as {error}")
+            except (
+                Exception
+            ) as error:  # values have more shapes than anybody thinks of; the text may hold one of them
+                reason = f"they cannot be computed ({type(error).__name__})"
+                notes.append(f"images of the hub {hub}: its values were not read, as {reason}")
     return found, notes
 
 
-def hubs_by_chart(find: Find) -> dict[str, list[Mapping[str, Any]]]:
-    """Give the hubs of each version of the chart: the site's, or one of their own."""
-    found: dict[str, list[Mapping[str, Any]]] = {}
-    for hub in map(as_mapping, as_mapping(find("site_hubs")).values()):
-        version = as_text(hub.get("chart_version")) or as_text(find("site_binderhub_chart_version"))
-        found.setdefault(version, []).append(hub)
+def hubs_by_chart(find: Find) -> dict[str, dict[str, Mapping[str, Any]]]:
+    """Give the hubs of each version of the chart, the site's or one of their own: {version: {hub: its entry}}."""
+    found: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for name, hub in as_mapping(find("site_hubs")).items():
+        told = as_mapping(hub)
+        version = as_text(told.get("chart_version")) or as_text(find("site_binderhub_chart_version"))
+        found.setdefault(version, {})[name] = told
     return found
 
 

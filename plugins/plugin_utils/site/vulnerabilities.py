@@ -141,9 +141,9 @@ def hub_image_of_chart(version: str) -> str:
 def hub_programs(image: str) -> dict[str, str]:
     """Give the programs that a hub's image holds, {name: version}; nothing for an image that nobody looked at.
 
-    A copy in another registry counts as the image of its name.
+    A copy in another registry counts as the image of its name, and a digest as that of the tag before it.
     """
-    name, _, tag = image.rpartition(":")
+    name, _, tag = image.partition("@")[0].rpartition(":")
     if name.rpartition("/")[2] != HUB_IMAGE.rpartition("/")[2] or tag not in HUB_IMAGES:
         return {}
     return dict(zip(PROGRAMS, HUB_IMAGES[tag]))

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.registry_token import challenge_fields
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.answers import detail, seen_from_nodes
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
@@ -41,6 +43,7 @@ ACCOUNTS = {
 }
 # What registries say to an account that may not push, and where there is no such project; pull-through caches say 405.
 REFUSALS = (400, 401, 403, 404, 405)
+EXAMPLE = "https://gitlab.example.org/jwt/auth?service=container_registry"
 
 
 def _is_refused(site: Site) -> bool:
@@ -90,10 +93,7 @@ def registry_token_url_unusable(site: Site) -> Iterator[Problem]:
     url = site.text(TOKEN_URL)
     fault = token_url_fault(url, site.flag("site_registry_plain_http_enabled"))
     if fault:
-        remedy = (
-            "write it as https://gitlab.example.org/jwt/auth?service=container_registry, without an account"
-        )
-        yield Problem(fault, remedy, TOKEN_URL)
+        yield Problem(fault, f"write it as {EXAMPLE}, without an account", TOKEN_URL)
     elif url and registry_is_ours(site):
         yield Problem("is set, and the site's own registry has no token service", "leave it empty", TOKEN_URL)
 
@@ -109,9 +109,44 @@ def registry_token_refused(site: Site) -> Iterator[Problem]:
         said = detail(answer) or (f"answers {status}" if status != 200 else "answers without a token")
         yield Problem(
             f"{as_text(answer.get('url'))[:160]}: {said}",
-            "correct it, or leave it empty if the registry itself says where its tokens are",
+            "correct it: the registry's /v2/ says realm and service in WWW-Authenticate",
             TOKEN_URL,
             where,
+        )
+
+
+def _named_service(challenge: str, plain_http: bool) -> str:
+    """Give the URL of the token service that a registry names, as BinderHub takes it; empty where it cannot."""
+    fields = challenge_fields(challenge)
+    realm, service = fields.get("realm", ""), quote(fields.get("service", ""), safe="")
+    if not realm or token_url_fault(realm, plain_http):
+        return ""
+    return f"{realm}{'&' if '?' in realm else '?'}service={service}" if service else realm
+
+
+@rule(
+    "registry-token-service-unnamed",
+    WARNING,
+    "BinderHub is to find the registry's token service by itself, and may then not find images that are there.",
+)
+def registry_token_service_unnamed(site: Site) -> Iterator[Problem]:
+    # Of Docker Hub and Google the service is known.
+    if registry_is_ours(site) or kind_of(site.text(HOST)) != OTHER or site.text(TOKEN_URL):
+        return
+    challenges = [
+        as_text(answer.get("challenge"))
+        for answer, _ in seen_from_nodes(site, "registry")
+        if as_int(answer.get("status")) == 401
+    ]
+    asking = [challenge for challenge in challenges if challenge.lower().startswith("bearer")]
+    if asking and not _is_refused(site):
+        url = _named_service(asking[0], site.flag("site_registry_plain_http_enabled"))
+        # binderhub/registry.py sets Accept with a token of `token_url`, and leaves it out with one of a challenge.
+        yield Problem(
+            f"is empty, and {site.text(HOST)} gives tokens by a service: BinderHub asks for an image without saying which "
+            "forms it takes where it finds that itself, some registries answer 404 then, and every launch builds anew",
+            f"set it to {url}" if url else f"set it, such as {EXAMPLE}",
+            TOKEN_URL,
         )
 
 

@@ -169,7 +169,7 @@ def test_the_labs_mirror_has_all_that_the_list_of_the_lab_says() -> None:
     """Image by image: what is built under these names is what a site of these pins asks for."""
     lab = read("inventories/lab/group_vars/all/site.yml")
     chart = find_chart(str(ROOT / "lab/chart"), "binderhub", "")
-    hubs = hub_images(chart, {}, user_scheduler_replicas=2, hub_image="")
+    hubs = hub_images(chart, "binder", {}, user_scheduler_replicas=2, hub_image="")
     values = {
         **VALUES,
         "site_base_image_from": lab["site_base_image_from"],

@@ -64,7 +64,9 @@ PLAIN = {"q/k8s-binderhub:1", "q/k8s-hub:4", "q/chp:5"}
 
 def names(hub: dict[str, Any] | None = None, schedulers: int = 0, hub_image: str = "") -> set[str]:
     """Images of one hub."""
-    return set(hub_images(CHART, hub or {}, user_scheduler_replicas=schedulers, hub_image=hub_image))
+    return set(
+        hub_images(CHART, "binder", hub or {}, user_scheduler_replicas=schedulers, hub_image=hub_image)
+    )
 
 
 def test_what_a_hub_has_and_no_more() -> None:
@@ -106,7 +108,7 @@ def test_charts_without_a_tag() -> None:
 
 def test_of_the_labs_chart() -> None:
     chart = find_chart(str(ROOT / "lab/chart"), "binderhub", "")
-    found = hub_images(chart, {}, user_scheduler_replicas=0, hub_image="")
+    found = hub_images(chart, "binder", {}, user_scheduler_replicas=0, hub_image="")
     assert sorted(name.rpartition("/")[2].partition(":")[0] for name in found) == [
         "configurable-http-proxy",
         "k8s-binderhub",

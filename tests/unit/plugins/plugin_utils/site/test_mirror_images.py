@@ -21,6 +21,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.mirror_im
     images_of_hubs,
     look_at_mirror,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in import KINDS, NONE
 from web_server import Answer, WebServer
 
 ROOT = Path(__file__).parents[5]
@@ -199,6 +200,36 @@ def test_a_hub_with_its_own_chart_is_asked_about_by_that_one() -> None:
     assert len(asked) == 2
     assert any("k8s-hub" in image for image in found)
     assert len(notes) == 1 and "2.0.0" in notes[0]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != NONE])
+def test_how_people_sign_in_brings_no_image(kind: str) -> None:
+    """What signing in takes is secret, and nothing that a list of images needs."""
+    auth = {"kind": kind, "client_id": "x", "issuer": "https://login.example.org"}
+    plain, notes = images_of_hubs(VALUES.get, no_download, upstream_too=True)
+    assert plain and not notes
+    values = {**VALUES, "site_hubs": {"private": {"auth": auth}}}
+    assert images_of_hubs(values.get, no_download, upstream_too=True) == (plain, [])
+    # Preflight asks the mirror for them.
+    assert set(plain) <= set(looked(404, site_hubs=values["site_hubs"])[0]["absent"])
+
+
+@pytest.mark.parametrize(
+    ("odd", "told"),
+    [
+        ({"values": [1]}, "they cannot be computed (AttributeError)"),
+        ({"values": "x"}, "they cannot be computed (AttributeError)"),
+        ({"node_port": "hunter2"}, "they cannot be computed (ValueError)"),
+        ({"colour": {}}, "site_hubs.odd has unknown keys colour"),
+    ],
+)
+def test_a_hub_that_cannot_be_read_takes_nothing_from_the_others(odd: dict[str, Any], told: str) -> None:
+    plain, _ = images_of_hubs(VALUES.get, no_download, upstream_too=False)
+    values = {**VALUES, "site_hubs": {"odd": odd, "binder": {}}}
+    found, [note] = images_of_hubs(values.get, no_download, upstream_too=False)
+    assert found == plain
+    assert note.startswith(f"images of the hub odd: its values were not read, as {told}")
+    assert "hunter2" not in note
 
 
 def test_a_registry_is_told_which_forms_are_taken() -> None:

@@ -55,7 +55,9 @@ PKG = at(
     "_json_key_base64",
     **{PASSWORD: KEY, PULL_PASSWORD: KEY},
 )
-HARBOR = at("harbor.example.org", "people/stfc-", "robot$people+builder", "robot$people+puller")
+HARBOR = at("harbor.example.org", "people/stfc-", "robot$people+builder", "robot$people+puller") | {
+    f"values/{TOKEN_URL}": "https://harbor.example.org/service/token?service=harbor-registry"
+}
 GITLAB = at("registry.gitlab.example.org", "group/project/stfc-", "builder", "puller") | {
     f"values/{TOKEN_URL}": "https://gitlab.example.org/jwt/auth?service=container_registry"
 }
@@ -81,6 +83,27 @@ CASES = [
             f"values/{PREFIX}": "example.org/p/x-",
             f"secrets/keys/{PULL_PASSWORD}/project": "",
         },
+    ),
+    case(
+        "a token service that nobody names",
+        {**HARBOR, f"values/{TOKEN_URL}": ""},
+        ("registry-token-service-unnamed", TOKEN_URL, ""),
+    ),
+    case(
+        "a registry that takes the account itself",
+        {
+            **HARBOR,
+            f"values/{TOKEN_URL}": "",
+            **{
+                f"hosts/{name}/probe/urls/registry/challenge": 'Basic realm="x"'
+                for name in ("head1", "worker1", "worker2")
+            },
+        },
+    ),
+    case(
+        "a wrong password at a token service that nobody names",
+        {**HARBOR, f"values/{TOKEN_URL}": "", LOGIN: {"url": "x", "status": 401}},
+        ("registry-login-refused", PASSWORD, "head1"),
     ),
     case("a robot of all of Harbor", {**HARBOR, f"values/{USER}": "robot$builder"}),
     case(
@@ -202,3 +225,30 @@ def test_an_account_in_a_url_is_not_shown() -> None:
     site = case("x", {**GITLAB, f"values/{TOKEN_URL}": "https://me:secret@gitlab.example.org/"}).site()
     [text] = texts(site, "registry-token-url-unusable")
     assert "secret" not in text and "me:" not in text
+
+
+@pytest.mark.parametrize(
+    ("challenge", "told"),
+    [
+        (
+            'Bearer realm="https://harbor.example.org/service/token",service="harbor-registry"',
+            "set it to https://harbor.example.org/service/token?service=harbor-registry",
+        ),
+        (
+            'bearer realm="https://git.example.org/jwt/auth?client=docker",service="container registry"',
+            "set it to https://git.example.org/jwt/auth?client=docker&service=container%20registry",
+        ),
+        ('Bearer realm="https://git.example.org/jwt/auth"', "set it to https://git.example.org/jwt/auth"),
+        # What preflight would refuse is not proposed.
+        ('Bearer realm="/token",service="x"', "set it, such as https://"),
+        ('Bearer realm="https://me:secret@git.example.org/"', "set it, such as https://"),
+        ("Bearer", "set it, such as https://"),
+    ],
+)
+def test_the_service_is_proposed_as_the_registry_names_it(challenge: str, told: str) -> None:
+    answers = {
+        f"hosts/{name}/probe/urls/registry/challenge": challenge for name in ("head1", "worker1", "worker2")
+    }
+    site = case("x", {**HARBOR, f"values/{TOKEN_URL}": "", **answers}).site()
+    [text] = texts(site, "registry-token-service-unnamed")
+    assert told in text and "secret" not in text
