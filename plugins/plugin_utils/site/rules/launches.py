@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Iterator, Mapping
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, Problem
@@ -17,6 +16,11 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_facts import GIT_TOKENS
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.spec_patterns import (
+    fits,
+    pattern_fault,
+    slow_patterns,
+)
 
 BANNED, HIGH = "site_banned_specs", "site_high_quota_specs"
 REPO, HIGHER = "site_per_repo_quota", "site_per_repo_quota_higher"
@@ -39,16 +43,12 @@ def _entries(site: Site, variable: str) -> Iterator[tuple[object, object]]:
     yield from value.items() if isinstance(value, Mapping) else ()
 
 
-def _pattern_fault(pattern: object) -> str:
-    if not isinstance(pattern, str):
-        return "is no text"
-    if not pattern:
-        return "is empty, and fits every repository"
-    try:
-        re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
-        return f"is no regular expression: {error}"
-    return ""
+def _slow(site: Site) -> frozenset[str]:
+    """Patterns of the site, of either kind, that no spec should be compared with."""
+    lists = [patterns for variable in (BANNED, HIGH) for _, patterns in _entries(site, variable)]
+    told = [pattern for patterns in lists if isinstance(patterns, (list, tuple)) for pattern in patterns]
+    usable = dict.fromkeys(pattern for pattern in told if not pattern_fault(pattern))
+    return slow_patterns(tuple(usable), (site.text("site_verify_spec"),))
 
 
 @rule("launch-value-out-of-range", ERROR, "A bound of launches is no sensible number.")
@@ -75,14 +75,18 @@ def spec_provider_unknown(site: Site) -> Iterator[Problem]:
 
 @rule("spec-pattern-malformed", ERROR, "A spec to be known again is no regular expression.", acceptable=False)
 def spec_pattern_malformed(site: Site) -> Iterator[Problem]:
-    remedy = 'write a list of regular expressions in quotes, such as ["^spam/.*"]'
+    remedy = 'write a list of regular expressions in quotes, such as ["^spam/.*"], with no repetition in a repetition'
+    slow = _slow(site)
     for variable in (BANNED, HIGH):
         for provider, patterns in _entries(site, variable):
             if not isinstance(patterns, (list, tuple)):
                 yield Problem(f"is no list for {provider}", remedy, variable)
                 continue
             for number, pattern in enumerate(patterns, 1):
-                if fault := _pattern_fault(pattern):
+                fault = pattern_fault(pattern)
+                if not fault and pattern in slow:
+                    fault = "takes too long with a long spec, and would hold up BinderHub"
+                if fault:
                     told = f"has for {provider} entry {number}, {str(pattern)[:MOST_CHARACTERS]!r}, which {fault}"
                     yield Problem(told, remedy, variable)
 
@@ -92,8 +96,7 @@ def verify_spec_banned(site: Site) -> Iterator[Problem]:
     patterns = as_mapping(site.values.get(BANNED)).get(site.text("site_verify_provider"))
     spec = site.text("site_verify_spec")
     for pattern in patterns if isinstance(patterns, (list, tuple)) else ():
-        # As BinderHub compares them.
-        if not _pattern_fault(pattern) and re.match(pattern, spec, re.IGNORECASE):
+        if not pattern_fault(pattern) and pattern not in _slow(site) and fits(pattern, spec):
             yield Problem(
                 f"has {pattern[:MOST_CHARACTERS]!r}, which fits site_verify_spec, {spec[:MOST_CHARACTERS]}",
                 "make the pattern narrower, or prove the site with another repository",

@@ -50,6 +50,16 @@ CASES = [
     value("an empty pattern", BANNED, {"gh": [""]}, (PATTERN, BANNED, "")),
     value("a number", BANNED, {"gh": [7]}, (PATTERN, BANNED, "")),
     value("one pattern and no list", BANNED, {"gh": "^x/"}, (PATTERN, BANNED, "")),
+    case(
+        "a pattern that takes for ever for the proof",
+        {
+            f"values/{BANNED}": {"git": ["^(.+)+spam$"]},
+            "values/site_verify_provider": "git",
+            "values/site_verify_spec": "https%3A%2F%2Fgit.example.org%2Fcourse.git/main",
+        },
+        (PATTERN, BANNED, ""),
+    ),
+    value("one for other specs", HIGH, {"gh": ["^uni/([a-z]+)*$"]}, (PATTERN, HIGH, "")),
     value("patterns of two providers", BANNED, {"gh": ["^spam/.*"], "git": [".*mining.*"], "gl": []}),
     case(
         "the proof itself, in other letters",
@@ -128,3 +138,11 @@ def test_an_entry_is_named_and_no_other() -> None:
     [text] = texts(site, PATTERN)
     assert "entry 2, '^x/(.*'" in text
     assert "^ok/" not in text
+
+
+def test_a_slow_pattern_is_called_so() -> None:
+    site = good_site()
+    site["values"][BANNED] = {"gh": ["^uni/([a-z]+)*$"]}
+    [text] = texts(site, PATTERN)
+    assert "takes too long" in text
+    assert "no repetition in a repetition" in text
