@@ -14,6 +14,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     as_int,
     as_mapping,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.proofs import proofs
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_facts import GIT_TOKENS
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.spec_patterns import (
@@ -35,6 +36,7 @@ BOUNDS = {
 # GitLab's are the shortest.
 SHORTEST_GIT_TOKEN = 20
 MOST_CHARACTERS = 60
+MOST_NAMED = 3
 
 
 def _entries(site: Site, variable: str) -> Iterator[tuple[object, object]]:
@@ -48,7 +50,7 @@ def _slow(site: Site) -> frozenset[str]:
     lists = [patterns for variable in (BANNED, HIGH) for _, patterns in _entries(site, variable)]
     told = [pattern for patterns in lists if isinstance(patterns, (list, tuple)) for pattern in patterns]
     usable = dict.fromkeys(pattern for pattern in told if not pattern_fault(pattern))
-    return slow_patterns(tuple(usable), (site.text("site_verify_spec"),))
+    return slow_patterns(tuple(usable), tuple(proof.sent for proof in proofs(site)))
 
 
 @rule("launch-value-out-of-range", ERROR, "A bound of launches is no sensible number.")
@@ -93,15 +95,20 @@ def spec_pattern_malformed(site: Site) -> Iterator[Problem]:
 
 @rule("verify-spec-banned", ERROR, "What is launched as the proof may not be launched.")
 def verify_spec_banned(site: Site) -> Iterator[Problem]:
-    patterns = as_mapping(site.values.get(BANNED)).get(site.text("site_verify_provider"))
-    spec = site.text("site_verify_spec")
-    for pattern in patterns if isinstance(patterns, (list, tuple)) else ():
-        if not pattern_fault(pattern) and pattern not in _slow(site) and fits(pattern, spec):
-            yield Problem(
-                f"has {pattern[:MOST_CHARACTERS]!r}, which fits site_verify_spec, {spec[:MOST_CHARACTERS]}",
-                "make the pattern narrower, or prove the site with another repository",
-                BANNED,
-            )
+    # What is launched to see it refused stays right.
+    slow, launched = _slow(site), [proof for proof in proofs(site) if proof.cause != "banned"]
+    for provider, patterns in _entries(site, BANNED):
+        for pattern in patterns if isinstance(patterns, (list, tuple)) else ():
+            if pattern_fault(pattern) or pattern in slow:
+                continue
+            hit = [proof for proof in launched if proof.provider == provider and fits(pattern, proof.sent)]
+            if hit:
+                where = ", ".join(proof.variable for proof in hit[:MOST_NAMED])
+                yield Problem(
+                    f"has {pattern[:MOST_CHARACTERS]!r}, which fits {where}, {hit[0].sent[:MOST_CHARACTERS]}",
+                    "make the pattern narrower, or prove the site with another repository",
+                    BANNED,
+                )
 
 
 @rule("high-quota-below-quota", ERROR, "A repository with a higher quota gets fewer sessions than others.")
