@@ -202,3 +202,22 @@ def test_an_account_in_a_url_is_not_shown() -> None:
     site = case("x", {**GITLAB, f"values/{TOKEN_URL}": "https://me:secret@gitlab.example.org/"}).site()
     [text] = texts(site, "registry-token-url-unusable")
     assert "secret" not in text and "me:" not in text
+
+
+@pytest.mark.parametrize(
+    ("host", "common", "account"),
+    [
+        ("registry-1.docker.io", "docker.io", HUB),
+        ("docker.io:443", "docker.io", HUB),
+        ("Docker.io", "docker.io", HUB),
+        ("hub.docker.com", "docker.io", HUB),
+        ("gcr.io:443", "gcr.io", GCR),
+        ("GCR.io", "gcr.io", GCR),
+    ],
+)
+def test_another_spelling_is_one_finding(host: str, common: str, account: dict[str, Any]) -> None:
+    """Not one that the rules of these registries pass over."""
+    site = case("spelling", {**account, "values/site_registry_host": host}).site()
+    assert found(site) == {("registry-host-malformed", "site_registry_host", "")}
+    [text] = texts(site, "registry-host-malformed")
+    assert text.endswith(f"-> write {common}")
