@@ -169,6 +169,8 @@ def test_values_of_hubs(tmp_path: Path, repository: str, source: str) -> None:
         ("hub-value-refused", "site_hubs.binder.secret_values.registry.passwd", ""),
         ("hub-value-drops-section", "site_hubs.binder.values.jupyterhub.proxy", ""),
     }
+    misplaced = "site_hubs.binder.values.config.GitHubRepoProvider.access_token"
+    assert ("git-token-misplaced", misplaced, "") in found
     assert "did you mean jupyterhub.singleuser?" in output
     assert SECRET not in output
 

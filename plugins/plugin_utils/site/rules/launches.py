@@ -8,7 +8,10 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, Problem
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.launch_values import PROVIDERS
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.launch_values import (
+    PROVIDERS,
+    TOKEN_WAYS,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     Site,
     as_int,
@@ -155,3 +158,18 @@ def git_token_malformed(site: Site) -> Iterator[Problem]:
             yield Problem(
                 fault, "copy it anew from the Git server, without any blank, into secrets.yml", variable
             )
+
+
+@rule("git-token-misplaced", ERROR, "A token for a Git server stands in values that may be seen.")
+def git_token_misplaced(site: Site) -> Iterator[Problem]:
+    for name, hub in site.hubs.items():
+        for way, variable in TOKEN_WAYS.items():
+            found: object = hub.get("values")
+            for key in way.split("."):
+                found = as_mapping(found).get(key)
+            if found:
+                yield Problem(
+                    "is a secret, and values may be seen by everybody",
+                    f"move it to secrets.yml, as {variable} for all hubs or into secret_values; if git has it, get a new one",
+                    f"site_hubs.{name}.values.{way}",
+                )

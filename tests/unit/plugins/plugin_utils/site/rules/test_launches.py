@@ -149,6 +149,22 @@ CASES = [
         {f"secrets/values/{GITHUB}": token(default=True, length=8)},
         ("secret-default", GITHUB, ""),
     ),
+    *(
+        case(
+            f"a token in {section}",
+            {f"values/site_hubs/binder/values/config/{section}": {key: "str"}},
+            ("git-token-misplaced", f"site_hubs.binder.values.config.{section}.{key}", ""),
+        )
+        for section, key in (
+            ("GitHubRepoProvider", "access_token"),
+            ("GitLabRepoProvider", "access_token"),
+            ("GitLabRepoProvider", "private_token"),
+        )
+    ),
+    case(
+        "no token in values",
+        {"values/site_hubs/binder/values/config/GitHubRepoProvider": {"access_token": ""}},
+    ),
     case("no token", {f"secrets/values/{GITHUB}": token(empty=True, length=0)}),
     case("a token", {f"secrets/values/{GITHUB}": token()}),
 ]
