@@ -83,6 +83,9 @@ def check(loader: Any, templar: Any, task_vars: dict[str, Any], options: dict[st
         fetch,
         manifest_status,
     )
+    from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.dropped_values import (  # noqa: PLC0415
+        dropped_values,
+    )
     from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.inventory import (  # noqa: PLC0415
         collect,
     )
@@ -112,6 +115,7 @@ def check(loader: Any, templar: Any, task_vars: dict[str, Any], options: dict[st
     seen["hub_values"] = look_at_hub_values(
         site, values.find("site_hubs"), seen, lambda url: download(url, trusted, proxies)
     )
+    seen["dropped_values"] = dropped_values(site, values.find("site_hubs"), proxies)
     seen["images"] = look_at_mirror(
         values.find,
         lambda url: download(url, trusted, proxies),

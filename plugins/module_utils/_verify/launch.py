@@ -18,6 +18,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._net.http impo
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.account import Account
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.arrivals import Arrivals
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.binder_link import link_spec
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.errors import (
     VerifyError,
     redact,
@@ -73,12 +74,8 @@ class LaunchRequest:
 
 def build_url(request: LaunchRequest) -> str:
     """Return the URL of the build, without the build token."""
-    spec = request.spec.strip("/")
-    if request.provider == "git" and "://" in spec:
-        # People paste the repository's URL; a Binder link has it in one path segment.
-        repository, _slash, ref = spec.rpartition("/")
-        spec = f"{quote(repository, safe='')}/{ref}"
-    return f"{request.url.rstrip('/')}/build/{request.provider}/{quote(spec, safe='/%:@!$&()*+,;=~')}"
+    spec = link_spec(request.provider, request.spec)
+    return f"{request.url.rstrip('/')}/build/{request.provider}/{spec}"
 
 
 class Launch:

@@ -9,6 +9,7 @@ from ipaddress import IPv4Interface
 from typing import Any
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.failures import failure_of
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.launch_values import TOKEN_WAYS
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     as_list,
     as_mapping,
@@ -40,6 +41,7 @@ HUB_WAYS = (
     "config.BinderHub.auth_enabled",
     "jupyterhub.hub.config.BinderSpawner.auth_enabled",
     *CALLBACK_WAYS,
+    *TOKEN_WAYS,
     "jupyterhub.hub.config.JupyterHub.authenticator_class",
     "jupyterhub.hub.image.name",
     "jupyterhub.hub.image.tag",
@@ -79,6 +81,13 @@ def reduce_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _told(way: str, value: Any) -> Any:
+    """Give a value to be shown; of what is secret, and has no place there, that it is there."""
+    if way in TOKEN_WAYS:
+        return type(value).__name__ if value else ""
+    return value if isinstance(value, (bool, int)) else str(value)[:SHOWN_CHARACTERS]
+
+
 def _reduce_values(values: Any) -> Any:
     if not isinstance(values, Mapping):
         return type(values).__name__
@@ -92,7 +101,7 @@ def _reduce_values(values: Any) -> Any:
             *parents, last = way.split(".")
             for key in parents:
                 inner = inner.setdefault(key, {})
-            inner[last] = found if isinstance(found, (bool, int)) else str(found)[:SHOWN_CHARACTERS]
+            inner[last] = _told(way, found)
     return told
 
 

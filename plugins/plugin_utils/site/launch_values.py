@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["PROVIDERS", "LaunchSettings", "launch_arguments", "launch_secrets", "launch_values"]
+__all__ = ["PROVIDERS", "TOKEN_WAYS", "LaunchSettings", "launch_arguments", "launch_secrets", "launch_values"]
 
 # What a Binder link begins with, and BinderHub's class for it.
 PROVIDERS = {
@@ -24,6 +24,13 @@ PROVIDERS = {
     "hydroshare": "HydroshareProvider",
     "dataverse": "DataverseProvider",
     "ckan": "CKANProvider",
+}
+
+# Where a hub's own values may name a token for a Git server, and where the site does.
+TOKEN_WAYS = {
+    "config.GitHubRepoProvider.access_token": "site_github_access_token",
+    "config.GitLabRepoProvider.access_token": "site_gitlab_access_token",
+    "config.GitLabRepoProvider.private_token": "site_gitlab_access_token",
 }
 
 

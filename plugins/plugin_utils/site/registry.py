@@ -9,6 +9,7 @@ import re
 from typing import NamedTuple
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.registry_kinds import (
+    common_spelling,
     endpoint,
     level_fault,
 )
@@ -111,7 +112,9 @@ def host_fault(text: str) -> Fault | None:
     except RegistryAddressError:
         remedy = "write host or host:port, such as registry.example.org:5000"
         return Fault("form", f"is {text[:80]!r}", remedy)
-    return None
+    common = common_spelling(text)
+    told = Fault("form", f"is {text[:80]!r}, which is {common} by another name", f"write {common}")
+    return told if common else None
 
 
 def prefix_fault(text: str, host: str = "") -> Fault | None:

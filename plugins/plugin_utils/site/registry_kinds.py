@@ -17,6 +17,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._net.docker_hu
     HUB_ACCOUNT,
     HUB_API,
     HUB_NAMES,
+    is_hub,
 )
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "OTHER",
     "TOKEN_URL",
     "Endpoint",
+    "common_spelling",
     "describe_key",
     "endpoint",
     "kind_of",
@@ -44,6 +46,10 @@ KEY_USERS = ("_json_key", "_json_key_base64")
 _KEY_FIELDS = ("type", "project_id", "private_key", "client_email")
 # A robot of one project of Harbor; one of all of it has no +: https://goharbor.io/docs/main/working-with-projects/project-configuration/create-robot-accounts/
 _ROBOT = re.compile(r"robot\$(?P<project>[a-z0-9][a-z0-9._-]*)\+.+")
+
+
+# Where Docker Hub's API and its pages are; no image is called by them.
+_HUB_PLACES = (HUB_API, "hub.docker.com", "registry.hub.docker.com")
 
 
 @dataclass(frozen=True)
@@ -67,9 +73,20 @@ class Endpoint:
 
 def kind_of(host: str) -> str:
     """Say whose registry it is by its host: DOCKER_HUB, GOOGLE, or OTHER, the site's own included."""
-    if host in HUB_NAMES:
+    if is_hub(host):
         return DOCKER_HUB
     return GOOGLE if _GCR.fullmatch(host) or _ARTIFACT_REGISTRY.fullmatch(host) else OTHER
+
+
+def common_spelling(host: str) -> str:
+    """Give how the host of Docker Hub, or of one of Google's registries, is to be written; empty where it is, or is another's.
+
+    Names of images, accounts and Docker's lists have them in this form alone.
+    """
+    name = host.lower().partition(":")[0]
+    if name in _HUB_PLACES:
+        return HUB_NAMES[0]
+    return name if name != host and kind_of(name) != OTHER else ""
 
 
 def endpoint(host: str, plain_http: bool = False, token_url: str = "") -> Endpoint:

@@ -146,10 +146,10 @@ def helm_repository(tmp_path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("source", ["folder", "repository"])
 def test_values_of_hubs(tmp_path: Path, repository: str, source: str) -> None:
-    """Misspelt and mistyped values are found by the pinned chart's own schema, and no value is shown."""
+    """Misspelt and mistyped values, and a line that ends a section, are found, and no value is shown."""
     hub = {
         "values": {
-            "jupyterhub": {"singelusr": {"memory": SECRET}, "hub": {"networkPolicy": 5}},
+            "jupyterhub": {"singelusr": {"memory": SECRET}, "hub": {"networkPolicy": 5}, "proxy": None},
             "config": {"GitHubRepoProvider": {"access_token": SECRET}},
         },
         "secret_values": {"registry": {"passwd": SECRET}},
@@ -167,7 +167,10 @@ def test_values_of_hubs(tmp_path: Path, repository: str, source: str) -> None:
         ("hub-value-refused", "site_hubs.binder.values.jupyterhub.singelusr", ""),
         ("hub-value-refused", "site_hubs.binder.values.jupyterhub.hub.networkPolicy", ""),
         ("hub-value-refused", "site_hubs.binder.secret_values.registry.passwd", ""),
+        ("hub-value-drops-section", "site_hubs.binder.values.jupyterhub.proxy", ""),
     }
+    misplaced = "site_hubs.binder.values.config.GitHubRepoProvider.access_token"
+    assert ("git-token-misplaced", misplaced, "") in found
     assert "did you mean jupyterhub.singleuser?" in output
     assert SECRET not in output
 

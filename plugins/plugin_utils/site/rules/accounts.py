@@ -15,7 +15,11 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.ports imp
     registry_runs,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.registry import HOST
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.registry_kinds import OTHER, kind_of
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.registry_kinds import (
+    OTHER,
+    common_spelling,
+    kind_of,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 
 PUSHER, PULLER = "site_registry_username", "site_registry_pull_username"
@@ -65,7 +69,8 @@ def registry_pull_account_same(site: Site) -> Iterator[Problem]:
     puller = site.text(PULLER)
     # Google's keys have one name, and Docker Hub's tokens may; they differ in what they may do. `secrets-equal` sees those that
     # do not differ.
-    by_key = kind_of(site.text(HOST)) != OTHER
+    host = site.text(HOST)
+    by_key = kind_of(common_spelling(host) or host) != OTHER
     if puller and puller.lower() == site.text(PUSHER).lower() and not by_key:
         yield Problem(f"is {puller[:60]}, as {PUSHER} is", "name an account that cannot push", PULLER)
 

@@ -16,6 +16,34 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 
 
+def _dropped(site: Site) -> Iterator[tuple[str, str, str]]:
+    """Give what ends a section of Ironbinder's, as (hub, path, message)."""
+    for entry in as_list(site.controller.get("dropped_values")):
+        told = as_mapping(entry)
+        if message := as_text(told.get("message")):
+            yield as_text(told.get("hub")), as_text(told.get("path")), message
+
+
+def _keys(path: str) -> list[str]:
+    return path.split(".")[1:]
+
+
+def _comes_of(fault: list[str], dropped: list[str]) -> bool:
+    """Whether a fault lies above or below what was dropped, and so is what the chart says of the same line."""
+    shorter = min(len(fault), len(dropped))
+    return fault[:shorter] == dropped[:shorter]
+
+
+@rule(
+    "hub-value-drops-section",
+    ERROR,
+    "A hub's own value has no mapping where Ironbinder has one, and ends all that is in it.",
+)
+def hub_value_drops_section(site: Site) -> Iterator[Problem]:
+    for hub, path, message in _dropped(site):
+        yield Problem(message, "remove the line, or write a mapping below it", f"site_hubs.{hub}.{path}")
+
+
 @rule(
     "hub-value-refused",
     ERROR,
@@ -23,16 +51,18 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule impo
     acceptable=False,
 )
 def hub_value_refused(site: Site) -> Iterator[Problem]:
+    dropped = [(hub, _keys(path)) for hub, path, _ in _dropped(site)]
     for entry in as_list(as_mapping(site.controller.get("hub_values")).get("faults")):
         fault = as_mapping(entry)
         meant, message = as_text(fault.get("suggestion")), as_text(fault.get("message"))
-        if message:
+        hub, path = as_text(fault.get("hub")), as_text(fault.get("path"))
+        if message and not any(hub == name and _comes_of(_keys(path), keys) for name, keys in dropped):
             yield Problem(
                 message,
                 f"did you mean {meant}?"
                 if meant
                 else "write what the chart takes; helm refuses the release otherwise",
-                f"site_hubs.{as_text(fault.get('hub'))}.{as_text(fault.get('path'))}",
+                f"site_hubs.{hub}.{path}",
             )
 
 

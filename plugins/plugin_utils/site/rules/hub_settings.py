@@ -67,7 +67,7 @@ def _verify_faults(where: str, verify: Any) -> Iterator[Problem]:
     if not isinstance(verify, Mapping):
         yield Problem(f"is {str(verify)[:60]!r}, no mapping", f"write {', '.join(VERIFY)} below it", where)
         return
-    for key, value in as_mapping(verify).items():
+    for key, value in verify.items():
         if key not in VERIFY:
             yield Problem("is no key of a proof", f"use {', '.join(VERIFY)}", f"{where}.{key}")
         elif value is None:

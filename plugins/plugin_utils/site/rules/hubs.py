@@ -18,6 +18,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import PURPOSES
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.past import past_of
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.proofs import own_proofs
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in import auth_of, signs_in
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.urls import (
@@ -180,23 +181,12 @@ def builder_type_unknown(site: Site) -> Iterator[Problem]:
 
 @rule("verify-spec-malformed", ERROR, "What the verifier launches is no provider and spec of a Binder link.")
 def verify_spec_malformed(site: Site) -> Iterator[Problem]:
-    common = site.text("site_verify_provider"), site.text("site_verify_spec")
-    told = {"site_verify_spec": common}
-    for name, hub in site.hubs.items():
-        own = as_mapping(hub.get("verify"))
-        if own:
-            provider, spec = (
-                as_text(own.get(key)) or common[at] for at, key in enumerate(("provider", "spec"))
-            )
-            told[f"site_hubs.{name}.verify.spec"] = provider, spec
     # What a hub shares with the site is the site's finding.
-    for variable, (provider, spec) in told.items():
-        if variable != "site_verify_spec" and (provider, spec) == common:
-            continue
-        if provider and not spec:
-            yield Problem("is empty", "write it as in a Binder link: owner/repository/HEAD", variable)
-        elif provider == "gh" and spec.count("/") < 2:
-            yield Problem(f"is {spec[:80]!r}", "write owner/repository/ref", variable)
+    for proof in own_proofs(site):
+        if proof.provider and not proof.spec:
+            yield Problem("is empty", "write it as in a Binder link: owner/repository/HEAD", proof.variable)
+        elif proof.provider == "gh" and proof.spec.count("/") < 2:
+            yield Problem(f"is {proof.spec[:80]!r}", "write owner/repository/ref", proof.variable)
 
 
 @rule("client-host-unknown", ERROR, "The host that talks to the cluster is neither localhost nor the head.")

@@ -5,18 +5,26 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Iterator, Mapping
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, Problem
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.launch_values import PROVIDERS
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.launch_values import (
+    PROVIDERS,
+    TOKEN_WAYS,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     Site,
     as_int,
     as_mapping,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.proofs import proofs
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_facts import GIT_TOKENS
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.spec_patterns import (
+    fits,
+    pattern_fault,
+    slow_patterns,
+)
 
 BANNED, HIGH = "site_banned_specs", "site_high_quota_specs"
 REPO, HIGHER = "site_per_repo_quota", "site_per_repo_quota_higher"
@@ -31,6 +39,7 @@ BOUNDS = {
 # GitLab's are the shortest.
 SHORTEST_GIT_TOKEN = 20
 MOST_CHARACTERS = 60
+MOST_NAMED = 3
 
 
 def _entries(site: Site, variable: str) -> Iterator[tuple[object, object]]:
@@ -39,16 +48,12 @@ def _entries(site: Site, variable: str) -> Iterator[tuple[object, object]]:
     yield from value.items() if isinstance(value, Mapping) else ()
 
 
-def _pattern_fault(pattern: object) -> str:
-    if not isinstance(pattern, str):
-        return "is no text"
-    if not pattern:
-        return "is empty, and fits every repository"
-    try:
-        re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
-        return f"is no regular expression: {error}"
-    return ""
+def _slow(site: Site) -> frozenset[str]:
+    """Patterns of the site, of either kind, that no spec should be compared with."""
+    lists = [patterns for variable in (BANNED, HIGH) for _, patterns in _entries(site, variable)]
+    told = [pattern for patterns in lists if isinstance(patterns, (list, tuple)) for pattern in patterns]
+    usable = dict.fromkeys(pattern for pattern in told if not pattern_fault(pattern))
+    return slow_patterns(tuple(usable), tuple(proof.sent for proof in proofs(site)))
 
 
 @rule("launch-value-out-of-range", ERROR, "A bound of launches is no sensible number.")
@@ -75,30 +80,38 @@ def spec_provider_unknown(site: Site) -> Iterator[Problem]:
 
 @rule("spec-pattern-malformed", ERROR, "A spec to be known again is no regular expression.", acceptable=False)
 def spec_pattern_malformed(site: Site) -> Iterator[Problem]:
-    remedy = 'write a list of regular expressions in quotes, such as ["^spam/.*"]'
+    remedy = 'write a list of regular expressions in quotes, such as ["^spam/.*"], with no repetition in a repetition'
+    slow = _slow(site)
     for variable in (BANNED, HIGH):
         for provider, patterns in _entries(site, variable):
             if not isinstance(patterns, (list, tuple)):
                 yield Problem(f"is no list for {provider}", remedy, variable)
                 continue
             for number, pattern in enumerate(patterns, 1):
-                if fault := _pattern_fault(pattern):
+                fault = pattern_fault(pattern)
+                if not fault and pattern in slow:
+                    fault = "takes too long with a long spec, and would hold up BinderHub"
+                if fault:
                     told = f"has for {provider} entry {number}, {str(pattern)[:MOST_CHARACTERS]!r}, which {fault}"
                     yield Problem(told, remedy, variable)
 
 
 @rule("verify-spec-banned", ERROR, "What is launched as the proof may not be launched.")
 def verify_spec_banned(site: Site) -> Iterator[Problem]:
-    patterns = as_mapping(site.values.get(BANNED)).get(site.text("site_verify_provider"))
-    spec = site.text("site_verify_spec")
-    for pattern in patterns if isinstance(patterns, (list, tuple)) else ():
-        # As BinderHub compares them.
-        if not _pattern_fault(pattern) and re.match(pattern, spec, re.IGNORECASE):
-            yield Problem(
-                f"has {pattern[:MOST_CHARACTERS]!r}, which fits site_verify_spec, {spec[:MOST_CHARACTERS]}",
-                "make the pattern narrower, or prove the site with another repository",
-                BANNED,
-            )
+    # What is launched to see it refused stays right.
+    slow, launched = _slow(site), [proof for proof in proofs(site) if proof.cause != "banned"]
+    for provider, patterns in _entries(site, BANNED):
+        for pattern in patterns if isinstance(patterns, (list, tuple)) else ():
+            if pattern_fault(pattern) or pattern in slow:
+                continue
+            hit = [proof for proof in launched if proof.provider == provider and fits(pattern, proof.sent)]
+            if hit:
+                where = ", ".join(proof.variable for proof in hit[:MOST_NAMED])
+                yield Problem(
+                    f"has {pattern[:MOST_CHARACTERS]!r}, which fits {where}, {hit[0].sent[:MOST_CHARACTERS]}",
+                    "make the pattern narrower, or prove the site with another repository",
+                    BANNED,
+                )
 
 
 @rule("high-quota-below-quota", ERROR, "A repository with a higher quota gets fewer sessions than others.")
@@ -145,3 +158,18 @@ def git_token_malformed(site: Site) -> Iterator[Problem]:
             yield Problem(
                 fault, "copy it anew from the Git server, without any blank, into secrets.yml", variable
             )
+
+
+@rule("git-token-misplaced", ERROR, "A token for a Git server stands in values that may be seen.")
+def git_token_misplaced(site: Site) -> Iterator[Problem]:
+    for name, hub in site.hubs.items():
+        for way, variable in TOKEN_WAYS.items():
+            found: object = hub.get("values")
+            for key in way.split("."):
+                found = as_mapping(found).get(key)
+            if found:
+                yield Problem(
+                    "is a secret, and values may be seen by everybody",
+                    f"move it to secrets.yml, as {variable} for all hubs or into secret_values; if git has it, get a new one",
+                    f"site_hubs.{name}.values.{way}",
+                )

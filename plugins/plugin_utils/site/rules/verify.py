@@ -8,14 +8,19 @@ from collections.abc import Iterator
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.expected import expect_faults
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, Problem
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site, as_int, as_mapping
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.launch_values import PROVIDERS
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site, as_int
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.proofs import (
+    EXPECT,
+    own_proofs,
+    proofs,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 
-EXPECT, ENABLED, SECONDS = (
-    "site_verify_expect",
-    "site_verify_kernel_enabled",
-    "site_verify_kernel_timeout_seconds",
-)
+ENABLED, SECONDS = "site_verify_kernel_enabled", "site_verify_kernel_timeout_seconds"
+MOST_NAMED = 3
+# What an entry of the corpus may fail with, and nothing but a kernel tells; see `corpus.CAUSES`.
+KERNEL_CAUSES = ("kernel", "expect_")
 
 
 @rule(
@@ -25,7 +30,9 @@ EXPECT, ENABLED, SECONDS = (
     acceptable=False,
 )
 def verify_expect_malformed(site: Site) -> Iterator[Problem]:
-    for key, observed, remedy in expect_faults(as_mapping(site.values.get(EXPECT)), EXPECT):
+    # That of an entry of the corpus is told with the entry.
+    expect = next(own_proofs(site)).expect
+    for key, observed, remedy in expect_faults(expect, EXPECT):
         yield Problem(observed, remedy, f"{EXPECT}.{key}")
 
 
@@ -36,12 +43,31 @@ def verify_expect_malformed(site: Site) -> Iterator[Problem]:
     acceptable=False,
 )
 def verify_expect_without_kernel(site: Site) -> Iterator[Problem]:
-    if any(as_mapping(site.values.get(EXPECT)).values()) and not site.flag(ENABLED):
+    asking = dict.fromkeys(
+        proof.expect_variable
+        for proof in proofs(site)
+        if any(proof.expect.values()) or proof.cause.startswith(KERNEL_CAUSES)
+    )
+    if asking and not site.flag(ENABLED):
+        named = ", ".join(list(asking)[:MOST_NAMED])
         yield Problem(
-            f"is false, so nobody would look for what {EXPECT} names",
-            f"set it to true, or empty {EXPECT}",
+            f"is false, so nobody would look for what {named} names",
+            f"set it to true, or drop what is expected in {named}",
             ENABLED,
         )
+
+
+@rule("verify-provider-unknown", ERROR, "A proof is launched from a provider that no hub has.")
+def verify_provider_unknown(site: Site) -> Iterator[Problem]:
+    # An entry of the corpus may be there to see that.
+    told = {proof.provider_variable: proof.provider for proof in proofs(site) if proof.cause != "provider"}
+    for variable, provider in told.items():
+        if provider and provider not in PROVIDERS:
+            yield Problem(
+                f"has the provider {provider[:60]!r}",
+                f"use what a Binder link begins with: {', '.join(PROVIDERS)}",
+                variable,
+            )
 
 
 @rule("verify-kernel-timeout-malformed", ERROR, "A kernel has no time to start in.", acceptable=False)

@@ -86,7 +86,8 @@ def chart_not_found(site: Site) -> Iterator[Problem]:
 def chart_version_unknown(site: Site) -> Iterator[Problem]:
     versions = as_list(as_mapping(site.controller.get("chart")).get("versions"))
     for variable, wanted in chart_versions(site).items():
-        if versions and wanted and wanted not in versions:
+        # What is no version at all is chart-version-floating's.
+        if versions and is_exact_chart(wanted) and wanted not in versions:
             yield Problem(
                 f"{wanted[:60]} is not there; the newest are {', '.join(str(version) for version in versions[:3])}",
                 "set a version that the repository has",

@@ -60,7 +60,7 @@ def test_hubs_leave_their_secrets_behind() -> None:
     assert "s3cret" not in json.dumps(told)
     assert told["binder"]["values"] == {
         "imageBuilderType": "dind",
-        "config": {"BinderHub": {"auth_enabled": True}},
+        "config": {"BinderHub": {"auth_enabled": True}, "GitHubRepoProvider": {"access_token": "str"}},
     }
     assert told["binder"]["node_port"] == 30600
     assert told["odder"] == {"values": "str", "secret_values": "list"}

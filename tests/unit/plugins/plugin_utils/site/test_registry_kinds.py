@@ -9,7 +9,10 @@ import json
 from typing import Any
 
 import pytest
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.docker_hub import account_key
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.registry import host_fault
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.registry_kinds import (
+    common_spelling,
     describe_key,
     endpoint,
     kind_of,
@@ -88,6 +91,8 @@ def test_endpoint(host: str, expected: tuple[str, ...]) -> None:
         ("index.docker.io", "docker_hub"),
         ("registry.docker.io", "other"),
         ("docker.io:5000", "other"),
+        ("docker.io:443", "docker_hub"),
+        ("registry-1.docker.io", "docker_hub"),
         ("gcr.io", "google"),
         ("eu.gcr.io", "google"),
         ("notgcr.io", "other"),
@@ -101,6 +106,45 @@ def test_endpoint(host: str, expected: tuple[str, ...]) -> None:
 )
 def test_kind_of(host: str, kind: str) -> None:
     assert kind_of(host) == kind
+
+
+@pytest.mark.parametrize(
+    ("host", "common"),
+    [
+        ("registry-1.docker.io", "docker.io"),
+        ("Registry-1.docker.io:443", "docker.io"),
+        ("hub.docker.com", "docker.io"),
+        ("registry.hub.docker.com", "docker.io"),
+        ("docker.io:443", "docker.io"),
+        ("docker.io:5000", "docker.io"),
+        ("Docker.io", "docker.io"),
+        ("Index.docker.io", "index.docker.io"),
+        ("GCR.io", "gcr.io"),
+        ("eu.gcr.io:443", "eu.gcr.io"),
+        ("Europe-west1-docker.pkg.dev:443", "europe-west1-docker.pkg.dev"),
+        ("docker.io", ""),
+        ("index.docker.io", ""),
+        ("gcr.io", ""),
+        ("europe-west1-docker.pkg.dev", ""),
+        ("Registry.example.org:443", ""),
+        ("docker.io.example.org:443", ""),
+        ("[2001:DB8::1]:443", ""),
+        ("", ""),
+    ],
+)
+def test_common_spelling(host: str, common: str) -> None:
+    assert common_spelling(host) == common
+    assert common_spelling(common) == ""
+    fault = host_fault(host)
+    assert (fault.remedy if fault else "") == (f"write {common}" if common else "")
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["docker.io", "index.docker.io", "registry-1.docker.io", "docker.io:443", "registry-1.docker.io:443"],
+)
+def test_every_name_of_docker_hub_has_one_account(host: str) -> None:
+    assert account_key(host) == endpoint(host).account_key == HUB
 
 
 @pytest.mark.parametrize("host", ["docker.io", "gcr.io", "registry.example.org"])

@@ -28,6 +28,19 @@ def told(**answer: Any) -> dict[str, Any]:
     return {"controller/hub_values": answer}
 
 
+DROPPED = {
+    "hub": "binder",
+    "path": "values.jupyterhub.hub.config",
+    "message": "is empty, which drops everything that Ironbinder sets there: JupyterHub",
+}
+DROPS = ("hub-value-drops-section", "site_hubs.binder.values.jupyterhub.hub.config", "")
+
+
+def of_chart(path: str, hub: str = "binder") -> dict[str, Any]:
+    """A fault that the chart finds there."""
+    return {"hub": hub, "path": path, "message": "is nothing, and the chart takes a mapping"}
+
+
 CASES: list[tuple[str, dict[str, Any], Found, str]] = [
     (
         "misspelt key",
@@ -47,6 +60,7 @@ CASES: list[tuple[str, dict[str, Any], Found, str]] = [
         ("hub-values-unchecked", "site_binderhub_chart_repository", ""),
         "OCI",
     ),
+    ("line without a value", {"controller/dropped_values": [DROPPED]}, DROPS, "remove the line"),
 ]
 
 
@@ -59,6 +73,23 @@ def test_bad_values(start: Any, changes: dict[str, Any], expected: Found, named:
     site = change(start(), changes)
     assert found(site) == {expected}
     assert named in texts(site, expected[0])
+
+
+@pytest.mark.parametrize(
+    ("fault", "more"),
+    [
+        (of_chart("values.jupyterhub.hub.config"), False),
+        (of_chart("secret_values.jupyterhub.hub.config.JupyterHub"), False),
+        (of_chart("values.jupyterhub.hub"), False),
+        (of_chart("values.jupyterhub.hub.db"), True),
+        (of_chart("values.jupyterhub.hub.config", "other"), True),
+    ],
+)
+def test_one_line_is_one_finding(fault: dict[str, Any], more: bool) -> None:
+    """What the chart says of a line that drops a section is not said too."""
+    told = {"controller/dropped_values": [DROPPED], "controller/hub_values": {"faults": [fault]}}
+    refused = ("hub-value-refused", f"site_hubs.{fault['hub']}.{fault['path']}", "")
+    assert found(change(bare_site(), told)) == {DROPS, *([refused] if more else [])}
 
 
 @pytest.mark.parametrize("answer", [{}, {"faults": []}, {"faults": [], "unchecked": ""}])
@@ -74,7 +105,10 @@ def test_good_values(start: Any, answer: dict[str, Any]) -> None:
 def test_odd_answers(odd: Any) -> None:
     """The data may come from a file; no rule crashes over them."""
     assert "rule-crashed" not in {
-        rule for rule, _, _ in found(change(bare_site(), {"controller/hub_values": odd}))
+        rule
+        for rule, _, _ in found(
+            change(bare_site(), {"controller/hub_values": odd, "controller/dropped_values": odd})
+        )
     }
 
 

@@ -47,6 +47,11 @@ CASES = [
         two(parallel_builds=True),
         ("hub-setting-malformed", "site_hubs.b.parallel_builds", ""),
     ),
+    case(
+        "proof with a number for a key",
+        two(verify={7: "x"}),
+        ("hub-setting-malformed", "site_hubs.b.verify.7", ""),
+    ),
     case("proof that is text", two(verify="x"), ("hub-setting-malformed", "site_hubs.b.verify", "")),
     case(
         "proof of another key",

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from site_cases import Case, case, found, good_site, rules_in, secret, texts, value
 
+CORPUS = "site_verify_corpus"
 BANNED, HIGH, NETWORKS = "site_banned_specs", "site_high_quota_specs", "site_ban_networks"
 RANGE, PATTERN, NETWORK = "launch-value-out-of-range", "spec-pattern-malformed", "ban-network-malformed"
 GITHUB, GITLAB = "site_github_access_token", "site_gitlab_access_token"
@@ -19,6 +20,12 @@ def token(**changes: Any) -> dict[str, Any]:
     return secret(**{"length": 40, "hex": False, "spaced": False, **changes})
 
 
+BANS_PROOF = ("verify-spec-banned", BANNED, "")
+COURSE = {"name": "course", "provider": "gh", "spec": "acme/course/HEAD", "outcome": "ready"}
+PASTED = {
+    "values/site_verify_provider": "git",
+    "values/site_verify_spec": "https://git.example.org/course.git/main",
+}
 CASES = [
     value(
         "no time at all",
@@ -50,6 +57,16 @@ CASES = [
     value("an empty pattern", BANNED, {"gh": [""]}, (PATTERN, BANNED, "")),
     value("a number", BANNED, {"gh": [7]}, (PATTERN, BANNED, "")),
     value("one pattern and no list", BANNED, {"gh": "^x/"}, (PATTERN, BANNED, "")),
+    case(
+        "a pattern that takes for ever for the proof",
+        {
+            f"values/{BANNED}": {"git": ["^(.+)+spam$"]},
+            "values/site_verify_provider": "git",
+            "values/site_verify_spec": "https%3A%2F%2Fgit.example.org%2Fcourse.git/main",
+        },
+        (PATTERN, BANNED, ""),
+    ),
+    value("one for other specs", HIGH, {"gh": ["^uni/([a-z]+)*$"]}, (PATTERN, HIGH, "")),
     value("patterns of two providers", BANNED, {"gh": ["^spam/.*"], "git": [".*mining.*"], "gl": []}),
     case(
         "the proof itself, in other letters",
@@ -60,6 +77,32 @@ CASES = [
         },
         ("verify-spec-banned", BANNED, ""),
     ),
+    case(
+        "a hub's own proof",
+        {
+            f"values/{BANNED}": {"gh": ["^acme/.*"]},
+            "values/site_hubs": {"binder": {"verify": {"spec": "acme/course/HEAD"}}},
+        },
+        BANS_PROOF,
+    ),
+    case(
+        "a repository of the corpus",
+        {f"values/{BANNED}": {"gh": ["^acme/.*"]}, f"values/{CORPUS}": [COURSE]},
+        BANS_PROOF,
+    ),
+    case(
+        "a repository of the corpus that is to be refused",
+        {
+            f"values/{BANNED}": {"gh": ["^acme/.*"]},
+            f"values/{CORPUS}": [COURSE | {"outcome": "failed", "cause": "banned"}],
+        },
+    ),
+    case(
+        "a repository of the corpus that is left out",
+        {f"values/{BANNED}": {"gh": ["^acme/.*"]}, f"values/{CORPUS}": [COURSE | {"skip": "later"}]},
+    ),
+    case("a URL as it is pasted", {f"values/{BANNED}": {"git": ["^https%3A%2F%2F"]}, **PASTED}, BANS_PROOF),
+    case("what no link has", {f"values/{BANNED}": {"git": ["^https://git.example.org/"]}, **PASTED}),
     case(
         "another provider's",
         {
@@ -106,6 +149,22 @@ CASES = [
         {f"secrets/values/{GITHUB}": token(default=True, length=8)},
         ("secret-default", GITHUB, ""),
     ),
+    *(
+        case(
+            f"a token in {section}",
+            {f"values/site_hubs/binder/values/config/{section}": {key: "str"}},
+            ("git-token-misplaced", f"site_hubs.binder.values.config.{section}.{key}", ""),
+        )
+        for section, key in (
+            ("GitHubRepoProvider", "access_token"),
+            ("GitLabRepoProvider", "access_token"),
+            ("GitLabRepoProvider", "private_token"),
+        )
+    ),
+    case(
+        "no token in values",
+        {"values/site_hubs/binder/values/config/GitHubRepoProvider": {"access_token": ""}},
+    ),
     case("no token", {f"secrets/values/{GITHUB}": token(empty=True, length=0)}),
     case("a token", {f"secrets/values/{GITHUB}": token()}),
 ]
@@ -128,3 +187,22 @@ def test_an_entry_is_named_and_no_other() -> None:
     [text] = texts(site, PATTERN)
     assert "entry 2, '^x/(.*'" in text
     assert "^ok/" not in text
+
+
+def test_a_slow_pattern_is_called_so() -> None:
+    site = good_site()
+    site["values"][BANNED] = {"gh": ["^uni/([a-z]+)*$"]}
+    [text] = texts(site, PATTERN)
+    assert "takes too long" in text
+    assert "no repetition in a repetition" in text
+
+
+def test_a_pattern_names_the_proofs_that_it_fits() -> None:
+    site = good_site()
+    site["values"] |= {
+        BANNED: {"gh": ["^acme/"]},
+        CORPUS: [COURSE | {"name": str(number)} for number in range(9)],
+        "site_verify_spec": "acme/other/HEAD",
+    }
+    [text] = texts(site, "verify-spec-banned")
+    assert "fits site_verify_spec, site_verify_corpus[0], site_verify_corpus[1], acme/other/HEAD" in text

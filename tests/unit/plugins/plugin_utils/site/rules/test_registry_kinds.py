@@ -252,3 +252,22 @@ def test_the_service_is_proposed_as_the_registry_names_it(challenge: str, told: 
     site = case("x", {**HARBOR, f"values/{TOKEN_URL}": "", **answers}).site()
     [text] = texts(site, "registry-token-service-unnamed")
     assert told in text and "secret" not in text
+
+
+@pytest.mark.parametrize(
+    ("host", "common", "account"),
+    [
+        ("registry-1.docker.io", "docker.io", HUB),
+        ("docker.io:443", "docker.io", HUB),
+        ("Docker.io", "docker.io", HUB),
+        ("hub.docker.com", "docker.io", HUB),
+        ("gcr.io:443", "gcr.io", GCR),
+        ("GCR.io", "gcr.io", GCR),
+    ],
+)
+def test_another_spelling_is_one_finding(host: str, common: str, account: dict[str, Any]) -> None:
+    """Not one that the rules of these registries pass over."""
+    site = case("spelling", {**account, "values/site_registry_host": host}).site()
+    assert found(site) == {("registry-host-malformed", "site_registry_host", "")}
+    [text] = texts(site, "registry-host-malformed")
+    assert text.endswith(f"-> write {common}")

@@ -12,8 +12,11 @@ from site_cases import Case, case, found, good_site, rules_in, texts, value
 EXPECT, ENABLED = "site_verify_expect", "site_verify_kernel_enabled"
 SECONDS = "site_verify_kernel_timeout_seconds"
 
+CORPUS, UNKNOWN = "site_verify_corpus", "verify-provider-unknown"
+ENTRY = {"name": "a", "provider": "gh", "spec": "a/b/HEAD", "outcome": "ready"}
 
-def expects(name: str, told: dict[str, Any], *keys: str) -> Case:
+
+def expects(name: str, told: dict[Any, Any], *keys: str) -> Case:
     """A case of one malformed expectation, with the keys that are named."""
     return value(name, EXPECT, told, *(("verify-expect-malformed", f"{EXPECT}.{key}", "") for key in keys))
 
@@ -40,6 +43,53 @@ CASES = [
         "expected of no kernel",
         {f"values/{EXPECT}": {"files": ["README.md"]}, f"values/{ENABLED}": False},
         ("verify-expect-without-kernel", ENABLED, ""),
+    ),
+    expects("a key that is a number", {1: 2}, "1"),
+    case(
+        "a repository of the corpus expected of no kernel",
+        {f"values/{CORPUS}": [ENTRY | {"expect": {"packages": ["numpy"]}}], f"values/{ENABLED}": False},
+        ("verify-expect-without-kernel", ENABLED, ""),
+    ),
+    case(
+        "one that is to fail for what nobody looks for",
+        {
+            f"values/{CORPUS}": [ENTRY | {"outcome": "failed", "cause": "expect_package"}],
+            f"values/{ENABLED}": False,
+        },
+        ("verify-expect-without-kernel", ENABLED, ""),
+    ),
+    case(
+        "one that is to fail for its build",
+        {
+            f"values/{CORPUS}": [ENTRY | {"outcome": "failed", "cause": "build", "expect": {"files": []}}],
+            f"values/{ENABLED}": False,
+        },
+    ),
+    value("a provider's name", "site_verify_provider", "github", (UNKNOWN, "site_verify_provider", "")),
+    value(
+        "a provider's name of a hub",
+        "site_hubs",
+        {"binder": {"verify": {"provider": "github", "spec": "a/b/HEAD"}}},
+        (UNKNOWN, "site_hubs.binder.verify.provider", ""),
+    ),
+    case(
+        "a provider's name of the site, and a hub's own repository there",
+        {
+            "values/site_verify_provider": "github",
+            "values/site_hubs": {"binder": {"verify": {"spec": "a/b/HEAD"}}},
+        },
+        (UNKNOWN, "site_verify_provider", ""),
+    ),
+    value(
+        "a provider's name in the corpus",
+        CORPUS,
+        [ENTRY, ENTRY | {"name": "b", "provider": "github"}],
+        (UNKNOWN, f"{CORPUS}[1]", ""),
+    ),
+    value(
+        "a provider that is to be refused",
+        CORPUS,
+        [ENTRY | {"provider": "github", "outcome": "failed", "cause": "provider"}],
     ),
     value("no time", SECONDS, 0, ("verify-kernel-timeout-malformed", SECONDS, "")),
     value("less than none", SECONDS, -5, ("verify-kernel-timeout-malformed", SECONDS, "")),

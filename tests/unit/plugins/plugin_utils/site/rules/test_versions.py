@@ -38,28 +38,24 @@ CASES = [
         "site_binderhub_chart_version",
         "latest",
         ("chart-version-floating", "site_binderhub_chart_version", ""),
-        ("chart-version-unknown", "site_binderhub_chart_version", ""),
     ),
     value(
         "chart --devel",
         "site_binderhub_chart_version",
         "--devel",
         ("chart-version-floating", "site_binderhub_chart_version", ""),
-        ("chart-version-unknown", "site_binderhub_chart_version", ""),
     ),
     value(
         "chart range",
         "site_binderhub_chart_version",
         "^1.0.0",
         ("chart-version-floating", "site_binderhub_chart_version", ""),
-        ("chart-version-unknown", "site_binderhub_chart_version", ""),
     ),
     value(
         "chart star",
         "site_binderhub_chart_version",
         "1.0.*",
         ("chart-version-floating", "site_binderhub_chart_version", ""),
-        ("chart-version-unknown", "site_binderhub_chart_version", ""),
     ),
     case(
         "chart repository is down",
@@ -80,7 +76,6 @@ CASES = [
         "hub with any chart",
         hubs(a={"chart_version": "latest"}),
         ("chart-version-floating", "site_hubs.a.chart_version", ""),
-        ("chart-version-unknown", "site_hubs.a.chart_version", ""),
     ),
     case(
         "hub with a chart for a later Kubernetes",
