@@ -99,6 +99,8 @@ def _lacking(values: SiteValues) -> dict[str, list[str]]:
         found = values.find(variable, default=None)
         unknown = found is None and variable in values.raw()
         tokens[variable] = (
-            list(hubs) if unknown else [name for name, token in as_mapping(found).items() if token]
+            list(hubs)
+            if unknown
+            else [name for name, token in as_mapping(found).items() if token and str(token).strip()]
         )
     return lacking_tokens(hubs, tokens)

@@ -79,9 +79,9 @@ def with_tokens(text: str, lacking: Mapping[str, Iterable[str]], token: Callable
     for variable, names in lacking.items():
         tokens = {name: token() for name in names}
         text = _put(text, variable, tokens)
-        before[variable] = {
-            **before.get(variable, {}),
-            **{name: _scalar(secret) for name, secret in tokens.items()},
+        before[_text(variable)] = {
+            **before.get(_text(variable), {}),
+            **{_text(name): _text(secret) for name, secret in tokens.items()},
         }
         # A text that says anything else now was written in a way that nobody thought of.
         if _told(text) != before:
@@ -94,21 +94,34 @@ def variables_in(text: str) -> list[str]:
     return [str(key.value) for key, _ in _compose(text).value]
 
 
-def _scalar(text: str) -> tuple[str, Any]:
+def _text(text: str) -> tuple[str, str]:
     return ("tag:yaml.org,2002:str", text)
 
 
-def _told(text: str) -> dict[str, Any]:
-    """Give what a text says, tags included, without making anything of it."""
+def _told(text: str) -> dict[tuple[str, str], Any]:
+    """Give what a text says, tags included, without making anything of it. Raises TokenTextError, also where a key is there twice."""
 
     def plain(node: yaml.Node) -> Any:
         if isinstance(node, yaml.MappingNode):
-            return {str(key.value): plain(value) for key, value in node.value}
+            told: dict[tuple[str, str], Any] = {}
+            for key, value in node.value:
+                name = (key.tag, str(key.value))
+                # Ansible takes the last one, and shows the lines of both in each run.
+                if name in told:
+                    raise TokenTextError(f"it has {name[1]} twice; drop one, and start again")
+                told[name] = plain(value)
+            return told
         if isinstance(node, yaml.SequenceNode):
             return [plain(value) for value in node.value]
         return (node.tag, node.value)
 
     return dict(plain(_compose(text)))
+
+
+def _is_empty(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and (
+        node.tag == "tag:yaml.org,2002:null" or (node.tag == _text("")[0] and not node.value.strip())
+    )
 
 
 def _compose(text: str) -> yaml.MappingNode:
@@ -142,7 +155,12 @@ def _put(text: str, variable: str, tokens: Mapping[str, str]) -> str:
             f"it has each token of {variable} encrypted by itself; add those of {', '.join(tokens)} by hand: "
             "ansible-vault encrypt_string $(openssl rand -hex 32)"
         )
-    written = [f"{json.dumps(name)}: {json.dumps(secret)}" for name, secret in tokens.items()]
+    text, added = _fill(text, variable, value, tokens)
+    written = [f"{json.dumps(name)}: {json.dumps(secret)}" for name, secret in added.items()]
+    if not written:
+        return text
+    # Of the text as it is by now.
+    value = _value_of(text, variable)
     if value.flow_style:
         told = ", ".join(written)
         if not value.value:
@@ -155,3 +173,24 @@ def _put(text: str, variable: str, tokens: Mapping[str, str]) -> str:
     place = len(text) if place < 0 else place
     indent = " " * value.value[0][0].start_mark.column
     return text[:place] + "".join(f"\n{indent}{entry}" for entry in written) + text[place:]
+
+
+def _fill(
+    text: str, variable: str, value: yaml.MappingNode, tokens: Mapping[str, str]
+) -> tuple[str, dict[str, str]]:
+    """Write tokens where their hubs are named, and have an empty one. Give the text, and the tokens of the other hubs."""
+    places = {}
+    for key, entry in value.value:
+        if key.value not in tokens:
+            continue
+        # The mark of an alias is where what it stands for is.
+        if not _is_empty(entry) or entry.start_mark.index < key.end_mark.index:
+            raise TokenTextError(
+                f"{variable}.{key.value} is in it, computed or no text; write one in its place: openssl rand -hex 32"
+            )
+        places[key.value] = entry.start_mark.index, entry.end_mark.index
+    # From the end, so that no place moves.
+    for name, (start, end) in sorted(places.items(), key=lambda item: item[1], reverse=True):
+        blank = " " if start == end else ""
+        text = f"{text[:start]}{blank}{json.dumps(tokens[name])}{text[end:]}"
+    return text, {name: secret for name, secret in tokens.items() if name not in places}

@@ -88,6 +88,21 @@ def test_a_hub_that_is_there_gets_no_secret_that_it_goes_without(tmp_path: Path)
     assert list(tokens_in((site / "group_vars/all/secrets.yml").read_text())[NAMES[2]]) == ["private"]
 
 
+def test_what_is_there_and_empty_is_filled(tmp_path: Path) -> None:
+    """A second key of that name would make every later run show the tokens beside it."""
+    empty = SECRETS.replace(f'"{OLD["proxy"]}"', f'"{OLD["proxy"]}", private: " "').replace(
+        "  # since March\n", "  # since March\n  private:  # soon\n"
+    )
+    site = site_with(tmp_path / "site", empty)
+    code, output = make_secrets(site)
+    assert code == 0, output
+    text = (site / "group_vars/all/secrets.yml").read_text()
+    assert text.count("private") == 3
+    assert all(re.fullmatch("[0-9a-f]{64}", hubs["private"]) for hubs in tokens_in(text).values())
+    code, output = make_secrets(site)
+    assert (code, "duplicate" in output) == (0, False)
+
+
 @pytest.mark.parametrize("label", [DEFAULT_VAULT_IDENTITY, "stfc"])
 def test_an_encrypted_file_stays_one(tmp_path: Path, label: str) -> None:
     password = tmp_path / "password"

@@ -43,6 +43,12 @@ SHAPES = {
     "the end of the file": ("z: 1\n{v}:\n  a: x", f'z: 1\n{{v}}:\n  a: x\n  "b": "{ONE}"'),
     "a folded value": ("{v}:\n  a: >-\n    x\n\nz: 1\n", f'{{v}}:\n  a: >-\n    x\n  "b": "{ONE}"\n\nz: 1\n'),
     "other tags": ("{v}: {{a: !unsafe x}}\n", f'{{v}}: {{{{a: !unsafe x, "b": "{ONE}"}}}}\n'),
+    "an empty text": ('{v}: {{a: x, b: "", c: y}}\n', f'{{v}}: {{{{a: x, b: "{ONE}", c: y}}}}\n'),
+    "nothing behind the name": (
+        "{v}:\n  b:  # later\n  a: x\n",
+        f'{{v}}:\n  b: "{ONE}"  # later\n  a: x\n',
+    ),
+    "a null": ("{v}:\n  a: x\n  b: ~\nz: 1\n", f'{{v}}:\n  a: x\n  b: "{ONE}"\nz: 1\n'),
     "not there": ("---\nz: 1", f'---\nz: 1\n{{v}}: {{{{"b": "{ONE}"}}}}\n'),
     "an empty file": ("", f'{{v}}: {{{{"b": "{ONE}"}}}}\n'),
 }
@@ -59,6 +65,12 @@ def test_several_hubs_and_variables() -> None:
     assert told == {API: {"a": "x", "b": ONE, "c": TWO}, PROXY: {"b": f"{3:064x}"}}
 
 
+def test_empty_ones_are_filled_and_others_added() -> None:
+    assert put(f"{API}:\n  b:\n  a: x\n  d: ''\n", **{API: ["b", "c", "d"]}) == (
+        f'{API}:\n  b: "{ONE}"\n  a: x\n  d: "{f"{3:064x}"}"\n  "c": "{TWO}"\n'
+    )
+
+
 REFUSED = {
     "no YAML": ("{", "no YAML"),
     "two documents": (f"{API}: {{}}\n---\na: 1\n", "no YAML"),
@@ -66,6 +78,12 @@ REFUSED = {
     "a template": (f'{API}: "{{{{ x }}}}"\n', "is no mapping in it"),
     "no value": (f"{API}:\n", "is no mapping in it"),
     "twice": (f"{API}: {{}}\n{API}: {{}}\n", "twice"),
+    "another variable twice": (f"{API}: {{}}\nz: 1\nz: 2\n", "it has z twice"),
+    "a hub twice": (f'{API}: {{b: "", "b": x}}\n', "it has b twice"),
+    "computed to nothing": (f'{API}: {{b: "{{{{ x }}}}"}}\n', f"{API}.b is in it"),
+    "an alias of nothing": (f"z: &none ''\n{API}: {{b: *none}}\n", f"{API}.b is in it"),
+    "a number": (f"{API}: {{b: 0}}\n", f"{API}.b is in it"),
+    "a name alone": (f"{API}: {{b}}\n", "cannot be added to"),
     "encrypted values": (f"{API}:\n  a: !vault |\n    x\n", "ansible-vault encrypt_string"),
     # What follows the mark of an end is another document.
     "an end": ("a: 1\n...\n", "no YAML"),
