@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -101,6 +102,23 @@ def test_what_is_there_and_empty_is_filled(tmp_path: Path) -> None:
     assert all(re.fullmatch("[0-9a-f]{64}", hubs["private"]) for hubs in tokens_in(text).values())
     code, output = make_secrets(site)
     assert (code, "duplicate" in output) == (0, False)
+
+
+def test_line_ends_mode_and_owner_stay(tmp_path: Path) -> None:
+    site = site_with(tmp_path / "site", "")
+    file = site / "group_vars/all/secrets.yml"
+    file.write_bytes(SECRETS.replace("\n", "\r\n").encode())
+    file.chmod(0o640)
+    groups = [group for group in os.getgroups() if group != os.getgid()]
+    if groups or os.geteuid() == 0:
+        os.chown(file, -1, groups[0] if groups else 1)
+    before = file.stat()
+    code, output = make_secrets(site)
+    assert code == 0, output
+    after, lines = file.stat(), file.read_bytes().split(b"\n")
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+    assert all(line.endswith(b"\r") for line in lines[:-1])
+    assert b"private" in file.read_bytes()
 
 
 @pytest.mark.parametrize("label", [DEFAULT_VAULT_IDENTITY, "stfc"])

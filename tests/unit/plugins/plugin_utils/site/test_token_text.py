@@ -50,6 +50,17 @@ SHAPES = {
     ),
     "a null": ("{v}:\n  a: x\n  b: ~\nz: 1\n", f'{{v}}:\n  a: x\n  b: "{ONE}"\nz: 1\n'),
     "not there": ("---\nz: 1", f'---\nz: 1\n{{v}}: {{{{"b": "{ONE}"}}}}\n'),
+    "line ends of Windows": (
+        "{v}:\r\n  a: x  # c\r\n\r\nz: 1\r\n",
+        f'{{v}}:\r\n  a: x  # c\r\n  "b": "{ONE}"\r\n\r\nz: 1\r\n',
+    ),
+    "line ends of Windows, not there": ("z: 1\r\ny: 2", f'z: 1\r\ny: 2\r\n{{v}}: {{{{"b": "{ONE}"}}}}\r\n'),
+    "a merge and aliases": (
+        "z: &one {{y: x}}\n{v}:\n  a: &a x\n  c: *a  # c\n  <<: *one\n",
+        f'z: &one {{{{y: x}}}}\n{{v}}:\n  a: &a x\n  c: *a  # c\n  <<: *one\n  "b": "{ONE}"\n',
+    ),
+    "braces around all": ('{{"{v}": {{"a": "x"}}}}\n', f'{{{{"{{v}}": {{{{"a": "x", "b": "{ONE}"}}}}}}}}\n'),
+    "above an end": ("{v}:\n  a: x\n...\n", f'{{v}}:\n  a: x\n  "b": "{ONE}"\n...\n'),
     "an empty file": ("", f'{{v}}: {{{{"b": "{ONE}"}}}}\n'),
 }
 
@@ -72,8 +83,8 @@ def test_empty_ones_are_filled_and_others_added() -> None:
 
 
 REFUSED = {
-    "no YAML": ("{", "no YAML"),
-    "two documents": (f"{API}: {{}}\n---\na: 1\n", "no YAML"),
+    "no YAML of one document": ("{", "no YAML of one document"),
+    "two documents": (f"{API}: {{}}\n---\na: 1\n", "no YAML of one document"),
     "a list": ("- a\n", "no mapping of variables"),
     "a template": (f'{API}: "{{{{ x }}}}"\n', "is no mapping in it"),
     "no value": (f"{API}:\n", "is no mapping in it"),
@@ -86,7 +97,9 @@ REFUSED = {
     "a name alone": (f"{API}: {{b}}\n", "cannot be added to"),
     "encrypted values": (f"{API}:\n  a: !vault |\n    x\n", "ansible-vault encrypt_string"),
     # What follows the mark of an end is another document.
-    "an end": ("a: 1\n...\n", "no YAML"),
+    "an end": ("a: 1\n...\n", "ends with `...`"),
+    "JSON": ('{"a": 1}\n', "mapping in braces"),
+    "an alias in one line": (f"z: &z x\n{API}: {{a: *z}}\n", f"{API} is written in a way that cannot be"),
     "a shared mapping": (f"z: &one {{a: x}}\n{API}: *one\n", "cannot be added to"),
 }
 
