@@ -20,8 +20,6 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule impo
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_facts import AUTH_SECRETS
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in import (
     AUTH_DEFAULTS,
-    BINDER_CALLBACK_WAY,
-    CALLBACK_WAYS,
     KINDS,
     MISPLACED_SECRETS,
     NONE,
@@ -34,12 +32,6 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.urls impo
 
 # JupyterHub does not start with shorter ones.
 SHORTEST = {"password": 8, "admin_password": 32}
-# Ways in a hub's values that say by themselves whether, and how, people sign in.
-OWN_WAYS = (
-    "config.BinderHub.auth_enabled",
-    "jupyterhub.hub.config.BinderSpawner.auth_enabled",
-    "jupyterhub.hub.config.JupyterHub.authenticator_class",
-)
 
 
 @dataclass(frozen=True)
@@ -242,40 +234,6 @@ def sign_in_accounts_not_kept(site: Site) -> Iterator[Problem]:
             )
 
 
-def _look_up(hub: Mapping[str, Any], way: str) -> Any:
-    found: Any = hub.get("values")
-    for key in way.split("."):
-        found = as_mapping(found).get(key)
-    return found
-
-
 def _public_url(site: Site, hub: Mapping[str, Any]) -> str:
     """Where people reach a hub: its own URL where it has one, else the site's."""
     return as_text(hub.get("public_url")) or site.text(PUBLIC_URL)
-
-
-@rule("sign-in-overruled", ERROR, "A hub's own values say once more how people sign in.")
-def sign_in_overruled(site: Site) -> Iterator[Problem]:
-    for entry in _signing_in(site):
-        for way in OWN_WAYS:
-            if _look_up(site.hubs[entry.hub], way) is not None:
-                yield Problem(
-                    f"is set, and wins over what auth.kind {entry.auth['kind']} says",
-                    "drop it, or drop auth",
-                    f"site_hubs.{entry.hub}.values.{way}",
-                )
-
-
-@rule("sign-in-callback-elsewhere", ERROR, "After signing in, people are sent to another place than the hub.")
-def sign_in_callback_elsewhere(site: Site) -> Iterator[Problem]:
-    for entry in _signing_in(site):
-        own, binders = callbacks_of(site, entry.hub)
-        for way in CALLBACK_WAYS:
-            given = _look_up(site.hubs[entry.hub], way)
-            right = binders if way == BINDER_CALLBACK_WAY else own
-            if given is not None and given != right:
-                yield Problem(
-                    f"is {str(given)[:100]}, and the hub is called back at {right}",
-                    "drop it: it is computed from site_public_url and the hub's path",
-                    f"site_hubs.{entry.hub}.values.{way}",
-                )

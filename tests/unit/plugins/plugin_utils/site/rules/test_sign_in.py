@@ -160,46 +160,6 @@ CASES = [
         {**auth("", NATIVE).changes, "values/site_hub_database": "sqlite-memory"},
         ("sign-in-accounts-not-kept", "site_hub_database", ""),
     ),
-    auth(
-        "said twice",
-        OIDC,
-        ("sign-in-overruled", "site_hubs.binder.values.config.BinderHub.auth_enabled", ""),
-        values={"config": {"BinderHub": {"auth_enabled": False}}},
-    ),
-    auth(
-        "back to another name",
-        OIDC,
-        (
-            "sign-in-callback-elsewhere",
-            "site_hubs.binder.values.jupyterhub.hub.config.GenericOAuthenticator.oauth_callback_url",
-            "",
-        ),
-        values={
-            "jupyterhub": {
-                "hub": {
-                    "config": {
-                        "GenericOAuthenticator": {
-                            "oauth_callback_url": "https://old.example.org/jupyterhub/hub/oauth_callback"
-                        }
-                    }
-                }
-            }
-        },
-    ),
-    auth(
-        "BinderHub back to another path",
-        OIDC,
-        (
-            "sign-in-callback-elsewhere",
-            "site_hubs.binder.values.jupyterhub.hub.services.binder.oauth_redirect_uri",
-            "",
-        ),
-        values={
-            "jupyterhub": {
-                "hub": {"services": {"binder": {"oauth_redirect_uri": "https://binder.example.org/"}}}
-            }
-        },
-    ),
 ]
 
 
