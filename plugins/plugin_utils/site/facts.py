@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from ipaddress import IPv4Interface
 from typing import Any
 
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.openid import ENDPOINTS
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.failures import failure_of
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     as_list,
@@ -130,8 +131,19 @@ def _traits(values: Mapping[str, Any]) -> dict[str, Any]:
 def _reduce_auth(auth: Any) -> Any:
     """Leave of what is secret, and has no place there, that it is there."""
     if not isinstance(auth, Mapping):
-        return auth
-    return {key: type(value).__name__ if key in MISPLACED_SECRETS else value for key, value in auth.items()}
+        return auth if auth is None else type(auth).__name__
+    return {
+        key: type(value).__name__
+        if key in MISPLACED_SECRETS
+        else _reduce_endpoints(value)
+        if isinstance(value, Mapping)
+        else value
+        for key, value in auth.items()
+    }
+
+
+def _reduce_endpoints(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value if key in ENDPOINTS else type(value).__name__ for key, value in given.items()}
 
 
 _REDUCED: dict[str, Callable[[Any], Any]] = {

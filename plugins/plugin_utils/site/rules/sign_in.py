@@ -26,7 +26,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in i
     Kind,
     auth_of,
 )
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in_forms import AUTH_FORMS
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in_forms import AUTH_FORMS, shown
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.spelling import closest
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.urls import PUBLIC_URL
 
@@ -73,7 +73,7 @@ def sign_in_kind_unknown(site: Site) -> Iterator[Problem]:
         if not isinstance(kind, str) or kind not in KINDS:
             guess = closest(str(kind), list(KINDS))
             remedy = f"did you mean {guess}?" if guess else f"use {', '.join(KINDS)}"
-            yield Problem(f"is {str(kind)[:40]!r}", remedy, f"site_hubs.{name}.auth.kind")
+            yield Problem(f"is {shown(kind)}", remedy, f"site_hubs.{name}.auth.kind")
 
 
 @rule("sign-in-key-unknown", ERROR, "A hub's sign-in has a key that is none.", acceptable=False)
@@ -126,7 +126,7 @@ def _malformed(entry: _Entry) -> list[str]:
 def sign_in_value_malformed(site: Site) -> Iterator[Problem]:
     for entry in _signing_in(site):
         for key in _malformed(entry):
-            yield Problem(f"is {str(entry.auth[key])[:60]!r}", AUTH_FORMS[key][1], f"{entry.where}.{key}")
+            yield Problem(f"is {shown(entry.auth[key])}", AUTH_FORMS[key][1], f"{entry.where}.{key}")
 
 
 @rule("sign-in-value-missing", ERROR, "A hub's kind of sign-in lacks what it needs.", acceptable=False)

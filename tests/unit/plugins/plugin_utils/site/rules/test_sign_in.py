@@ -7,6 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.openid import ENDPOINTS
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.check import check_site
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.facts import reduce_hubs
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in import AUTH_DEFAULTS
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in_forms import AUTH_FORMS
@@ -90,6 +92,27 @@ CASES = [
     ),
     auth("one name", without(allowed_users="ada"), at("sign-in-value-malformed", "allowed_users")),
     auth("no URL", without(issuer="iam.example.org"), at("sign-in-value-malformed", "issuer")),
+    auth(
+        "an account in the issuer",
+        without(issuer="https://u:s3cr3t@iam.example.org/"),
+        at("sign-in-value-malformed", "issuer"),
+    ),
+    auth(
+        "a query in the issuer",
+        without(issuer="https://iam.example.org/?key=s3cr3t"),
+        at("sign-in-value-malformed", "issuer"),
+    ),
+    auth(
+        "an account in an address",
+        without(endpoints=dict.fromkeys(ENDPOINTS, "https://u:s3cr3t@iam.example.org/x")),
+        at("sign-in-value-malformed", "endpoints"),
+    ),
+    auth(
+        "a secret among the addresses",
+        without(endpoints={"client_secret": "s3cr3t"}),
+        at("sign-in-value-malformed", "endpoints"),
+    ),
+    auth("a list of secrets", without(issuer=["s3cr3t"]), at("sign-in-value-malformed", "issuer")),
     auth("yes", without(allow_all="yes"), at("sign-in-value-malformed", "allow_all")),
     auth(
         "a cookie for no time",
@@ -187,6 +210,14 @@ def test_every_key_has_a_form() -> None:
 def test_the_callback_is_shown_to_who_has_yet_to_register() -> None:
     [told] = texts(auth("", without("client_id")).site(), "sign-in-value-missing")
     assert "https://binder.example.org/jupyterhub/hub/oauth_callback" in told
+
+
+def test_what_may_be_secret_is_not_shown() -> None:
+    for entry in CASES:
+        told = check_site(entry.site()).as_data()
+        assert "s3cr3t" not in str(told), entry.name
+    [told] = texts(auth("", without(endpoints={"a": "x"})).site(), "sign-in-value-malformed")
+    assert told.startswith("is a mapping of a ->")
 
 
 def test_a_secret_in_the_wrong_place_is_never_said() -> None:
