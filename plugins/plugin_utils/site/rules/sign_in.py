@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.hubs import HUB_LABEL
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     Site,
     as_int,
@@ -60,6 +61,16 @@ def _signing_in(site: Site) -> Iterator[_Entry]:
     return (entry for entry in _entries(site) if entry.auth["kind"] != NONE)
 
 
+def _without_kind(given: Any) -> list[str]:
+    """Name the keys that only a kind reads, or that are `kind` misspelt, where no kind is said."""
+    told = as_mapping(given)
+    if told.get("kind") is not None:
+        return []
+    return [
+        key for key in told if closest(key, list(AUTH_DEFAULTS)) == "kind" and key not in AUTH_DEFAULTS
+    ] or [key for key in told if key in AUTH_DEFAULTS and key not in KINDS[NONE].keys]
+
+
 @rule("sign-in-kind-unknown", ERROR, "A hub's kind of sign-in is none.", acceptable=False)
 def sign_in_kind_unknown(site: Site) -> Iterator[Problem]:
     for name, hub in site.hubs.items():
@@ -69,8 +80,15 @@ def sign_in_kind_unknown(site: Site) -> Iterator[Problem]:
                 "is no mapping", "write `auth: {kind: oidc, ...}`, or drop it", f"site_hubs.{name}.auth"
             )
             continue
-        kind = auth_of(given)["kind"]
-        if not isinstance(kind, str) or kind not in KINDS:
+        kind, kindless = auth_of(given)["kind"], _without_kind(given)
+        if kindless:
+            fitting = [name for name, kind in KINDS.items() if set(kindless) <= set(kind.keys)]
+            yield Problem(
+                f"is missing, and {', '.join(kindless)} {'is' if len(kindless) == 1 else 'are'} there",
+                f"write kind: {' or '.join(fitting or KINDS)}",
+                f"site_hubs.{name}.auth.kind",
+            )
+        elif not isinstance(kind, str) or kind not in KINDS:
             guess = closest(str(kind), list(KINDS))
             remedy = f"did you mean {guess}?" if guess else f"use {', '.join(KINDS)}"
             yield Problem(f"is {shown(kind)}", remedy, f"site_hubs.{name}.auth.kind")
@@ -80,7 +98,8 @@ def sign_in_kind_unknown(site: Site) -> Iterator[Problem]:
 def sign_in_key_unknown(site: Site) -> Iterator[Problem]:
     for entry in _entries(site):
         for key in entry.given:
-            if key not in AUTH_DEFAULTS and key not in MISPLACED_SECRETS:
+            known = key in AUTH_DEFAULTS or key in MISPLACED_SECRETS
+            if not known and key not in _without_kind(entry.given):
                 guess = closest(key, list(AUTH_DEFAULTS))
                 remedy = f"did you mean {guess}?" if guess else f"use {', '.join(entry.kind.keys)}"
                 yield Problem("is no key of a sign-in", remedy, f"{entry.where}.{key}")
@@ -106,7 +125,7 @@ def sign_in_secret_misplaced(site: Site) -> Iterator[Problem]:
 @rule("sign-in-key-idle", ERROR, "A hub's sign-in has a key that its kind does not read.")
 def sign_in_key_idle(site: Site) -> Iterator[Problem]:
     for entry in _entries(site):
-        for key in entry.given:
+        for key in entry.given if not _without_kind(entry.given) else ():
             if key in AUTH_DEFAULTS and key not in entry.kind.keys:
                 kinds = [name for name, kind in KINDS.items() if key in kind.keys and name != NONE]
                 remedy = f"drop it, or set auth.kind to {' or '.join(kinds)}" if kinds else "drop it"
@@ -145,7 +164,12 @@ def sign_in_value_missing(site: Site) -> Iterator[Problem]:
 @rule("sign-in-secret-missing", ERROR, "A hub's kind of sign-in lacks its secret.", acceptable=False)
 def sign_in_secret_missing(site: Site) -> Iterator[Problem]:
     described = as_mapping(site.secrets.get("values"))
+    # What cannot be computed has a finding, and so has a name that is none.
+    if any(entry.get("variable") == AUTH_SECRETS for entry in site.errors):
+        return
     for entry in _signing_in(site):
+        if not HUB_LABEL.fullmatch(entry.hub):
+            continue
         needed = [entry.kind.secret] if entry.kind.secret else []
         if entry.auth["kind"] == "shared_password" and entry.auth["admin_users"]:
             needed.append("admin_password")
@@ -186,7 +210,9 @@ def sign_in_nobody_allowed(site: Site) -> Iterator[Problem]:
         who = ("allow_all", *(key for key in entry.kind.keys if key.startswith(("allowed_", "admin_"))))
         # Institutions say where people come from, not who may come in.
         who = tuple(key for key in who if key != "allowed_idps")
-        if not any(entry.auth[key] for key in who):
+        # Who named people by a key of another kind is told of that.
+        idle = [key for key in entry.given if key.startswith("allowed_") and key not in entry.kind.keys]
+        if not any(entry.auth[key] for key in who) and not any(entry.given[key] for key in idle):
             yield Problem(
                 "allows nobody: whoever signs in is shown a page that says so",
                 f"name some of {', '.join(who[1:])}, or set allow_all: true for whoever the provider knows",

@@ -83,7 +83,31 @@ CASES = [
     auth(
         "a kind that was forgotten",
         {"issuer": "https://iam.example.org/", "acknowledged": True},
-        at("sign-in-key-idle", "issuer"),
+        at("sign-in-kind-unknown", "kind"),
+    ),
+    auth("all but the kind", without("kind"), at("sign-in-kind-unknown", "kind")),
+    auth("a kind that is nothing", without(kind=None), at("sign-in-kind-unknown", "kind")),
+    auth("a kind in capitals", {**without("kind"), "Kind": "oidc"}, at("sign-in-kind-unknown", "kind")),
+    auth(
+        "people of another kind",
+        {"kind": "github", "client_id": "x", "allowed_groups": ["a"]},
+        at("sign-in-key-idle", "allowed_groups"),
+    ),
+    case(
+        "a secret that cannot be computed",
+        {
+            **auth("", OIDC, told={}).changes,
+            "errors": [{"variable": "site_hub_auth_secrets", "host": "", "message": "x"}],
+        },
+        ("value-not-computable", "site_hub_auth_secrets", ""),
+    ),
+    case(
+        "a hub that is misspelt",
+        {
+            **auth("", OIDC).changes,
+            "values/site_hubs": {"Binder": {"auth": OIDC}},
+        },
+        ("hub-malformed", "site_hubs.Binder", ""),
     ),
     auth(
         "a key of another kind",
@@ -210,6 +234,19 @@ def test_every_key_has_a_form() -> None:
 def test_the_callback_is_shown_to_who_has_yet_to_register() -> None:
     [told] = texts(auth("", without("client_id")).site(), "sign-in-value-missing")
     assert "https://binder.example.org/jupyterhub/hub/oauth_callback" in told
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (without("kind"), "issuer, client_id, groups_claim, allowed_groups are there -> write kind: oidc"),
+        ({"issuer": "https://x/"}, "issuer is there -> write kind: oidc or gitlab"),
+        ({**without("kind"), "Kind": "oidc"}, "is missing, and Kind is there -> write kind:"),
+    ],
+)
+def test_a_kind_is_proposed(given: dict[str, Any], told: str) -> None:
+    [text] = texts(auth("", given).site(), "sign-in-kind-unknown")
+    assert told in text
 
 
 def test_what_may_be_secret_is_not_shown() -> None:
