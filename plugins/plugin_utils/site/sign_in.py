@@ -113,7 +113,7 @@ OWN_WAYS = (
 # come in, and by which provider.
 COMMON_SECTIONS = ("Authenticator", "OAuthenticator")
 OWN_TRAIT = re.compile(
-    r"(allow|allowed|admin)_[a-z_]+|any_allow_config|client_id|client_secret|user_password|open_signup|username_claim"
+    r"(allow|allowed|admin)_[a-z_]+|any_allow_config|idps|client_id|client_secret|user_password|open_signup|username_claim"
     r"|manage_groups|auth_state_groups_key|(authorize|token|userdata|gitlab|logout_redirect)_url"
 )
 # A day: who leaves a group at the provider keeps what a cookie opens for no longer. Tokens that people make for their own

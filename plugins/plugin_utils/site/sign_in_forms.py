@@ -49,6 +49,11 @@ def _is_names(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(name, str) and name.strip() for name in value)
 
 
+def _is_entity_ids(value: Any) -> bool:
+    # Others the hub takes for names of domains, and does not start.
+    return _is_names(value) and all(name.lower().startswith(("https:", "http:", "urn:")) for name in value)
+
+
 def _is_endpoints(value: Any) -> bool:
     told = as_mapping(value)
     return value == {} or (set(told) == set(ENDPOINTS) and all(is_web_url(url) for url in told.values()))
@@ -79,4 +84,8 @@ AUTH_FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "cookie_max_age_days": (_is_number, "write a number of days, such as 1"),
     "endpoints": (_is_endpoints, f"name {', '.join(ENDPOINTS)}, each with its URL"),
     **{key: NAMES for key, default in AUTH_DEFAULTS.items() if isinstance(default, list)},
+    "allowed_idps": (
+        _is_entity_ids,
+        "write a list of entity ids as https://cilogon.org/idplist has them, each with https:, http: or urn:",
+    ),
 }

@@ -1,6 +1,6 @@
 # Copyright: Ironbinder maintainers
 # BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
-"""Tokens of new hubs, written into the text of a file with secrets; every line that is there stays as it is."""
+"""Tokens of new hubs, written into the text of a file with secrets; what is there stays as it is, but for empty tokens."""
 
 from __future__ import annotations
 

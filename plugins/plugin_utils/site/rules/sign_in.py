@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
@@ -13,6 +12,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.hubs impo
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     Site,
     as_int,
+    as_list,
     as_mapping,
     as_text,
 )
@@ -24,8 +24,12 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in i
     KINDS,
     MISPLACED_SECRETS,
     NONE,
-    Kind,
     auth_of,
+)
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in_entries import (
+    SignInEntry,
+    sign_in_entries,
+    signing_in,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in_forms import AUTH_FORMS, shown
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.spelling import closest
@@ -33,32 +37,6 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.urls impo
 
 # JupyterHub does not start with shorter ones.
 SHORTEST = {"password": 8, "admin_password": 32}
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """The `auth` of a hub that is of a known kind: `given` is what is written, `auth` that with its defaults."""
-
-    hub: str
-    kind: Kind
-    given: Mapping[str, Any]
-    auth: Mapping[str, Any]
-
-    @property
-    def where(self) -> str:
-        return f"site_hubs.{self.hub}.auth"
-
-
-def _entries(site: Site) -> Iterator[_Entry]:
-    for name, hub in site.hubs.items():
-        given = hub.get("auth")
-        auth = auth_of(given)
-        if isinstance(auth["kind"], str) and auth["kind"] in KINDS:
-            yield _Entry(name, KINDS[auth["kind"]], as_mapping(given), auth)
-
-
-def _signing_in(site: Site) -> Iterator[_Entry]:
-    return (entry for entry in _entries(site) if entry.auth["kind"] != NONE)
 
 
 def _without_kind(given: Any) -> list[str]:
@@ -96,7 +74,7 @@ def sign_in_kind_unknown(site: Site) -> Iterator[Problem]:
 
 @rule("sign-in-key-unknown", ERROR, "A hub's sign-in has a key that is none.", acceptable=False)
 def sign_in_key_unknown(site: Site) -> Iterator[Problem]:
-    for entry in _entries(site):
+    for entry in sign_in_entries(site):
         for key in entry.given:
             known = key in AUTH_DEFAULTS or key in MISPLACED_SECRETS
             if not known and key not in _without_kind(entry.given):
@@ -112,7 +90,7 @@ def sign_in_key_unknown(site: Site) -> Iterator[Problem]:
     acceptable=False,
 )
 def sign_in_secret_misplaced(site: Site) -> Iterator[Problem]:
-    for entry in _entries(site):
+    for entry in sign_in_entries(site):
         for key in entry.given:
             if key in MISPLACED_SECRETS:
                 yield Problem(
@@ -124,7 +102,7 @@ def sign_in_secret_misplaced(site: Site) -> Iterator[Problem]:
 
 @rule("sign-in-key-idle", ERROR, "A hub's sign-in has a key that its kind does not read.")
 def sign_in_key_idle(site: Site) -> Iterator[Problem]:
-    for entry in _entries(site):
+    for entry in sign_in_entries(site):
         for key in entry.given if not _without_kind(entry.given) else ():
             if key in AUTH_DEFAULTS and key not in entry.kind.keys:
                 kinds = [name for name, kind in KINDS.items() if key in kind.keys and name != NONE]
@@ -132,7 +110,7 @@ def sign_in_key_idle(site: Site) -> Iterator[Problem]:
                 yield Problem(f"has no effect with kind {entry.auth['kind']}", remedy, f"{entry.where}.{key}")
 
 
-def _malformed(entry: _Entry) -> list[str]:
+def _malformed(entry: SignInEntry) -> list[str]:
     return [key for key, (fits, _) in AUTH_FORMS.items() if not fits(entry.auth[key])]
 
 
@@ -143,14 +121,14 @@ def _malformed(entry: _Entry) -> list[str]:
     acceptable=False,
 )
 def sign_in_value_malformed(site: Site) -> Iterator[Problem]:
-    for entry in _signing_in(site):
+    for entry in signing_in(site):
         for key in _malformed(entry):
             yield Problem(f"is {shown(entry.auth[key])}", AUTH_FORMS[key][1], f"{entry.where}.{key}")
 
 
 @rule("sign-in-value-missing", ERROR, "A hub's kind of sign-in lacks what it needs.", acceptable=False)
 def sign_in_value_missing(site: Site) -> Iterator[Problem]:
-    for entry in _signing_in(site):
+    for entry in signing_in(site):
         for key in entry.kind.needed:
             if not entry.auth[key]:
                 yield Problem(
@@ -160,6 +138,30 @@ def sign_in_value_missing(site: Site) -> Iterator[Problem]:
                     f"{entry.where}.{key}",
                 )
 
+        claim = entry.auth["username_claim"]
+        if "username_claim" in entry.kind.keys and isinstance(claim, str) and not claim.strip():
+            yield Problem(
+                "is empty, and everybody is refused whose name in the hub nobody knows",
+                f"drop it for {auth_of({'kind': entry.auth['kind']})['username_claim']}, or name the claim",
+                f"{entry.where}.username_claim",
+            )
+
+
+@rule("sign-in-scope-missing", ERROR, "An OpenID provider is not asked for the scope openid.")
+def sign_in_scope_missing(site: Site) -> Iterator[Problem]:
+    for entry in signing_in(site):
+        asked = " ".join(as_text(scope) for scope in as_list(entry.auth["scopes"]))
+        if (
+            entry.auth["kind"] == "oidc"
+            and "openid" not in asked.split()
+            and "scopes" not in _malformed(entry)
+        ):
+            yield Problem(
+                f"has no openid, only {asked[:60]}" if asked else "is empty",
+                "add openid, without which providers tell nothing of a person; or drop it for openid, profile, email",
+                f"{entry.where}.scopes",
+            )
+
 
 @rule("sign-in-secret-missing", ERROR, "A hub's kind of sign-in lacks its secret.", acceptable=False)
 def sign_in_secret_missing(site: Site) -> Iterator[Problem]:
@@ -167,7 +169,7 @@ def sign_in_secret_missing(site: Site) -> Iterator[Problem]:
     # What cannot be computed has a finding, and so has a name that is none.
     if any(entry.get("variable") == AUTH_SECRETS for entry in site.errors):
         return
-    for entry in _signing_in(site):
+    for entry in signing_in(site):
         if not HUB_LABEL.fullmatch(entry.hub):
             continue
         needed = [entry.kind.secret] if entry.kind.secret else []
@@ -193,7 +195,7 @@ def sign_in_secret_missing(site: Site) -> Iterator[Problem]:
 )
 def sign_in_password_short(site: Site) -> Iterator[Problem]:
     described = as_mapping(site.secrets.get("values"))
-    for entry in _signing_in(site):
+    for entry in signing_in(site):
         for key, least in SHORTEST.items() if entry.auth["kind"] == "shared_password" else ():
             variable = f"{AUTH_SECRETS}.{entry.hub}.{key}"
             told = as_mapping(described.get(variable))
@@ -206,7 +208,7 @@ def sign_in_password_short(site: Site) -> Iterator[Problem]:
 
 @rule("sign-in-nobody-allowed", ERROR, "People sign in to a hub, and nobody may use it.")
 def sign_in_nobody_allowed(site: Site) -> Iterator[Problem]:
-    for entry in _signing_in(site):
+    for entry in signing_in(site):
         who = ("allow_all", *(key for key in entry.kind.keys if key.startswith(("allowed_", "admin_"))))
         # Institutions say where people come from, not who may come in.
         who = tuple(key for key in who if key != "allowed_idps")
@@ -220,9 +222,23 @@ def sign_in_nobody_allowed(site: Site) -> Iterator[Problem]:
             )
 
 
+@rule("sign-in-lists-open", ERROR, "A hub names who may come in, and lets everybody in.")
+def sign_in_lists_open(site: Site) -> Iterator[Problem]:
+    for entry in signing_in(site):
+        # Institutions are asked whom they know, with allow_all as well.
+        lists = [key for key in entry.kind.keys if key.startswith("allowed_") and key != "allowed_idps"]
+        named = [key for key in lists if entry.auth[key]]
+        if entry.auth["allow_all"] is True and named:
+            yield Problem(
+                f"is true, and so {' and '.join(named)} keep nobody out",
+                f"drop it, or drop {' and '.join(named)}",
+                f"{entry.where}.allow_all",
+            )
+
+
 @rule("sign-in-groups-without-claim", ERROR, "A hub allows groups, and nothing says what they are read from.")
 def sign_in_groups_without_claim(site: Site) -> Iterator[Problem]:
-    for entry in _signing_in(site):
+    for entry in signing_in(site):
         groups = [key for key in ("allowed_groups", "admin_groups") if entry.auth[key]]
         if groups and "groups_claim" in entry.kind.keys and not entry.auth["groups_claim"]:
             yield Problem(
@@ -234,7 +250,7 @@ def sign_in_groups_without_claim(site: Site) -> Iterator[Problem]:
 
 @rule("sign-in-plain-http", WARNING, "People are sent to a provider and back by plain HTTP.")
 def sign_in_plain_http(site: Site) -> Iterator[Problem]:
-    for entry in _signing_in(site):
+    for entry in signing_in(site):
         if entry.kind.has_provider and _public_url(site, site.hubs[entry.hub]).startswith("http://"):
             yield Problem(
                 f"is plain HTTP, and the hub {entry.hub} signs people in by a provider, most of which refuse such a callback",
@@ -251,7 +267,7 @@ def sign_in_plain_http(site: Site) -> Iterator[Problem]:
 
 @rule("sign-in-accounts-not-kept", ERROR, "People make accounts in a hub that forgets them when it restarts.")
 def sign_in_accounts_not_kept(site: Site) -> Iterator[Problem]:
-    for entry in _signing_in(site):
+    for entry in signing_in(site):
         if entry.auth["kind"] == "native" and site.text("site_hub_database") == "sqlite-memory":
             yield Problem(
                 f"is sqlite-memory, and accounts of the hub {entry.hub} are in its database: they are gone when its pod restarts",

@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, Problem
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site, look_up
@@ -15,36 +14,30 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.secret_fa
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in import (
     BINDER_CALLBACK_WAY,
     CALLBACK_WAYS,
-    KINDS,
     OWN_WAYS,
-    Kind,
-    auth_of,
     own_traits,
-    signs_in,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in_entries import signing_in
 
 SECRET = ("_secret", "_password")
 
 
-def _signing_in(site: Site) -> Iterator[tuple[str, Mapping[str, Any], Kind]]:
-    for name, hub in site.hubs.items():
-        if signs_in(hub):
-            yield name, hub, KINDS[auth_of(hub.get("auth"))["kind"]]
-
-
 @rule("sign-in-overruled", ERROR, "A hub's own values say once more how people sign in.")
 def sign_in_overruled(site: Site) -> Iterator[Problem]:
-    for name, hub, kind in _signing_in(site):
+    for entry in signing_in(site):
+        name, hub = entry.hub, site.hubs[entry.hub]
         for key in ("values", "secret_values"):
             # What callbacks in values say can be compared, by another rule.
             ways = (*OWN_WAYS, *CALLBACK_WAYS) if key == "secret_values" else OWN_WAYS
-            found = {way: look_up(hub.get(key), way) for way in ways} | dict(own_traits(hub.get(key), [kind]))
+            found = {way: look_up(hub.get(key), way) for way in ways} | dict(
+                own_traits(hub.get(key), [entry.kind])
+            )
             for way in (way for way, value in found.items() if value is not None):
                 remedy = "drop it, or drop auth"
                 if key == "values" and way.endswith(SECRET):
                     remedy = f"drop it, and if git has it get a new one; secrets.yml has it in {AUTH_SECRETS}.{name}"
                 yield Problem(
-                    f"is set, beside what auth.kind {auth_of(hub.get('auth'))['kind']} says of it",
+                    f"is set, beside what auth.kind {entry.auth['kind']} says of it",
                     remedy,
                     f"site_hubs.{name}.{key}.{way}",
                 )
@@ -52,14 +45,14 @@ def sign_in_overruled(site: Site) -> Iterator[Problem]:
 
 @rule("sign-in-callback-elsewhere", ERROR, "After signing in, people are sent to another place than the hub.")
 def sign_in_callback_elsewhere(site: Site) -> Iterator[Problem]:
-    for name, hub, _ in _signing_in(site):
-        own, binders = callbacks_of(site, name)
+    for entry in signing_in(site):
+        own, binders = callbacks_of(site, entry.hub)
         for way in CALLBACK_WAYS:
-            given = look_up(hub.get("values"), way)
+            given = look_up(site.hubs[entry.hub].get("values"), way)
             right = binders if way == BINDER_CALLBACK_WAY else own
             if given is not None and given != right:
                 yield Problem(
                     f"is {str(given)[:100]}, and the hub is called back at {right}",
                     "drop it: it is computed from site_public_url and the hub's path",
-                    f"site_hubs.{name}.values.{way}",
+                    f"site_hubs.{entry.hub}.values.{way}",
                 )

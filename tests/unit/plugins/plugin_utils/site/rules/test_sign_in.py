@@ -54,6 +54,12 @@ def at(rule: str, key: str = "") -> Found:
 
 NATIVE = {"kind": "native", "admin_users": ["ada"]}
 SHARED = {"kind": "shared_password", "allow_all": True}
+CILOGON = {
+    "kind": "cilogon",
+    "client_id": "x",
+    "allowed_idps": ["https://idp.example.org"],
+    "allow_all": True,
+}
 GOOD = [
     auth("nobody signs in", {"kind": "none", "acknowledged": True}),
     auth("a provider", OIDC),
@@ -64,10 +70,11 @@ GOOD = [
         "a GitLab",
         {"kind": "gitlab", "client_id": "x", "issuer": "https://git.example.org", "allowed_groups": ["a"]},
     ),
-    auth(
-        "CILogon",
-        {"kind": "cilogon", "client_id": "x", "allowed_idps": ["https://idp.example.org"], "allow_all": True},
-    ),
+    auth("CILogon", CILOGON),
+    auth("institutions by other names", {**CILOGON, "allowed_idps": ["urn:mace:example.org", "HTTP://x"]}),
+    auth("one text of scopes", without(scopes=["openid profile"])),
+    auth("GitHub without scopes", {"kind": "github", "client_id": "x", "allow_all": True, "scopes": []}),
+    auth("everybody, and an admin", without("allowed_groups", allow_all=True, admin_users=["ada"])),
 ]
 CASES = [
     auth("a kind that is none", without(kind="oicd"), at("sign-in-kind-unknown", "kind")),
@@ -177,6 +184,26 @@ CASES = [
         ("sign-in-password-short", f"{SECRETS}.admin_password", ""),
         told={"password": secret(length=12), "admin_password": secret(length=31)},
     ),
+    auth("no scope", without(scopes=[]), at("sign-in-scope-missing", "scopes")),
+    auth("another scope", without(scopes=["profile", "email"]), at("sign-in-scope-missing", "scopes")),
+    auth("no list of scopes", without(scopes="profile"), at("sign-in-value-malformed", "scopes")),
+    auth("nobody's name", without(username_claim=" "), at("sign-in-value-missing", "username_claim")),
+    auth(
+        "nobody's name at an institution",
+        {**CILOGON, "username_claim": ""},
+        at("sign-in-value-missing", "username_claim"),
+    ),
+    auth(
+        "an institution's domain",
+        {**CILOGON, "allowed_idps": ["https://idp.example.org", "cern.ch"]},
+        at("sign-in-value-malformed", "allowed_idps"),
+    ),
+    auth("everybody and some", without(allow_all=True), at("sign-in-lists-open", "allow_all")),
+    auth(
+        "everybody and some in two lists",
+        without(allow_all=True, allowed_users=["ada"]),
+        at("sign-in-lists-open", "allow_all"),
+    ),
     auth("nobody", without("allowed_groups"), at("sign-in-nobody-allowed")),
     auth(
         "everybody of nowhere",
@@ -251,8 +278,8 @@ def test_a_kind_is_proposed(given: dict[str, Any], told: str) -> None:
 
 def test_what_may_be_secret_is_not_shown() -> None:
     for entry in CASES:
-        told = check_site(entry.site()).as_data()
-        assert "s3cr3t" not in str(told), entry.name
+        report = check_site(entry.site()).as_data()
+        assert "s3cr3t" not in str(report), entry.name
     [told] = texts(auth("", without(endpoints={"a": "x"})).site(), "sign-in-value-malformed")
     assert told.startswith("is a mapping of a ->")
 
