@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,8 @@ class ActionModule(ActionBase):
         place = path.resolve()
         if not place.is_file():
             raise TokenTextError("there is no such file: `make site NAME=<site>` writes one")
-        text = place.read_text(encoding="utf-8")
+        # As bytes: a file's line ends are its own.
+        text, known = place.read_bytes().decode(), place.stat()
         encrypted = text.startswith(VAULT_HEADER)
         vault, secret, label = VaultLib(self._loader._vault.secrets or []), None, None
         if encrypted:
@@ -80,7 +82,9 @@ class ActionModule(ActionBase):
         if self._task.check_mode:
             return
         content = vault.encrypt(text, secret=secret, vault_id=label).decode() if encrypted else text
-        write_atomically(place, content, mode=0o600)
+        # Who may read it stays as it is, too; preflight tells where that is too many.
+        owner, mode = (known.st_uid, known.st_gid), stat.S_IMODE(known.st_mode)
+        write_atomically(place, content, mode=mode, owner=owner)
 
 
 def _label(text: str) -> str | None:
@@ -99,6 +103,8 @@ def _lacking(values: SiteValues) -> dict[str, list[str]]:
         found = values.find(variable, default=None)
         unknown = found is None and variable in values.raw()
         tokens[variable] = (
-            list(hubs) if unknown else [name for name, token in as_mapping(found).items() if token]
+            list(hubs)
+            if unknown
+            else [name for name, token in as_mapping(found).items() if token and str(token).strip()]
         )
     return lacking_tokens(hubs, tokens)

@@ -12,7 +12,8 @@ version_added: 0.1.0
 author: Ironbinder maintainers (@ironbinder)
 description:
   - Looks for hubs of C(site_hubs) without tokens, and writes 32 random bytes for each that is missing into the file of secrets.
-    Every line that is there stays as it is, comments and order included.
+    Every line that is there stays as it is, comments, order and line ends included, but for an empty token, which is filled in.
+    The file's mode and owner stay, too.
   - A file that is encrypted as a whole is encrypted again, with the same password and vault id. One whose tokens are encrypted
     one by one is left alone, and so is one that does not set the variable that the tokens come from.
   - A hub that has its tokens gets no secret of build tokens afterwards, since another one would end links that people have.

@@ -64,6 +64,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rules imp
     secrets,
     sessions,
     sign_in,
+    sign_in_values,
     storage,
     tls,
     trust,
@@ -125,6 +126,7 @@ RULE_FILES = (
     chart,
     secrets,
     sign_in,
+    sign_in_values,
     providers,
     tls,
 )

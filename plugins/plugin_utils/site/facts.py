@@ -8,17 +8,23 @@ from collections.abc import Callable, Mapping
 from ipaddress import IPv4Interface
 from typing import Any
 
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.openid import ENDPOINTS
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.failures import failure_of
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.launch_values import TOKEN_WAYS
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     as_list,
     as_mapping,
     as_text,
+    look_up,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in import (
     CALLBACK_WAYS,
+    KINDS,
     MISPLACED_SECRETS,
+    OWN_WAYS,
+    own_traits,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.storage import DELETION_WAYS
 
 __all__ = ["reduce_facts", "reduce_hubs", "state_of"]
 
@@ -38,11 +44,10 @@ PLAIN = (
 # Ways into a hub's values that a rule reads. Nothing else leaves the inventory: people put secrets there.
 HUB_WAYS = (
     "imageBuilderType",
-    "config.BinderHub.auth_enabled",
-    "jupyterhub.hub.config.BinderSpawner.auth_enabled",
+    *OWN_WAYS,
     *CALLBACK_WAYS,
     *TOKEN_WAYS,
-    "jupyterhub.hub.config.JupyterHub.authenticator_class",
+    *DELETION_WAYS,
     "jupyterhub.hub.image.name",
     "jupyterhub.hub.image.tag",
     "networkPolicy.enabled",
@@ -51,6 +56,8 @@ HUB_WAYS = (
     "jupyterhub.proxy.chp.networkPolicy.enabled",
     "jupyterhub.singleuser.networkPolicy.enabled",
 )
+# Of secret values a rule reads whether something is there.
+SECRET_WAYS = (*OWN_WAYS, *CALLBACK_WAYS, *DELETION_WAYS)
 SHOWN_CHARACTERS = 200
 
 
@@ -81,39 +88,71 @@ def reduce_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _told(way: str, value: Any) -> Any:
+def _of_kind(value: Any) -> Any:
+    """Give what may be secret as the name of its type. Of true and false nobody makes a secret."""
+    return value if isinstance(value, bool) else type(value).__name__
+
+
+def _nested(ways: Mapping[str, Any]) -> dict[str, Any]:
+    """Give values by their dotted ways as mappings in mappings, without those that are nothing."""
+    told: dict[str, Any] = {}
+    for way, value in ways.items():
+        inner = told
+        *parents, last = way.split(".")
+        for key in parents if value is not None else ():
+            inner = inner.setdefault(key, {})
+        if value is not None:
+            inner[last] = value
+    return told
+
+
+def _shown(way: str, value: Any) -> Any:
     """Give a value to be shown; of what is secret, and has no place there, that it is there."""
     if way in TOKEN_WAYS:
-        return type(value).__name__ if value else ""
-    return value if isinstance(value, (bool, int)) else str(value)[:SHOWN_CHARACTERS]
+        return type(value).__name__ if value else None
+    return value if value is None or isinstance(value, (bool, int)) else str(value)[:SHOWN_CHARACTERS]
 
 
 def _reduce_values(values: Any) -> Any:
     if not isinstance(values, Mapping):
         return type(values).__name__
-    told: dict[str, Any] = {}
-    for way in HUB_WAYS:
-        found: Any = values
-        for key in way.split("."):
-            found = as_mapping(found).get(key)
-        if found is not None:
-            inner = told
-            *parents, last = way.split(".")
-            for key in parents:
-                inner = inner.setdefault(key, {})
-            inner[last] = _told(way, found)
-    return told
+    shown = {way: _shown(way, look_up(values, way)) for way in HUB_WAYS}
+    return _nested({**shown, **_traits(values)})
+
+
+def _reduce_secret_values(values: Any) -> Any:
+    if not isinstance(values, Mapping):
+        return type(values).__name__
+    given = {way: look_up(values, way) for way in SECRET_WAYS}
+    there = {way: _of_kind(value) for way, value in given.items() if value is not None}
+    return _nested({**there, **_traits(values)})
+
+
+def _traits(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what says who may come in, of which some is secret wherever it stands."""
+    return {way: _of_kind(value) for way, value in own_traits(values, KINDS.values()) if value is not None}
 
 
 def _reduce_auth(auth: Any) -> Any:
     """Leave of what is secret, and has no place there, that it is there."""
     if not isinstance(auth, Mapping):
-        return auth
-    return {key: type(value).__name__ if key in MISPLACED_SECRETS else value for key, value in auth.items()}
+        return auth if auth is None else type(auth).__name__
+    return {
+        key: type(value).__name__
+        if key in MISPLACED_SECRETS
+        else _reduce_endpoints(value)
+        if isinstance(value, Mapping)
+        else value
+        for key, value in auth.items()
+    }
+
+
+def _reduce_endpoints(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value if key in ENDPOINTS else type(value).__name__ for key, value in given.items()}
 
 
 _REDUCED: dict[str, Callable[[Any], Any]] = {
-    "secret_values": lambda value: {} if isinstance(value, Mapping) else type(value).__name__,
+    "secret_values": _reduce_secret_values,
     "values": _reduce_values,
     "auth": _reduce_auth,
 }

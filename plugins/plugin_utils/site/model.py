@@ -23,7 +23,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes imp
     node_purposes,
 )
 
-__all__ = ["Host", "Site", "as_int", "as_list", "as_mapping", "as_text", "parse_ip", "split_url"]
+__all__ = ["Host", "Site", "as_int", "as_list", "as_mapping", "as_text", "look_up", "parse_ip", "split_url"]
 
 Address = Union[IPv4Address, IPv6Address]
 
@@ -46,6 +46,13 @@ def as_mapping(value: Any) -> Mapping[str, Any]:
         if isinstance(value, Mapping)
         else {}
     )
+
+
+def look_up(values: Any, way: str) -> Any:
+    """Follow a dotted way through mappings; None where it ends early."""
+    for key in way.split("."):
+        values = as_mapping(values).get(key)
+    return values
 
 
 def as_list(value: Any) -> list[Any]:

@@ -20,14 +20,14 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in i
     has_provider,
     issuers,
 )
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in_forms import is_web_url
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in_forms import is_issuer
 
 __all__ = ["ask_provider", "callback_lines", "callbacks_of", "providers_of"]
 
 
 def providers_of(site: Site) -> dict[str, str]:
-    """Give the issuers that can be asked, by hub. What is no URL is a rule's."""
-    return {hub: issuer for hub, issuer in issuers(site.hubs).items() if is_web_url(issuer)}
+    """Give the issuers that can be asked, by hub. What is none is a rule's."""
+    return {hub: issuer for hub, issuer in issuers(site.hubs).items() if is_issuer(issuer)}
 
 
 def ask_provider(

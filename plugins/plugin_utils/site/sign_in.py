@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import as_mapping, look_up
 
 __all__ = [
     "AUTH_DEFAULTS",
@@ -15,12 +18,14 @@ __all__ = [
     "KINDS",
     "MISPLACED_SECRETS",
     "NONE",
+    "OWN_WAYS",
     "Kind",
     "auth_of",
     "binder_callback_url",
     "callback_url",
     "has_provider",
     "issuers",
+    "own_traits",
     "probed_name",
     "signs_in",
 ]
@@ -98,6 +103,19 @@ CALLBACK_WAYS = (
         if kind.has_provider
     ),
 )
+# Ways in a hub's values that say by themselves whether, and how, people sign in.
+OWN_WAYS = (
+    "config.BinderHub.auth_enabled",
+    "jupyterhub.hub.config.BinderSpawner.auth_enabled",
+    "jupyterhub.hub.config.JupyterHub.authenticator_class",
+)
+# Sections below `jupyterhub.hub.config` that every authenticator reads beside its own, and traits in any of them that say who may
+# come in, and by which provider.
+COMMON_SECTIONS = ("Authenticator", "OAuthenticator")
+OWN_TRAIT = re.compile(
+    r"(allow|allowed|admin)_[a-z_]+|any_allow_config|idps|client_id|client_secret|user_password|open_signup|username_claim"
+    r"|manage_groups|auth_state_groups_key|(authorize|token|userdata|gitlab|logout_redirect)_url"
+)
 # A day: who leaves a group at the provider keeps what a cookie opens for no longer. Tokens that people make for their own
 # programs: a week.
 AUTH_DEFAULTS: dict[str, Any] = {
@@ -144,6 +162,15 @@ def auth_of(given: Any) -> dict[str, Any]:
     kind = told.get("kind")
     defaults = KIND_DEFAULTS.get(kind, {}) if isinstance(kind, str) else {}
     return {**AUTH_DEFAULTS, **defaults, **told}
+
+
+def own_traits(values: Any, kinds: Iterable[Kind]) -> Iterator[tuple[str, Any]]:
+    """Give the ways in a hub's own values that say once more what `auth` of one of these kinds says, each with its value."""
+    for section in dict.fromkeys((*COMMON_SECTIONS, *(kind.section for kind in kinds if kind.section))):
+        place = f"jupyterhub.hub.config.{section}"
+        for trait, value in as_mapping(look_up(values, place)).items():
+            if OWN_TRAIT.fullmatch(trait):
+                yield f"{place}.{trait}", value
 
 
 def signs_in(hub: Mapping[str, Any]) -> bool:

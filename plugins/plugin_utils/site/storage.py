@@ -14,6 +14,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
 __all__ = [
     "ACCESS_MODES",
     "DATABASE_CLAIM",
+    "DELETION_WAYS",
     "EXISTING",
     "LOCAL",
     "LOCAL_CLASS",
@@ -36,6 +37,10 @@ ONCE, MANY = "ReadWriteOnce", "ReadWriteMany"
 ACCESS_MODES = (ONCE, MANY, "ReadOnlyMany")
 # The official chart's own claim, and that of a folder in which each user has one.
 DATABASE_CLAIM, USERS_CLAIM = "hub-db-dir", "users"
+# Ways in a hub's values that say whether people's claims go with them.
+DELETION_WAYS = tuple(
+    f"jupyterhub.hub.config.{spawner}.delete_pvc" for spawner in ("KubeSpawner", "BinderSpawner")
+)
 # An amount of disk as Kubernetes writes it, and more than none.
 QUANTITY = re.compile(r"(?=.*[1-9])[0-9]{1,12}(\.[0-9]{1,3})?([KMGTP]i|[kMGTP])?")
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -86,6 +87,38 @@ def test_a_hub_that_is_there_gets_no_secret_that_it_goes_without(tmp_path: Path)
     site = site_with(tmp_path / "site", old)
     assert make_secrets(site)[0] == 0
     assert list(tokens_in((site / "group_vars/all/secrets.yml").read_text())[NAMES[2]]) == ["private"]
+
+
+def test_what_is_there_and_empty_is_filled(tmp_path: Path) -> None:
+    """A second key of that name would make every later run show the tokens beside it."""
+    empty = SECRETS.replace(f'"{OLD["proxy"]}"', f'"{OLD["proxy"]}", private: " "').replace(
+        "  # since March\n", "  # since March\n  private:  # soon\n"
+    )
+    site = site_with(tmp_path / "site", empty)
+    code, output = make_secrets(site)
+    assert code == 0, output
+    text = (site / "group_vars/all/secrets.yml").read_text()
+    assert text.count("private") == 3
+    assert all(re.fullmatch("[0-9a-f]{64}", hubs["private"]) for hubs in tokens_in(text).values())
+    code, output = make_secrets(site)
+    assert (code, "duplicate" in output) == (0, False)
+
+
+def test_line_ends_mode_and_owner_stay(tmp_path: Path) -> None:
+    site = site_with(tmp_path / "site", "")
+    file = site / "group_vars/all/secrets.yml"
+    file.write_bytes(SECRETS.replace("\n", "\r\n").encode())
+    file.chmod(0o640)
+    groups = [group for group in os.getgroups() if group != os.getgid()]
+    if groups or os.geteuid() == 0:
+        os.chown(file, -1, groups[0] if groups else 1)
+    before = file.stat()
+    code, output = make_secrets(site)
+    assert code == 0, output
+    after, lines = file.stat(), file.read_bytes().split(b"\n")
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+    assert all(line.endswith(b"\r") for line in lines[:-1])
+    assert b"private" in file.read_bytes()
 
 
 @pytest.mark.parametrize("label", [DEFAULT_VAULT_IDENTITY, "stfc"])

@@ -10,13 +10,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site, as_mapping, as_text
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
+    Site,
+    as_mapping,
+    as_text,
+    look_up,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import purpose_of
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.spelling import closest
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.storage import (
     ACCESS_MODES,
     DATABASE_CLAIM,
+    DELETION_WAYS,
     LOCAL,
     QUANTITY,
     USERS_CLAIM,
@@ -146,6 +152,19 @@ def user_volumes_without_sign_in(site: Site) -> Iterator[Problem]:
                 f"give the hub a sign-in (site_hubs.{name}.auth.kind), or drop {USERS}",
                 f"site_hubs.{name}.{USERS}",
             )
+
+
+@rule("user-volumes-deleted", ERROR, "A hub's own values delete people's volumes with their accounts.")
+def user_volumes_deleted(site: Site) -> Iterator[Problem]:
+    for name, _, users in _volumes(site):
+        for key in ("values", "secret_values") if users.enabled else ():
+            for way in DELETION_WAYS:
+                if look_up(site.hubs[name].get(key), way) is True:
+                    yield Problem(
+                        "is true: whoever is deleted in the hub loses all files",
+                        f"drop it; or drop {USERS}, if nothing has to be kept",
+                        f"site_hubs.{name}.{key}.{way}",
+                    )
 
 
 @rule("mount-path-hides", ERROR, "A volume would hide the files of people's repositories.", acceptable=False)

@@ -9,6 +9,7 @@ from pathlib import PurePath
 from typing import Any
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.hubs import HUB_LABEL
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     Site,
     as_int,
@@ -40,6 +41,11 @@ def _described(site: Site) -> Iterator[tuple[str, Mapping[str, Any]]]:
     return ((variable, as_mapping(values[variable])) for variable in values)
 
 
+def _named(site: Site) -> dict[str, Mapping[str, Any]]:
+    """Give the hubs whose name is one; of others hub-malformed tells, and their tokens follow the name."""
+    return {name: hub for name, hub in site.hubs.items() if HUB_LABEL.fullmatch(name)}
+
+
 def _is_token(variable: str) -> bool:
     return variable.startswith(TOKENS)
 
@@ -47,8 +53,9 @@ def _is_token(variable: str) -> bool:
 @rule("token-missing", ERROR, "A hub has no token.", acceptable=False)
 def token_missing(site: Site) -> Iterator[Problem]:
     described = dict(_described(site))
-    for variable in TOKENS:
-        for hub, given in site.hubs.items():
+    broken = {entry.get("variable") for entry in site.errors}
+    for variable in (name for name in TOKENS if name not in broken):
+        for hub, given in _named(site).items():
             if variable in OPTIONAL_TOKENS or (variable in SIGN_IN_TOKENS and not signs_in(given)):
                 continue
             if token_fault(described.get(f"{variable}.{hub}")) == MISSING:
@@ -96,7 +103,8 @@ def token_of_no_hub(site: Site) -> Iterator[Problem]:
     for variable, _ in _described(site):
         hub = variable.split(".")[1] if "." in variable else ""
         by_hub = _is_token(variable) or variable.startswith(AUTH_SECRETS)
-        if site.hubs and by_hub and hub not in site.hubs:
+        # A token may be that of a hub whose name is to be corrected.
+        if site.hubs and by_hub and hub not in site.hubs and len(_named(site)) == len(site.hubs):
             yield Problem(
                 f"there is no hub {hub} in site_hubs", "correct its name, or remove the token", variable
             )

@@ -54,6 +54,8 @@ def test_hubs_leave_their_secrets_behind() -> None:
             "secret_values": {"jupyterhub": {"hub": {"cookieSecret": "s3cret"}}},
         },
         "odd": "text",
+        "open": {"auth": {"endpoints": {"token_url": "https://x/", "client_secret": "s3cret"}}},
+        "opener": {"auth": "s3cret"},
         "odder": {"values": "s3cret", "secret_values": ["s3cret"]},
     }
     told = reduce_hubs(hubs)
@@ -63,6 +65,8 @@ def test_hubs_leave_their_secrets_behind() -> None:
         "config": {"BinderHub": {"auth_enabled": True}, "GitHubRepoProvider": {"access_token": "str"}},
     }
     assert told["binder"]["node_port"] == 30600
+    assert told["open"]["auth"]["endpoints"] == {"token_url": "https://x/", "client_secret": "str"}
+    assert told["opener"] == {"auth": "str"}
     assert told["odder"] == {"values": "str", "secret_values": "list"}
     assert reduce_hubs("text") == "text"
 

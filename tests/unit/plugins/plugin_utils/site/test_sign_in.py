@@ -53,8 +53,9 @@ def test_whom_to_ask() -> None:
         "c": {"auth": {"kind": "gitlab", "issuer": ISSUER}},
         "d": {"auth": {"kind": "oidc", "issuer": "iam.example.org"}},
         "e": {},
+        "f": {"auth": {"kind": "oidc", "issuer": "https://u:p@iam.example.org/"}},
     }
-    assert issuers(hubs) == {"a": ISSUER, "d": "iam.example.org"}
+    assert list(issuers(hubs)) == ["a", "d", "f"]
     assert providers_of(Site(values={"site_hubs": hubs})) == {"a": ISSUER}
 
 

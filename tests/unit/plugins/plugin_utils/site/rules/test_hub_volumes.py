@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.check import RULES
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.facts import reduce_hubs
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site
 from site_cases import Case, case, found, rules_in
 
@@ -16,6 +17,7 @@ UNSIGNED, HIDES, ALONE = "user-volumes-without-sign-in", "mount-path-hides", "se
 SHARED, USERS = "site_hubs.binder.shared_volume", "site_hubs.binder.user_volumes"
 DATASETS = {"claim": "datasets", "size": "10Gi"}
 LOCAL = {"values/site_storage": {"kind": "local", "shared_path": "/mnt/site"}}
+DELETED = {"jupyterhub": {"hub": {"config": {"KubeSpawner": {"delete_pvc": True}}}}}
 NODES = {"values/site_storage": {"kind": "local"}}
 
 
@@ -54,6 +56,22 @@ CASES = [
         "of users nobody knows",
         hub(users={"enabled": True}),
         (UNSIGNED, USERS, ""),
+    ),
+    case(
+        "of users, gone with them",
+        {
+            "values/site_hubs": reduce_hubs(
+                {"binder": {"user_volumes": {"size": "1Gi"}, "values": DELETED, "secret_values": DELETED}}
+            ),
+            **LOCAL,
+        },
+        (UNSIGNED, USERS, ""),
+        ("user-volumes-deleted", "site_hubs.binder.values.jupyterhub.hub.config.KubeSpawner.delete_pvc", ""),
+        (
+            "user-volumes-deleted",
+            "site_hubs.binder.secret_values.jupyterhub.hub.config.KubeSpawner.delete_pvc",
+            "",
+        ),
     ),
     case("of users, not wanted", hub(users={"enabled": False, "size": "1Gi"})),
     case("of several nodes", hub(DATASETS, **NODES), (ALONE, SHARED, "")),

@@ -23,6 +23,14 @@ CASES = [
         ("token-missing", "site_hub_api_tokens.binder", ""),
     ),
     case(
+        "tokens that cannot be computed",
+        {
+            "secrets/values/site_hub_api_tokens.binder": GONE,
+            "errors": [{"variable": "site_hub_api_tokens", "host": "", "message": "x"}],
+        },
+        ("value-not-computable", "site_hub_api_tokens", ""),
+    ),
+    case(
         "empty token",
         {"secrets/values/site_hub_api_tokens.binder": secret(empty=True, length=0)},
         ("token-missing", "site_hub_api_tokens.binder", ""),

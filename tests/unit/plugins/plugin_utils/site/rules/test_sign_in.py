@@ -7,6 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.openid import ENDPOINTS
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.check import check_site
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.facts import reduce_hubs
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in import AUTH_DEFAULTS
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in_forms import AUTH_FORMS
@@ -52,6 +54,12 @@ def at(rule: str, key: str = "") -> Found:
 
 NATIVE = {"kind": "native", "admin_users": ["ada"]}
 SHARED = {"kind": "shared_password", "allow_all": True}
+CILOGON = {
+    "kind": "cilogon",
+    "client_id": "x",
+    "allowed_idps": ["https://idp.example.org"],
+    "allow_all": True,
+}
 GOOD = [
     auth("nobody signs in", {"kind": "none", "acknowledged": True}),
     auth("a provider", OIDC),
@@ -62,10 +70,11 @@ GOOD = [
         "a GitLab",
         {"kind": "gitlab", "client_id": "x", "issuer": "https://git.example.org", "allowed_groups": ["a"]},
     ),
-    auth(
-        "CILogon",
-        {"kind": "cilogon", "client_id": "x", "allowed_idps": ["https://idp.example.org"], "allow_all": True},
-    ),
+    auth("CILogon", CILOGON),
+    auth("institutions by other names", {**CILOGON, "allowed_idps": ["urn:mace:example.org", "HTTP://x"]}),
+    auth("one text of scopes", without(scopes=["openid profile"])),
+    auth("GitHub without scopes", {"kind": "github", "client_id": "x", "allow_all": True, "scopes": []}),
+    auth("everybody, and an admin", without("allowed_groups", allow_all=True, admin_users=["ada"])),
 ]
 CASES = [
     auth("a kind that is none", without(kind="oicd"), at("sign-in-kind-unknown", "kind")),
@@ -81,7 +90,31 @@ CASES = [
     auth(
         "a kind that was forgotten",
         {"issuer": "https://iam.example.org/", "acknowledged": True},
-        at("sign-in-key-idle", "issuer"),
+        at("sign-in-kind-unknown", "kind"),
+    ),
+    auth("all but the kind", without("kind"), at("sign-in-kind-unknown", "kind")),
+    auth("a kind that is nothing", without(kind=None), at("sign-in-kind-unknown", "kind")),
+    auth("a kind in capitals", {**without("kind"), "Kind": "oidc"}, at("sign-in-kind-unknown", "kind")),
+    auth(
+        "people of another kind",
+        {"kind": "github", "client_id": "x", "allowed_groups": ["a"]},
+        at("sign-in-key-idle", "allowed_groups"),
+    ),
+    case(
+        "a secret that cannot be computed",
+        {
+            **auth("", OIDC, told={}).changes,
+            "errors": [{"variable": "site_hub_auth_secrets", "host": "", "message": "x"}],
+        },
+        ("value-not-computable", "site_hub_auth_secrets", ""),
+    ),
+    case(
+        "a hub that is misspelt",
+        {
+            **auth("", OIDC).changes,
+            "values/site_hubs": {"Binder": {"auth": OIDC}},
+        },
+        ("hub-malformed", "site_hubs.Binder", ""),
     ),
     auth(
         "a key of another kind",
@@ -90,6 +123,27 @@ CASES = [
     ),
     auth("one name", without(allowed_users="ada"), at("sign-in-value-malformed", "allowed_users")),
     auth("no URL", without(issuer="iam.example.org"), at("sign-in-value-malformed", "issuer")),
+    auth(
+        "an account in the issuer",
+        without(issuer="https://u:s3cr3t@iam.example.org/"),
+        at("sign-in-value-malformed", "issuer"),
+    ),
+    auth(
+        "a query in the issuer",
+        without(issuer="https://iam.example.org/?key=s3cr3t"),
+        at("sign-in-value-malformed", "issuer"),
+    ),
+    auth(
+        "an account in an address",
+        without(endpoints=dict.fromkeys(ENDPOINTS, "https://u:s3cr3t@iam.example.org/x")),
+        at("sign-in-value-malformed", "endpoints"),
+    ),
+    auth(
+        "a secret among the addresses",
+        without(endpoints={"client_secret": "s3cr3t"}),
+        at("sign-in-value-malformed", "endpoints"),
+    ),
+    auth("a list of secrets", without(issuer=["s3cr3t"]), at("sign-in-value-malformed", "issuer")),
     auth("yes", without(allow_all="yes"), at("sign-in-value-malformed", "allow_all")),
     auth(
         "a cookie for no time",
@@ -130,6 +184,26 @@ CASES = [
         ("sign-in-password-short", f"{SECRETS}.admin_password", ""),
         told={"password": secret(length=12), "admin_password": secret(length=31)},
     ),
+    auth("no scope", without(scopes=[]), at("sign-in-scope-missing", "scopes")),
+    auth("another scope", without(scopes=["profile", "email"]), at("sign-in-scope-missing", "scopes")),
+    auth("no list of scopes", without(scopes="profile"), at("sign-in-value-malformed", "scopes")),
+    auth("nobody's name", without(username_claim=" "), at("sign-in-value-missing", "username_claim")),
+    auth(
+        "nobody's name at an institution",
+        {**CILOGON, "username_claim": ""},
+        at("sign-in-value-missing", "username_claim"),
+    ),
+    auth(
+        "an institution's domain",
+        {**CILOGON, "allowed_idps": ["https://idp.example.org", "cern.ch"]},
+        at("sign-in-value-malformed", "allowed_idps"),
+    ),
+    auth("everybody and some", without(allow_all=True), at("sign-in-lists-open", "allow_all")),
+    auth(
+        "everybody and some in two lists",
+        without(allow_all=True, allowed_users=["ada"]),
+        at("sign-in-lists-open", "allow_all"),
+    ),
     auth("nobody", without("allowed_groups"), at("sign-in-nobody-allowed")),
     auth(
         "everybody of nowhere",
@@ -160,46 +234,6 @@ CASES = [
         {**auth("", NATIVE).changes, "values/site_hub_database": "sqlite-memory"},
         ("sign-in-accounts-not-kept", "site_hub_database", ""),
     ),
-    auth(
-        "said twice",
-        OIDC,
-        ("sign-in-overruled", "site_hubs.binder.values.config.BinderHub.auth_enabled", ""),
-        values={"config": {"BinderHub": {"auth_enabled": False}}},
-    ),
-    auth(
-        "back to another name",
-        OIDC,
-        (
-            "sign-in-callback-elsewhere",
-            "site_hubs.binder.values.jupyterhub.hub.config.GenericOAuthenticator.oauth_callback_url",
-            "",
-        ),
-        values={
-            "jupyterhub": {
-                "hub": {
-                    "config": {
-                        "GenericOAuthenticator": {
-                            "oauth_callback_url": "https://old.example.org/jupyterhub/hub/oauth_callback"
-                        }
-                    }
-                }
-            }
-        },
-    ),
-    auth(
-        "BinderHub back to another path",
-        OIDC,
-        (
-            "sign-in-callback-elsewhere",
-            "site_hubs.binder.values.jupyterhub.hub.services.binder.oauth_redirect_uri",
-            "",
-        ),
-        values={
-            "jupyterhub": {
-                "hub": {"services": {"binder": {"oauth_redirect_uri": "https://binder.example.org/"}}}
-            }
-        },
-    ),
 ]
 
 
@@ -227,6 +261,27 @@ def test_every_key_has_a_form() -> None:
 def test_the_callback_is_shown_to_who_has_yet_to_register() -> None:
     [told] = texts(auth("", without("client_id")).site(), "sign-in-value-missing")
     assert "https://binder.example.org/jupyterhub/hub/oauth_callback" in told
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (without("kind"), "issuer, client_id, groups_claim, allowed_groups are there -> write kind: oidc"),
+        ({"issuer": "https://x/"}, "issuer is there -> write kind: oidc or gitlab"),
+        ({**without("kind"), "Kind": "oidc"}, "is missing, and Kind is there -> write kind:"),
+    ],
+)
+def test_a_kind_is_proposed(given: dict[str, Any], told: str) -> None:
+    [text] = texts(auth("", given).site(), "sign-in-kind-unknown")
+    assert told in text
+
+
+def test_what_may_be_secret_is_not_shown() -> None:
+    for entry in CASES:
+        report = check_site(entry.site()).as_data()
+        assert "s3cr3t" not in str(report), entry.name
+    [told] = texts(auth("", without(endpoints={"a": "x"})).site(), "sign-in-value-malformed")
+    assert told.startswith("is a mapping of a ->")
 
 
 def test_a_secret_in_the_wrong_place_is_never_said() -> None:
