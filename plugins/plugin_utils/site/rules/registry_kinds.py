@@ -29,6 +29,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.registry_
     KEY_USERS,
     OTHER,
     TOKEN_URL,
+    common_spelling,
     kind_of,
     robot_project,
     token_url_fault,
@@ -130,8 +131,9 @@ def _named_service(challenge: str, plain_http: bool) -> str:
     "BinderHub is to find the registry's token service by itself, and may then not find images that are there.",
 )
 def registry_token_service_unnamed(site: Site) -> Iterator[Problem]:
-    # Of Docker Hub and Google the service is known.
-    if registry_is_ours(site) or kind_of(site.text(HOST)) != OTHER or site.text(TOKEN_URL):
+    # Of Docker Hub and Google the service is known, however they are written.
+    host = site.text(HOST)
+    if registry_is_ours(site) or kind_of(common_spelling(host) or host) != OTHER or site.text(TOKEN_URL):
         return
     challenges = [
         as_text(answer.get("challenge"))
@@ -143,7 +145,7 @@ def registry_token_service_unnamed(site: Site) -> Iterator[Problem]:
         url = _named_service(asking[0], site.flag("site_registry_plain_http_enabled"))
         # binderhub/registry.py sets Accept with a token of `token_url`, and leaves it out with one of a challenge.
         yield Problem(
-            f"is empty, and {site.text(HOST)} gives tokens by a service: BinderHub asks for an image without saying which "
+            f"is empty, and {host} gives tokens by a service: BinderHub asks for an image without saying which "
             "forms it takes where it finds that itself, some registries answer 404 then, and every launch builds anew",
             f"set it to {url}" if url else f"set it, such as {EXAMPLE}",
             TOKEN_URL,
