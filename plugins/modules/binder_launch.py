@@ -79,7 +79,7 @@ options:
     type: bool
     default: true
   kernel_timeout_seconds:
-    description: Time for all that O(check_kernel) and O(expect) do.
+    description: Time for all that O(check_kernel) and O(expect) do, 1 to 3600. The kernel's end has ten seconds more.
     type: int
     default: 120
   expect:
@@ -257,6 +257,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.errors import VerifyError
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.launch import Launch, LaunchRequest
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.options import (
+    KERNEL_SECONDS,
     SHARED_OPTIONS,
     transport_of,
 )
@@ -296,6 +297,14 @@ def main() -> None:
     if params["hub_token"] and not params["hub_url"]:
         module.fail_json(
             msg="hub_token is of no use without hub_url, where its hub is",
+            kind="request",
+            url=params["url"],
+            log=[],
+        )
+    least, most = KERNEL_SECONDS
+    if not least <= params["kernel_timeout_seconds"] <= most:
+        module.fail_json(
+            msg=f"kernel_timeout_seconds is {params['kernel_timeout_seconds']}: use {least} to {most}",
             kind="request",
             url=params["url"],
             log=[],

@@ -32,7 +32,6 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify.kernel
 
 __all__ = ["KernelDoor", "said"]
 
-REQUEST_SECONDS = 20.0
 # After so long without a websocket it is asked whether there is a kernel at all.
 OPEN_SECONDS = 10.0
 STATE_SECONDS = 5.0
@@ -49,7 +48,7 @@ class KernelDoor:
         url: the server's.
         token: the server's.
         clock: time.
-        limit_seconds: of everything but the kernel's end, from now on.
+        limit_seconds: of everything from now on, but for the question what became of a kernel, and for its end.
     """
 
     def __init__(
@@ -71,14 +70,18 @@ class KernelDoor:
         return self.url + self._kernel
 
     def ask(self, method: str, path: str, kind: str, content: Optional[Mapping[str, Any]] = None) -> Reply:
-        """Ask the server; what goes wrong on the way is a VerifyError of `kind`."""
+        """Ask the server; what goes wrong on the way is a VerifyError of `kind`, or says that the time is up."""
         headers, body = self._headers, b""
         if content is not None:
             headers, body = {**headers, "Content-Type": "application/json"}, json.dumps(content).encode()
-        limit = min(self._seconds(self.url + path), REQUEST_SECONDS)
+        limit = self._seconds(self.url + path)
         try:
-            return self._transport.request(method, self.url + path, headers, limit, body=body)
+            return self._transport.request(
+                method, self.url + path, headers, limit, body=body, deadline_seconds=limit
+            )
         except HttpFailure as error:
+            if error.kind == "silence":
+                raise self._late(self.url + path) from error
             raise kernel_error([kind], self.url + path, str(error)) from error
 
     def choose(self, name: str) -> tuple[str, str]:
@@ -121,6 +124,8 @@ class KernelDoor:
                 url = f"{where}?session_id={self.session}"
                 return self._transport.websocket(url, self._headers, limit)
             except HttpFailure as error:
+                if error.kind == "silence" and self._clock.now() >= self._deadline:
+                    raise self._late(where) from error
                 unknown = isinstance(error, UpgradeRefused) and error.status == 404
                 if (unknown or error.kind == "silence") and self._state() == GONE:
                     observed = "it was gone before anybody could talk to it"
@@ -153,7 +158,9 @@ class KernelDoor:
         if not self._kernel:
             return ""
         try:
-            reply = self._transport.request("DELETE", self.where, self._headers, DELETE_SECONDS)
+            reply = self._transport.request(
+                "DELETE", self.where, self._headers, DELETE_SECONDS, deadline_seconds=DELETE_SECONDS
+            )
         except HttpFailure as error:
             return str(error)
         # One that died is gone already.
@@ -172,12 +179,14 @@ class KernelDoor:
         if state == GONE:
             return kernel_error(["kernel_died"], where, f"it was gone within {limit}")
         told = f"; the server says that the kernel is {state}" if state else ""
-        return kernel_error(["kernel_silent"], where, f"no answer within {limit}{told}")
+        return kernel_error(["kernel_silent"], where, f"no whole answer within {limit}{told}")
 
     def _state(self) -> str:
         """Say in what state the server sees the kernel: its own word, GONE, or "" where it does not tell."""
         try:
-            reply = self._transport.request("GET", self.where, self._headers, STATE_SECONDS)
+            reply = self._transport.request(
+                "GET", self.where, self._headers, STATE_SECONDS, deadline_seconds=STATE_SECONDS
+            )
         except HttpFailure:
             return ""
         told = reply.json()

@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
@@ -18,6 +20,7 @@ from urllib.parse import unquote
 RECORDED = Path(__file__).parents[1] / "data" / "kernels"
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 KERNEL = "3f9d2c51-0a7e-4f52-9d0e-1c6a2b7e8f90"
+DRIP_SECONDS = 2.0
 NAMES = re.compile(r"/api/(kernelspecs|kernels|contents)\b(/[^/?]*)?(/channels)?")
 
 
@@ -91,6 +94,8 @@ class Kernels:
     # In place of a websocket: status, headers, page. A status of 0 answers nothing at all.
     refusal: tuple[int, Mapping[str, str], bytes] | None = None
     late_openings: int = 0  # so many websockets are kept waiting before one opens
+    # Of what a word of is in "METHOD path", a blank at a time comes before the answer, for DRIP_SECONDS.
+    drips: tuple[str, ...] = ()
     says: list[str] = field(default_factory=list)
     framed: Callable[[bytes], bytes] = frame
     # After so many requests the connection is closed: with these bytes first.
@@ -108,7 +113,7 @@ def serve(handler: BaseHTTPRequestHandler, kernels: Kernels) -> bool:
         return False
     what, name, channels = place.groups()
     if what == "kernelspecs":
-        _json(handler, kernels.specs[0], kernels.specs[1] or _specs(kernels))
+        _json(handler, kernels.specs[0], kernels.specs[1] or _specs(kernels), kernels.drips)
     elif what == "contents":
         path = unquote(handler.path.partition("/api/contents/")[2].partition("?")[0])
         there = path in kernels.files
@@ -122,11 +127,11 @@ def serve(handler: BaseHTTPRequestHandler, kernels: Kernels) -> bool:
         _json(handler, *kernels.started)
     elif handler.command == "DELETE":
         kernels.alive.remove(str(name)[1:])
-        _json(handler, kernels.ended, None)
+        _json(handler, kernels.ended, None, kernels.drips)
     elif channels:
         _channels(handler, kernels)
     else:
-        _json(handler, *kernels.state)
+        _json(handler, *kernels.state, kernels.drips)
     return True
 
 
@@ -135,13 +140,18 @@ def _specs(kernels: Kernels) -> dict[str, Any]:
     return {"default": "python3", "kernelspecs": {"python3": spec, "other": spec}}
 
 
-def _json(handler: BaseHTTPRequestHandler, status: int, told: Any) -> None:
+def _json(handler: BaseHTTPRequestHandler, status: int, told: Any, drips: tuple[str, ...] = ()) -> None:
     body = b"" if told is None else json.dumps(told).encode() if not isinstance(told, bytes) else told
-    handler.send_response(status)
+    blanks = 20 if any(word in f"{handler.command} {handler.path}" for word in drips) else 0
+    handler.send_response(200 if blanks and status == 204 else status)
     handler.send_header("Content-Type", "text/html" if isinstance(told, bytes) else "application/json")
-    handler.send_header("Content-Length", str(len(body)))
+    handler.send_header("Content-Length", str(blanks + len(body)))
     handler.end_headers()
-    handler.wfile.write(body)
+    with contextlib.suppress(OSError):
+        for _blank in range(blanks):
+            handler.wfile.write(b" ")
+            time.sleep(DRIP_SECONDS / blanks)
+        handler.wfile.write(body)
 
 
 def _channels(handler: BaseHTTPRequestHandler, kernels: Kernels) -> None:

@@ -81,6 +81,13 @@ def test_an_expectation_of_another_name() -> None:
     assert code == 1 and "expect.file" in result["msg"] and "files" in result["msg"]
 
 
+@pytest.mark.parametrize("seconds", [0, 3601, 10**11])
+def test_a_time_for_the_kernel_that_is_none(seconds: int) -> None:
+    server, code, result, _output = launch("warm", kernel_timeout_seconds=seconds)
+    assert code == 1 and result["kind"] == "request" and server.seen == []
+    assert result["msg"] == f"kernel_timeout_seconds is {seconds}: use 1 to 3600"
+
+
 def test_a_failure_has_its_log_in_the_message() -> None:
     _server, code, result, _output = launch("failed_old")
     assert code == 1 and result["failed"] and result["kind"] == "build"

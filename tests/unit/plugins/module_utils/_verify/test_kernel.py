@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.ironbinder.platform.plugins.module_utils._net import websockets
-from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpTransport
+from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpTransport, Reply
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify import kernel_door
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify import notebook as _notebook
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.errors import VerifyError
@@ -32,14 +32,17 @@ def busy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def launch(
-    kernels: Kernels, expect: dict[str, Any] | None = None, **request: Any
+    kernels: Kernels,
+    expect: dict[str, Any] | None = None,
+    transport: HttpTransport | None = None,
+    **request: Any,
 ) -> tuple[BinderServer, Any]:
     """Launch against a server with these kernels; return (server, result or error)."""
     with BinderServer(Answers(kernels=kernels, speed=500)) as server:
         server.answers.pieces = load_stream("warm", server.host, server.host)
         asked = LaunchRequest(server.url, "gh", "lab/sample/HEAD", server.hub_url, expect=expect or {})
         try:
-            result: Any = Launch(replace(asked, **request), HttpTransport()).run()
+            result: Any = Launch(replace(asked, **request), transport or HttpTransport()).run()
         except VerifyError as error:
             result = error
     assert not server.running, "the server was left running"
@@ -266,7 +269,7 @@ def test_a_kernel_that_says_nothing() -> None:
     kernels = Kernels(says=[""], state=(200, {"execution_state": "busy"}))
     _server, error = launch(kernels, kernel_timeout_seconds=0.5)
     assert error.kind == "kernel_silent" and time.monotonic() - started < 30
-    assert "no answer within 0 s; the server says that the kernel is busy" in str(error)
+    assert "no whole answer within 0 s; the server says that the kernel is busy" in str(error)
     assert kernels.alive == []
 
 
@@ -289,7 +292,7 @@ def test_a_kernel_that_is_gone_before_its_websocket_opens(monkeypatch: pytest.Mo
     ("state", "words"),
     [
         ((200, {"execution_state": "starting"}), "the server says that the kernel is starting"),
-        ((500, None), "no answer within 1 s. Next"),
+        ((500, None), "no whole answer within 1 s. Next"),
     ],
 )
 def test_a_websocket_that_never_opens(
@@ -306,6 +309,46 @@ def test_a_kernel_that_takes_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     server, result = launch(Kernels(late_openings=2))
     assert result["kernel"]["computed"]
     assert len([path for path in server.paths("GET") if "/channels" in path]) >= 3
+
+
+class Noting(HttpTransport):
+    """Notes how long each request may take, as (method and path, longest silence, all of it)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.limits: list[tuple[str, float, float | None]] = []
+
+    def request(self, method: str, url: str, headers: Any, timeout_seconds: float, **more: Any) -> Reply:
+        path = url.partition("/user/sample-x1y2z3ab/")[2]
+        self.limits.append((f"{method} {path}", timeout_seconds, more.get("deadline_seconds")))
+        return super().request(method, url, headers, timeout_seconds, **more)
+
+
+def test_a_kernel_may_take_all_the_time_to_start() -> None:
+    """And no request has more, however slowly it is answered."""
+    transport = Noting()
+    launch(Kernels(files=frozenset({"a"})), {"files": ["a"]}, transport, kernel_timeout_seconds=60.0)
+    limits = {what: (silence, whole) for what, silence, whole in transport.limits if "api/k" in what}
+    ended = limits.pop(f"DELETE api/kernels/{KERNEL}")
+    assert ended == (kernel_door.DELETE_SECONDS, kernel_door.DELETE_SECONDS)
+    assert list(limits) == ["GET api/kernelspecs", "POST api/kernels"]
+    assert all(50 < silence == whole <= 60 for silence, whole in limits.values())
+
+
+def test_a_server_that_answers_byte_by_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte now and then is no answer, of nobody who is asked."""
+    monkeypatch.setattr(kernel_door, "STATE_SECONDS", 0.5)
+    monkeypatch.setattr(kernel_door, "DELETE_SECONDS", 0.5)
+    _server, error = launch(Kernels(drips=("kernelspecs",)), kernel_timeout_seconds=0.5)
+    assert error.kind == "kernel_silent" and "no whole answer within 0 s. Next" in str(error)
+    state = (200, {"execution_state": "busy"})
+    kernels = Kernels(says=[""], drips=(f"GET {NOTEBOOK}api/kernels/",), state=state)
+    _server, error = launch(kernels, kernel_timeout_seconds=0.5)
+    assert error.kind == "kernel_silent" and "busy" not in str(error)
+    _server, result = launch(Kernels(drips=("DELETE",)))
+    assert result["warnings"] == [
+        "the kernel was not seen to end (no whole answer within 0 s); it ends with its server"
+    ]
 
 
 def test_no_time_at_all() -> None:
