@@ -14,7 +14,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._net.failure i
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.websockets import UpgradeRefused
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.errors import VerifyError
 
-__all__ = ["CAUSES", "REFUSALS", "broken_channel", "kernel_error"]
+__all__ = ["CAUSES", "REFUSALS", "SESSION_GONE", "broken_channel", "kernel_error"]
 
 
 class KernelCause(NamedTuple):
@@ -82,6 +82,12 @@ CAUSES = {
         "connections live that are silent for a while (proxy_read_timeout)",
     ),
 }
+# Of `kernel_died`, where nothing is left that could say so.
+SESSION_GONE = (
+    "look whether the session's pod still runs: most likely the session itself is gone, and the first suspect is its memory "
+    "limit (jupyterhub.singleuser.memory.limit), for which kernel and server are killed together; where it does run, see whether "
+    "the proxy does"
+)
 # What is said in place of a websocket, and what to do: statuses first to last.
 REFUSALS: list[tuple[Container[int], str]] = [
     (
@@ -115,8 +121,8 @@ def kernel_error(kinds: Sequence[str], where: str, observed: str, remedy: str = 
     return VerifyError(kinds[0], what, where=where, observed=observed, remedy=remedy)
 
 
-def broken_channel(where: str, error: HttpFailure) -> VerifyError:
-    """Explain a websocket that does not open, or that broke."""
+def broken_channel(where: str, error: HttpFailure, told: str = "") -> VerifyError:
+    """Explain a websocket that does not open, or that broke; `told` is what else was observed."""
     remedy = ""
     if isinstance(error, UpgradeRefused):
         remedy = next(text for statuses, text in REFUSALS if error.status in statuses)
@@ -126,4 +132,4 @@ def broken_channel(where: str, error: HttpFailure) -> VerifyError:
         )
     elif error.kind == "too_much":
         remedy = "run the cell by hand in the session, and see what prints so much"
-    return kernel_error(["kernel_websocket"], where, str(error), remedy)
+    return kernel_error(["kernel_websocket"], where, f"{error}{told}", remedy)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Optional
 from urllib.parse import quote
 
@@ -25,6 +26,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._net.websocket
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.errors import VerifyError
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.kernel_causes import (
+    SESSION_GONE,
     broken_channel,
     kernel_error,
 )
@@ -38,6 +40,28 @@ STATE_SECONDS = 5.0
 # A kernel that is asked to end has this long; the server ends it in any case.
 DELETE_SECONDS = 10.0
 GONE = "gone"
+# Of a proxy, or of the hub, whose session is not there; 424 is the hub's.
+AWAY = (424, 502, 503, 504)
+
+
+@dataclass(frozen=True)
+class _State:
+    """What the server says of a kernel: its own `word`, or GONE. `fault` is why the server says nothing at all."""
+
+    word: str = ""
+    fault: str = ""
+
+    @property
+    def dead(self) -> bool:
+        """Whether there is no such kernel, or one that its server does not start anew."""
+        return self.word in (GONE, "dead")
+
+    @property
+    def told(self) -> str:
+        """The same for people, behind what was observed."""
+        if self.fault:
+            return f"; its server does not answer any more: {self.fault}"
+        return f"; the server says that the kernel is {self.word}" if self.word else ""
 
 
 class KernelDoor:
@@ -126,12 +150,11 @@ class KernelDoor:
             except HttpFailure as error:
                 if error.kind == "silence" and self._clock.now() >= self._deadline:
                     raise self._late(where) from error
-                unknown = isinstance(error, UpgradeRefused) and error.status == 404
-                if (unknown or error.kind == "silence") and self._state() == GONE:
-                    observed = "it was gone before anybody could talk to it"
-                    raise kernel_error(["kernel_died"], where, observed) from error
                 if error.kind != "silence":
-                    raise broken_channel(where, error) from error
+                    raise self._lost(where, error) from error
+                state = self._state()
+                if state.dead:
+                    raise kernel_error(["kernel_died"], where, f"{error}{state.told}") from error
 
     def talk(self, request: Mapping[str, Any]) -> Answer:
         """Send a request of the protocol to a kernel that was started, and return the whole answer. Raises VerifyError."""
@@ -148,7 +171,7 @@ class KernelDoor:
                         ["kernel_died"], where, "the server says that it is gone or started anew"
                     )
         except HttpFailure as error:
-            raise (self._late(where) if error.kind == "silence" else broken_channel(where, error)) from error
+            raise (self._late(where) if error.kind == "silence" else self._lost(where, error)) from error
         return answer
 
     def close(self) -> str:
@@ -175,24 +198,36 @@ class KernelDoor:
 
     def _late(self, where: str) -> VerifyError:
         """Explain that the time is up, or that the kernel is gone."""
-        state, limit = self._state() if self._kernel else "", f"{self._limit:.0f} s"
-        if state == GONE:
-            return kernel_error(["kernel_died"], where, f"it was gone within {limit}")
-        told = f"; the server says that the kernel is {state}" if state else ""
-        return kernel_error(["kernel_silent"], where, f"no whole answer within {limit}{told}")
+        state = self._state() if self._kernel else _State()
+        observed = f"no whole answer within {self._limit:.0f} s{state.told}"
+        return kernel_error(["kernel_died" if state.dead else "kernel_silent"], where, observed)
 
-    def _state(self) -> str:
-        """Say in what state the server sees the kernel: its own word, GONE, or "" where it does not tell."""
+    def _lost(self, where: str, error: HttpFailure) -> VerifyError:
+        """Explain a websocket that does not open, or that broke: its kernel or all of its session is gone, or the way is bad.
+
+        A session whose pod is killed takes the websocket with it, as a proxy may that cuts it off.
+        """
+        refused = isinstance(error, UpgradeRefused) and error.status in (404, *AWAY)
+        state = self._state() if refused or error.kind == "closed" else _State()
+        if state.dead or state.fault:
+            remedy = SESSION_GONE if state.fault else ""
+            return kernel_error(["kernel_died"], where, f"{error}{state.told}", remedy)
+        return broken_channel(where, error, state.told)
+
+    def _state(self) -> _State:
+        """Ask the server for the kernel's state."""
         try:
             reply = self._transport.request(
                 "GET", self.where, self._headers, STATE_SECONDS, deadline_seconds=STATE_SECONDS
             )
-        except HttpFailure:
-            return ""
+        except HttpFailure as error:
+            return _State(fault=str(error))
         told = reply.json()
         if reply.status == 404:
-            return GONE
-        return str(told.get("execution_state") or "") if isinstance(told, dict) else ""
+            return _State(GONE)
+        if reply.status in AWAY:
+            return _State(fault=said(reply))
+        return _State(str(told.get("execution_state") or "") if isinstance(told, dict) else "")
 
 
 def said(reply: Reply) -> str:

@@ -89,9 +89,10 @@ class Kernels:
     language: str = "python"
     started: tuple[int, Any] = (201, {"id": KERNEL})
     ended: int = 204
+    # Of a kernel; a status of 0 hangs up.
     state: tuple[int, Any] = (200, {"execution_state": "starting"})
     files: frozenset[str] = frozenset()
-    # In place of a websocket: status, headers, page. A status of 0 answers nothing at all.
+    # In place of a websocket: status, headers, page. A status of 0 answers nothing at all, and -1 hangs up.
     refusal: tuple[int, Mapping[str, str], bytes] | None = None
     late_openings: int = 0  # so many websockets are kept waiting before one opens
     # Of what a word of is in "METHOD path", a blank at a time comes before the answer, for DRIP_SECONDS.
@@ -131,7 +132,9 @@ def serve(handler: BaseHTTPRequestHandler, kernels: Kernels) -> bool:
     elif channels:
         _channels(handler, kernels)
     else:
-        _json(handler, *kernels.state, kernels.drips)
+        handler.close_connection = not kernels.state[0]
+        if kernels.state[0]:
+            _json(handler, *kernels.state, kernels.drips)
     return True
 
 
@@ -162,8 +165,8 @@ def _channels(handler: BaseHTTPRequestHandler, kernels: Kernels) -> None:
         refusal = (0, {}, b"")
     if refusal:
         status, headers, page = refusal
-        if not status:
-            handler.rfile.read()
+        if status < 1:
+            handler.rfile.read(0 if status else -1)
             return
         handler.send_response(status)
         for header, text in {**headers, "Content-Length": str(len(page))}.items():

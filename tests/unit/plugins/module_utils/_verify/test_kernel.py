@@ -114,6 +114,9 @@ def test_without_a_kernel() -> None:
     assert "kernel" not in result and not [path for path in server.paths("GET") if "kernel" in path]
 
 
+# What a server says that goes.
+BYE = frame((1011).to_bytes(2, "big") + b"bye", CLOSE)
+SUSPECT = "its memory limit (jupyterhub.singleuser.memory.limit)"
 SPECS: dict[str, Any] = {"kernelspecs": {}}
 FAILURES: list[tuple[str, Kernels, dict[str, Any], list[str]]] = [
     (
@@ -164,7 +167,7 @@ FAILURES: list[tuple[str, Kernels, dict[str, Any], list[str]]] = [
     ("kernel_websocket", Kernels(closes_after=(0, b"")), {}, ["connection was closed", "proxy_read_timeout"]),
     (
         "kernel_websocket",
-        Kernels(closes_after=(0, frame((1006 + 5).to_bytes(2, "big") + b"bye", CLOSE))),
+        Kernels(closes_after=(0, BYE)),
         {},
         ["code 1011, bye"],
     ),
@@ -174,7 +177,55 @@ FAILURES: list[tuple[str, Kernels, dict[str, Any], list[str]]] = [
         "kernel_died",
         Kernels(refusal=(404, {}, b""), state=(404, {"message": "Kernel does not exist"})),
         {},
-        ["before anybody could talk to it"],
+        ["HTTP 404 in place of a websocket; the server says that the kernel is gone"],
+    ),
+    (
+        "kernel_died",
+        Kernels(refusal=(-1, {}, b""), state=(200, {"execution_state": "dead"})),
+        {},
+        ["the connection was closed", "the server says that the kernel is dead"],
+    ),
+    (
+        "kernel_died",
+        Kernels(refusal=(503, {}, b""), state=(503, b"<html>")),
+        {},
+        [
+            "HTTP 503 in place of a websocket; its server does not answer any more: HTTP 503, text/html",
+            SUSPECT,
+        ],
+    ),
+    (
+        "kernel_died",
+        Kernels(closes_after=(0, b""), state=(404, {"message": "Kernel does not exist"})),
+        {},
+        ["the connection was closed; the server says that the kernel is gone", "memory.limit"],
+    ),
+    (
+        "kernel_died",
+        Kernels(closes_after=(1, BYE), state=(200, {"execution_state": "dead"})),
+        {"code": "x = [1] * 10**10"},
+        ["code 1011, bye; the server says that the kernel is dead"],
+    ),
+    (
+        "kernel_died",
+        Kernels(closes_after=(1, b""), state=(503, b"<html>")),
+        {"code": "x = [1] * 10**10"},
+        ["the connection was closed; its server does not answer any more: HTTP 503, text/html", SUSPECT],
+    ),
+    (
+        "kernel_died",
+        Kernels(closes_after=(0, b""), state=(0, None)),
+        {},
+        [
+            "the connection was closed; its server does not answer any more: the connection was closed early",
+            SUSPECT,
+        ],
+    ),
+    (
+        "kernel_websocket",
+        Kernels(closes_after=(0, b""), state=(200, {"execution_state": "idle"})),
+        {},
+        ["the connection was closed; the server says that the kernel is idle", "proxy_read_timeout"],
     ),
     ("kernel_error", Kernels(says=["raises"]), {}, ["the cell raises ZeroDivisionError: division by zero"]),
     ("kernel_output", Kernels(says=["sum"]), {}, ["gives '121932631668190824' in place of"]),
@@ -273,6 +324,12 @@ def test_a_kernel_that_says_nothing() -> None:
     assert kernels.alive == []
 
 
+@pytest.mark.parametrize("state", [(404, None), (200, {"execution_state": "dead"})])
+def test_a_kernel_that_says_nothing_because_it_is_dead(state: tuple[int, Any]) -> None:
+    _server, error = launch(Kernels(says=[""], state=state), kernel_timeout_seconds=0.5)
+    assert error.kind == "kernel_died" and "no whole answer within 0 s" in str(error)
+
+
 def test_pings_are_no_answer() -> None:
     """A proxy, or the server, keeps the websocket open; that is not the kernel."""
     kernels = Kernels(says=["info"], framed=lambda _message: frame(b"", PING))
@@ -285,7 +342,7 @@ def test_a_kernel_that_is_gone_before_its_websocket_opens(monkeypatch: pytest.Mo
     monkeypatch.setattr(kernel_door, "OPEN_SECONDS", 0.2)
     gone = (404, {"message": "Kernel does not exist"})
     _server, error = launch(Kernels(refusal=(0, {}, b""), state=gone))
-    assert error.kind == "kernel_died" and "before anybody could talk to it" in str(error)
+    assert error.kind == "kernel_died" and "the server says that the kernel is gone" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -293,6 +350,7 @@ def test_a_kernel_that_is_gone_before_its_websocket_opens(monkeypatch: pytest.Mo
     [
         ((200, {"execution_state": "starting"}), "the server says that the kernel is starting"),
         ((500, None), "no whole answer within 1 s. Next"),
+        ((0, None), "no whole answer within 1 s; its server does not answer any more: the connection"),
     ],
 )
 def test_a_websocket_that_never_opens(
@@ -332,7 +390,7 @@ def test_a_kernel_may_take_all_the_time_to_start() -> None:
     ended = limits.pop(f"DELETE api/kernels/{KERNEL}")
     assert ended == (kernel_door.DELETE_SECONDS, kernel_door.DELETE_SECONDS)
     assert list(limits) == ["GET api/kernelspecs", "POST api/kernels"]
-    assert all(50 < silence == whole <= 60 for silence, whole in limits.values())
+    assert all(silence == whole and 50 < silence <= 60 for silence, whole in limits.values())
 
 
 def test_a_server_that_answers_byte_by_byte(monkeypatch: pytest.MonkeyPatch) -> None:
