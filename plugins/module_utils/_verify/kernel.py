@@ -92,24 +92,25 @@ class KernelProof:
         self._compute()
         self._look()
         if self._expected.code:
-            self._check_output(self._run(self._expected.code, "expect_output"))
+            self._check_output(self._run(self._expected.code, "expect_output", "expect_output"))
 
     def _compute(self) -> None:
         """Let the kernel compute what nothing else on the way could; one of another language only has to answer."""
         if not self._python:
-            self._door.talk(info_request(self._door.session))
+            self._door.talk(info_request(self._door.session), "kernel_output")
             return
         cell, right = sum_cell()
-        answer = self._run(cell, "kernel_error")
+        answer = self._run(cell)
         if answer.output.strip() != right:
             observed = f"{cell} gives {shortly(answer.output)} in place of {right}"
             raise kernel_error(["kernel_output"], self._door.where, observed)
         self.facts["computed"] = True
 
-    def _run(self, cell: str, kind: str) -> Answer:
-        answer = self._door.talk(execute_request(cell, self._door.session))
+    def _run(self, cell: str, raises: str = "kernel_error", floods: str = "kernel_output") -> Answer:
+        """Run a cell; of what kind an error is depends on whose cell it is."""
+        answer = self._door.talk(execute_request(cell, self._door.session), floods)
         if answer.error:
-            error = kernel_error([kind], self._door.where, f"the cell raises {answer.error[:300]}")
+            error = kernel_error([raises], self._door.where, f"the cell raises {answer.error[:300]}")
             error.log = answer.trace[-TRACE_LINES:]
             raise error
         return answer
@@ -137,7 +138,7 @@ class KernelProof:
         if not self._expected.packages:
             return
         cell, mark = packages_cell(self._expected.packages)
-        answers = packages_said(self._run(cell, "kernel_error").output, mark)
+        answers = packages_said(self._run(cell).output, mark)
         for name in self._expected.packages:
             fault = answers.get(name, "the kernel does not say whether it has it")
             if fault:

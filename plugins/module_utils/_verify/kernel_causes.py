@@ -14,7 +14,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._net.failure i
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.websockets import UpgradeRefused
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.errors import VerifyError
 
-__all__ = ["CAUSES", "REFUSALS", "SESSION_GONE", "broken_channel", "kernel_error"]
+__all__ = ["CAUSES", "REFUSALS", "SESSION_GONE", "TOO_MUCH", "broken_channel", "kernel_error"]
 
 
 class KernelCause(NamedTuple):
@@ -88,6 +88,8 @@ SESSION_GONE = (
     "limit (jupyterhub.singleuser.memory.limit), for which kernel and server are killed together; where it does run, see whether "
     "the proxy does"
 )
+# Of what a kernel says.
+TOO_MUCH = "run the cell by hand in the session, and see what prints so much"
 # What is said in place of a websocket, and what to do: statuses first to last.
 REFUSALS: list[tuple[Container[int], str]] = [
     (
@@ -130,6 +132,4 @@ def broken_channel(where: str, error: HttpFailure, told: str = "") -> VerifyErro
         remedy = (
             "pip install -r requirements.txt for the Python that Ansible runs modules with on the controller"
         )
-    elif error.kind == "too_much":
-        remedy = "run the cell by hand in the session, and see what prints so much"
     return kernel_error(["kernel_websocket"], where, f"{error}{told}", remedy)

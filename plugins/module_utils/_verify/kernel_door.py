@@ -27,6 +27,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._net.websocket
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.errors import VerifyError
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.kernel_causes import (
     SESSION_GONE,
+    TOO_MUCH,
     broken_channel,
     kernel_error,
 )
@@ -156,8 +157,12 @@ class KernelDoor:
                 if state.dead:
                     raise kernel_error(["kernel_died"], where, f"{error}{state.told}") from error
 
-    def talk(self, request: Mapping[str, Any]) -> Answer:
-        """Send a request of the protocol to a kernel that was started, and return the whole answer. Raises VerifyError."""
+    def talk(self, request: Mapping[str, Any], kind: str) -> Answer:
+        """Send a request of the protocol to a kernel that was started, and return the whole answer.
+
+        Raises:
+            VerifyError: there is none, or, of `kind`, one without end.
+        """
         where = f"{self.where}/channels"
         answer = Answer(request["header"]["msg_id"])
         if self._channel is None:
@@ -171,6 +176,8 @@ class KernelDoor:
                         ["kernel_died"], where, "the server says that it is gone or started anew"
                     )
         except HttpFailure as error:
+            if error.kind == "too_much":
+                raise kernel_error([kind], where, str(error), TOO_MUCH) from error
             raise (self._late(where) if error.kind == "silence" else self._lost(where, error)) from error
         return answer
 

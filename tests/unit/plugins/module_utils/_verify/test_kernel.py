@@ -416,12 +416,14 @@ def test_no_time_at_all() -> None:
 
 def test_a_kernel_that_prints_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(websockets, "MOST_BYTES", 1 << 20)
-    _server, error = launch(Kernels(repeats="x" * (2 << 20)))
-    assert (
-        error.kind == "kernel_websocket"
-        and "more than 1 MiB" in str(error)
-        and "prints so much" in str(error)
-    )
+    for kind, calm, expect in (
+        ("kernel_output", 0, {}),
+        ("kernel_output", 1, {"packages": ["json"]}),
+        ("expect_output", 1, {"code": "print('x' * (2 << 20))"}),
+    ):
+        kernels = Kernels(repeats="x" * (2 << 20), calm=calm)
+        _server, error = launch(kernels, expect)
+        assert error.kind == kind and "more than 1 MiB" in str(error) and "prints so much" in str(error)
 
 
 def test_a_controller_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
