@@ -242,7 +242,7 @@ kind:
     - A phase failed, C(fetch), C(build), C(push), C(launch). The stream did, C(silent), C(timeout), C(truncated).
     - The launch worked and is of no use, C(hub_url), C(api), C(websocket), C(buffered).
     - So is its kernel, C(kernels_api), C(kernelspec), C(kernel_start), C(kernel_websocket), C(kernel_died), C(kernel_silent),
-      C(kernel_error), C(kernel_output), C(kernel_language).
+      C(kernel_error), C(kernel_output), C(kernel_language), and C(contents_api) where it does not tell what files it has.
     - The session lacks what is expected, C(expect_file), C(expect_package), C(expect_output).
   returned: failure
   type: str

@@ -126,10 +126,16 @@ class KernelProof:
             )
 
     def _missing_files(self) -> Iterator[tuple[str, str]]:
-        """Give each file that the notebook's own list of files does not have, and what it says."""
+        """Give each file that the notebook's own list of files does not have, and what it says.
+
+        Raises:
+            VerifyError: the list says neither that a file is there nor that it is not.
+        """
         for path in self._expected.files:
-            reply = self._door.ask("GET", f"api/contents/{quote(path)}?content=0", "expect_file")
-            if reply.status != 200:
+            reply = self._door.ask("GET", f"api/contents/{quote(path)}?content=0", "contents_api")
+            if reply.status not in (200, 404):
+                raise kernel_error(["contents_api"], self._door.url, f"file {path}: {said(reply)}")
+            if reply.status == 404:
                 hidden = any(part.startswith(".") for part in path.split("/"))
                 yield path, said(reply) + ", as of every hidden file" * hidden
 

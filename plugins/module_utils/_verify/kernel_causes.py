@@ -63,6 +63,11 @@ CAUSES = {
         "leave `packages` out of site_verify_expect, name a Python kernel there, or write a cell in `code` that asks "
         "in the kernel's own language",
     ),
+    "contents_api": KernelCause(
+        "the session does not tell whether it has the files that are expected",
+        "read the log of the session's pod, check that the proxy passes the header Authorization on for api/contents as it does "
+        "for api/kernels, or ask for the files by a cell: `code` in site_verify_expect",
+    ),
     "expect_file": KernelCause(
         "the session lacks a file that is expected",
         "see that the repository has it at the ref of site_verify_spec and that its image copies it to where the notebook "

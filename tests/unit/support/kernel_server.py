@@ -92,6 +92,7 @@ class Kernels:
     # Of a kernel; a status of 0 hangs up.
     state: tuple[int, Any] = (200, {"execution_state": "starting"})
     files: frozenset[str] = frozenset()
+    listed: tuple[int, Any] | None = None  # in place of a file; a status of 0 hangs up
     # In place of a websocket: status, headers, page. A status of 0 answers nothing at all, and -1 hangs up.
     refusal: tuple[int, Mapping[str, str], bytes] | None = None
     late_openings: int = 0  # so many websockets are kept waiting before one opens
@@ -120,7 +121,10 @@ def serve(handler: BaseHTTPRequestHandler, kernels: Kernels) -> bool:
         path = unquote(handler.path.partition("/api/contents/")[2].partition("?")[0])
         there = path in kernels.files
         told: Any = {"path": path} if there else {"message": f"file or directory '/{path}' does not exist"}
-        _json(handler, 200 if there else 404, told)
+        status, told = kernels.listed or (200 if there else 404, told)
+        handler.close_connection = not status
+        if status:
+            _json(handler, status, told)
     elif handler.command == "POST":
         size = int(handler.headers.get("Content-Length") or 0)
         kernels.asked.append(json.loads(handler.rfile.read(size) or b"{}"))

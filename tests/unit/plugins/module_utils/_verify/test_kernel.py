@@ -249,6 +249,25 @@ FAILURES: list[tuple[str, Kernels, dict[str, Any], list[str]]] = [
         ],
     ),
     (
+        "contents_api",
+        Kernels(listed=(500, {"message": "Unhandled error"})),
+        {"files": ["a.csv"], "packages": ["no_such_package"]},
+        ["file a.csv: HTTP 500, Unhandled error", "log of the session's pod"],
+    ),
+    (
+        "contents_api",
+        Kernels(listed=(403, {"message": "Forbidden"})),
+        {"files": ["a.csv"]},
+        ["file a.csv: HTTP 403, Forbidden", "Authorization"],
+    ),
+    (
+        "contents_api",
+        Kernels(listed=(302, b"<html>")),
+        {"files": ["a.csv"]},
+        ["file a.csv: HTTP 302, text/html"],
+    ),
+    ("contents_api", Kernels(listed=(0, None)), {"files": ["a.csv"]}, ["closed early"]),
+    (
         "expect_package",
         Kernels(),
         {"packages": ["json", "no_such_package", "no-such-one"]},
