@@ -29,6 +29,7 @@ __all__ = ["KernelProof"]
 
 # Of a traceback.
 TRACE_LINES = 20
+UNWELL = "run a cell by hand in the session, and read the log of its pod, where the kernel writes"
 
 
 class KernelProof:
@@ -97,7 +98,10 @@ class KernelProof:
     def _compute(self) -> None:
         """Let the kernel compute what nothing else on the way could; one of another language only has to answer."""
         if not self._python:
-            self._door.talk(info_request(self._door.session), "kernel_output")
+            answer = self._door.talk(info_request(self._door.session), "kernel_output")
+            if answer.error:
+                observed = f"asked who it is, kernel {self.facts['name']} says {answer.error[:300]}"
+                raise kernel_error(["kernel_error"], self._door.where, observed, UNWELL)
             return
         cell, right = sum_cell()
         answer = self._run(cell)

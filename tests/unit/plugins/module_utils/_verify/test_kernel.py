@@ -92,6 +92,21 @@ def test_a_kernel_of_another_language_has_to_answer() -> None:
     ]
 
 
+def unwell(payload: bytes) -> bytes:
+    """Say what an R kernel says that cannot tell who it is."""
+    message = json.loads(payload)
+    if message["msg_type"] == "kernel_info_reply":
+        message["content"] = {"status": "error", "ename": "", "evalue": "boom"}
+    return frame(json.dumps(message).encode())
+
+
+def test_a_kernel_of_another_language_that_answers_with_an_error() -> None:
+    kernels = Kernels(language="R", framed=unwell)
+    _server, error = launch(kernels)
+    assert error.kind == "kernel_error" and kernels.alive == []
+    assert "asked who it is, kernel python3 says error: boom" in str(error) and "by hand" in str(error)
+
+
 def test_a_kernel_by_name_and_a_cell_in_its_language() -> None:
     kernels = Kernels(language="julia", says=["info", "value"])
     server, result = launch(kernels, {"kernel": "other", "code": "println(1)", "output": "one\n'two'"})
