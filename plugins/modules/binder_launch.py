@@ -108,6 +108,7 @@ options:
       output:
         description:
           - What the cell in O(expect.code) has to print, or to have as its value; white space at both ends does not count.
+          - Where a kernel of another language than Python gives no value, as R's, it is what the cell displays.
           - Without it the cell only has to run.
         type: str
       kernel:

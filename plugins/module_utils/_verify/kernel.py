@@ -156,6 +156,8 @@ class KernelProof:
 
     def _check_output(self, answer: Answer) -> None:
         wanted = self._expected.output
-        if wanted is not None and answer.output.strip() != str(wanted).strip():
-            observed = f"it gives {shortly(answer.output)}, expected is {shortly(str(wanted))}"
+        # What Python displays is a figure or the like; its values are messages of their own.
+        output = answer.output if self._python else answer.output_displayed
+        if wanted is not None and output.strip() != str(wanted).strip():
+            observed = f"it gives {shortly(output)}, expected is {shortly(str(wanted))}"
             raise kernel_error(["expect_output"], self._door.where, observed)

@@ -16,6 +16,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify import
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify import notebook as _notebook
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.errors import VerifyError
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.kernel_causes import CAUSES
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.kernel_talk import Answer
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.launch import Launch, LaunchRequest
 from binder_server import TOKEN, Answers, BinderServer, load_stream
 from kernel_server import BINARY, CLOSE, KERNEL, PING, Kernels, frame, pieces
@@ -111,6 +112,34 @@ def test_a_kernel_by_name_and_a_cell_in_its_language() -> None:
     kernels = Kernels(language="julia", says=["info", "value"])
     server, result = launch(kernels, {"kernel": "other", "code": "println(1)", "output": "one\n'two'"})
     assert result["kernel"]["name"] == "other" and server.answers.kernels.asked[0] == {"name": "other"}
+
+
+def displays(payload: bytes) -> bytes:
+    """Say as IRkernel does what `cat("x\\n"); 1 + 1; 2 + 2` prints and gives: it displays values."""
+    message = json.loads(payload)
+    if message["msg_type"] != "stream":
+        return frame(payload)
+    values = [{"data": {"text/plain": text, "text/html": text[4:]}} for text in ("[1] 2", "[1] 4")]
+    messages = [{**message, "msg_type": "display_data", "content": value, "header": {}} for value in values]
+    return b"".join(frame(json.dumps(each).encode()) for each in [*messages, message])
+
+
+def test_a_kernel_that_displays_its_values() -> None:
+    expect = {"code": "print('x')", "output": "x\n[1] 2\n[1] 4"}
+    _server, result = launch(Kernels(language="R", framed=displays), expect)
+    assert isinstance(result, dict), result
+    # A figure of Python is no value.
+    _server, result = launch(Kernels(framed=displays), {"code": "print('x')", "output": "x"})
+    assert isinstance(result, dict), result
+
+
+def test_a_value_wins_over_what_is_displayed() -> None:
+    answer = Answer("mine")
+    for kind, text in (("display_data", "a figure"), ("execute_result", "2")):
+        content = {"data": {"text/plain": text}}
+        message = {"msg_type": kind, "parent_header": {"msg_id": "mine"}, "content": content}
+        answer.take(json.dumps(message).encode())
+    assert answer.output == answer.output_displayed == "2"
 
 
 def test_everything_that_is_expected_is_there() -> None:
