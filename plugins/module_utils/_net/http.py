@@ -8,7 +8,6 @@ Proxies of the environment are used only where asked for: the verifier looks at 
 from __future__ import annotations
 
 import http.client
-import json
 import socket
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import Any, Optional, Protocol
 from urllib.parse import SplitResult
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock, SystemClock
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.json_text import read_json
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.failure import (
     HttpFailure,
     failure_of,
@@ -70,8 +70,8 @@ class Reply:
     def json(self) -> Any:
         """Return the body's value, or None where it is not JSON."""
         try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError):
+            return read_json(self.body)
+        except ValueError:
             return None
 
     @property

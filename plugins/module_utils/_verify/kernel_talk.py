@@ -8,11 +8,12 @@ https://jupyter-server.readthedocs.io/en/latest/developers/websocket-protocols.h
 
 from __future__ import annotations
 
-import json
 import re
 import uuid
 from datetime import datetime, timezone
 from typing import Any
+
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.json_text import read_json
 
 __all__ = ["Answer", "execute_request", "info_request", "shortly"]
 
@@ -99,8 +100,8 @@ class Answer:
     def take(self, text: bytes) -> None:
         """Take in a message. What is no message of the protocol is none for us."""
         try:
-            message = json.loads(text)
-        except (ValueError, RecursionError):
+            message = read_json(text)
+        except ValueError:
             return
         if not isinstance(message, dict):
             return

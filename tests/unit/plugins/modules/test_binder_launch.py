@@ -97,6 +97,21 @@ def test_a_failure_has_its_log_in_the_message() -> None:
     assert list(result["phases"]) == ["waiting", "fetching", "building"]
 
 
+def test_a_failure_with_half_of_a_character_has_its_kind() -> None:
+    """No text in UTF-8 can have it, and so no answer of a module."""
+    with BinderServer(Answers(speed=100)) as server:
+        said = json.dumps({"phase": "failed", "message": "pip says \ud800 x"}).encode()
+        server.answers.pieces = [
+            (0.1, b'data: {"phase": "building", "message": "\\ud800 y"}\n\n'),
+            (0.2, b"data: " + said + b"\n\n"),
+        ]
+        code, result, _output = module(
+            "binder_launch", url=server.url, hub_url=server.hub_url, provider="gh", spec="a/b/HEAD"
+        )
+    assert code == 1 and result["kind"] == "build"
+    assert "pip says ? x" in result["msg"] and "? y" in result["log"]
+
+
 def test_check_mode_launches_nothing() -> None:
     server, code, result, _output = launch("warm", check_mode=True)
     assert code == 0 and result["skipped"] and not result["changed"]

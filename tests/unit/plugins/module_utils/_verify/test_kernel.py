@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.ironbinder.platform.plugins.module_utils._net import websockets
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpTransport, Reply
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify import kernel as _kernel
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify import kernel_door
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify import notebook as _notebook
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.errors import VerifyError
@@ -371,6 +372,44 @@ def test_failures(kind: str, kernels: Kernels, expect: dict[str, Any], words: li
     assert error.facts["server_stopped"] is True and error.facts["warnings"] == []
     assert kernels.alive == [], "the kernel was not ended"
     assert error.log, "an error shows what was said before"
+
+
+HALF = "\ud800 x"
+
+
+def halved(payload: bytes) -> bytes:
+    """Raise an error with half of a character, which no UTF-8 has."""
+    message = json.loads(payload)
+    if message["msg_type"] == "stream":
+        message["content"] = {"ename": "ValueError", "evalue": HALF, "traceback": [f"{HALF} y"]}
+        message["msg_type"] = "error"
+    return frame(json.dumps(message).encode())
+
+
+@pytest.mark.parametrize(
+    ("kind", "kernels", "expect", "words"),
+    [
+        ("kernel_error", Kernels(framed=halved), {}, "the cell raises ValueError: ? x. Next"),
+        ("kernelspec", Kernels(specs=(200, {"kernelspecs": {HALF: {}}})), {"kernel": "ir"}, "among ? x."),
+        ("kernelspec", Kernels(specs=(200, {"default": HALF, "kernelspecs": {}})), {}, "no kernel '? x'"),
+        ("kernel_start", Kernels(started=(500, {"message": HALF})), {}, "HTTP 500, ? x. Next"),
+        ("kernel_died", Kernels(says=["dies"], started=(201, {"id": HALF})), {}, "/api/kernels/%3F%20x/"),
+        ("kernel_output", Kernels(repeats=HALF), {}, "gives '? x' in place of"),
+        (
+            "expect_package",
+            Kernels(repeats='ironbinder-1:{"json": "\\ud800 x"}', calm=1),
+            {"packages": ["json"]},
+            "package json: ? x. Next",
+        ),
+    ],
+)
+def test_half_of_a_character(
+    monkeypatch: pytest.MonkeyPatch, kind: str, kernels: Kernels, expect: dict[str, Any], words: str
+) -> None:
+    monkeypatch.setattr(_kernel, "packages_cell", lambda _names: ("", "ironbinder-1:"))
+    _server, error = launch(kernels, expect)
+    assert error.kind == kind and words in str(error)
+    assert json.dumps([error.log, error.facts, str(error)], ensure_ascii=False).encode()
 
 
 def test_a_traceback_is_the_log_of_its_error() -> None:
