@@ -79,7 +79,7 @@ options:
     type: bool
     default: true
   kernel_timeout_seconds:
-    description: Time for all that O(check_kernel) and O(expect) do.
+    description: Time for all that O(check_kernel) and O(expect) do, 1 to 3600. The kernel's end has ten seconds more.
     type: int
     default: 120
   expect:
@@ -108,6 +108,7 @@ options:
       output:
         description:
           - What the cell in O(expect.code) has to print, or to have as its value; white space at both ends does not count.
+          - Where a kernel of another language than Python gives no value, as R's, it is what the cell displays.
           - Without it the cell only has to run.
         type: str
       kernel:
@@ -242,7 +243,7 @@ kind:
     - A phase failed, C(fetch), C(build), C(push), C(launch). The stream did, C(silent), C(timeout), C(truncated).
     - The launch worked and is of no use, C(hub_url), C(api), C(websocket), C(buffered).
     - So is its kernel, C(kernels_api), C(kernelspec), C(kernel_start), C(kernel_websocket), C(kernel_died), C(kernel_silent),
-      C(kernel_error), C(kernel_output), C(kernel_language).
+      C(kernel_error), C(kernel_output), C(kernel_language), and C(contents_api) where it does not tell what files it has.
     - The session lacks what is expected, C(expect_file), C(expect_package), C(expect_output).
   returned: failure
   type: str
@@ -257,6 +258,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.errors import VerifyError
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.launch import Launch, LaunchRequest
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.options import (
+    KERNEL_SECONDS,
     SHARED_OPTIONS,
     transport_of,
 )
@@ -296,6 +298,14 @@ def main() -> None:
     if params["hub_token"] and not params["hub_url"]:
         module.fail_json(
             msg="hub_token is of no use without hub_url, where its hub is",
+            kind="request",
+            url=params["url"],
+            log=[],
+        )
+    least, most = KERNEL_SECONDS
+    if not least <= params["kernel_timeout_seconds"] <= most:
+        module.fail_json(
+            msg=f"kernel_timeout_seconds is {params['kernel_timeout_seconds']}: use {least} to {most}",
             kind="request",
             url=params["url"],
             log=[],

@@ -8,7 +8,6 @@ Proxies of the environment are used only where asked for: the verifier looks at 
 from __future__ import annotations
 
 import http.client
-import json
 import socket
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import Any, Optional, Protocol
 from urllib.parse import SplitResult
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock, SystemClock
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.json_text import read_json
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.failure import (
     HttpFailure,
     failure_of,
@@ -70,8 +70,8 @@ class Reply:
     def json(self) -> Any:
         """Return the body's value, or None where it is not JSON."""
         try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError):
+            return read_json(self.body)
+        except ValueError:
             return None
 
     @property
@@ -100,12 +100,19 @@ class Transport(Protocol):
         """Send a GET and return as soon as the headers of the answer are here. Raises HttpFailure."""
 
     def request(
-        self, method: str, url: str, headers: Mapping[str, str], timeout_seconds: float, *, body: bytes = b""
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        timeout_seconds: float,
+        *,
+        body: bytes = b"",
+        deadline_seconds: Optional[float] = None,
     ) -> Reply:
         """Send a request and return the whole answer. Raises HttpFailure."""
 
     def websocket(self, url: str, headers: Mapping[str, str], timeout_seconds: float) -> WebSocket:
-        """Open a websocket at an http:// or https:// URL. Raises HttpFailure."""
+        """Open a websocket at an http:// or https:// URL, within so many seconds. Raises HttpFailure."""
 
 
 class HttpStream:
@@ -221,9 +228,9 @@ class HttpTransport:
         raise HttpFailure("redirect", f"redirects more than {redirects} times, at last to {shown(url)}")
 
     def websocket(self, url: str, headers: Mapping[str, str], timeout_seconds: float) -> WebSocket:
-        """Open a websocket at an http:// or https:// URL, through no proxy. Raises HttpFailure."""
+        """Open a websocket at an http:// or https:// URL, through no proxy, within so many seconds. Raises HttpFailure."""
         parts = web_address(url)
-        patience = Patience(self._clock, timeout_seconds, CONNECT_SECONDS + timeout_seconds)
+        patience = Patience(self._clock, timeout_seconds, timeout_seconds)
         return WebSocket(
             TimedSocket(self._connect(parts, None, patience), patience), patience, parts, headers
         )

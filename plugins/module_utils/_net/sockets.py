@@ -75,7 +75,11 @@ class TimedSocket:
     def receive(self, buffer: Any) -> int:
         """Read what has arrived into `buffer`, and say how much it was."""
         self._sock.settimeout(self._patience.seconds())
-        return self._sock.recv_into(buffer)
+        try:
+            return self._sock.recv_into(buffer)
+        except socket.timeout:
+            self._patience.seconds()  # where the whole is over it says so: there may have been no silence at all
+            raise
 
     def sendall(self, data: Any) -> None:
         """Send it all."""

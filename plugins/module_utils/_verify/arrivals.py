@@ -9,10 +9,10 @@ BinderHub itself flushes whole events, and never says `launching` and `ready` in
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Union
 
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.json_text import read_json
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.events import Comment, Event
 
 __all__ = ["Arrivals"]
@@ -71,6 +71,6 @@ class Arrivals:
 
 def _phase(event: Event) -> str:
     try:
-        return str(json.loads(event.data)["phase"]).lower()
+        return str(read_json(event.data)["phase"]).lower()
     except (ValueError, KeyError, TypeError):
         return ""

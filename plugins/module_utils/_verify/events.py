@@ -9,13 +9,13 @@ The phases: https://binderhub.readthedocs.io/en/latest/api.html
 from __future__ import annotations
 
 import codecs
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Union
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.json_text import read_json
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.causes import PullWatch, find_cause
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.log import FoldedLog
 
@@ -252,7 +252,7 @@ class PhaseFollower:
 def _record(data: str) -> Mapping[str, Any]:
     """Read an event's data; what is not a JSON object is a log line."""
     try:
-        record = json.loads(data)
+        record = read_json(data)
     except ValueError:
         return {"message": data}
     return record if isinstance(record, dict) else {"message": data}

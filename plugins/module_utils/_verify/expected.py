@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.json_text import read_json
 
 __all__ = ["Expected", "packages_cell", "packages_said", "sum_cell"]
 
@@ -84,7 +85,7 @@ def packages_said(output: str, mark: str) -> dict[str, str]:
     """Read the answer: what is wrong with each package, "" where nothing is. Empty where there is no answer."""
     line = re.search(rf"^{re.escape(mark)}(.*)$", output, re.MULTILINE)
     try:
-        said = json.loads(line[1]) if line else {}
+        said = read_json(line[1]) if line else {}
     except ValueError:
         return {}
     return {str(name): str(fault) for name, fault in said.items()} if isinstance(said, dict) else {}

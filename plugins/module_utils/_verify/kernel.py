@@ -29,6 +29,7 @@ __all__ = ["KernelProof"]
 
 # Of a traceback.
 TRACE_LINES = 20
+UNWELL = "run a cell by hand in the session, and read the log of its pod, where the kernel writes"
 
 
 class KernelProof:
@@ -92,24 +93,28 @@ class KernelProof:
         self._compute()
         self._look()
         if self._expected.code:
-            self._check_output(self._run(self._expected.code, "expect_output"))
+            self._check_output(self._run(self._expected.code, "expect_output", "expect_output"))
 
     def _compute(self) -> None:
         """Let the kernel compute what nothing else on the way could; one of another language only has to answer."""
         if not self._python:
-            self._door.talk(info_request(self._door.session))
+            answer = self._door.talk(info_request(self._door.session), "kernel_output")
+            if answer.error:
+                observed = f"asked who it is, kernel {self.facts['name']} says {answer.error[:300]}"
+                raise kernel_error(["kernel_error"], self._door.where, observed, UNWELL)
             return
         cell, right = sum_cell()
-        answer = self._run(cell, "kernel_error")
+        answer = self._run(cell)
         if answer.output.strip() != right:
             observed = f"{cell} gives {shortly(answer.output)} in place of {right}"
             raise kernel_error(["kernel_output"], self._door.where, observed)
         self.facts["computed"] = True
 
-    def _run(self, cell: str, kind: str) -> Answer:
-        answer = self._door.talk(execute_request(cell, self._door.session))
+    def _run(self, cell: str, raises: str = "kernel_error", floods: str = "kernel_output") -> Answer:
+        """Run a cell; of what kind an error is depends on whose cell it is."""
+        answer = self._door.talk(execute_request(cell, self._door.session), floods)
         if answer.error:
-            error = kernel_error([kind], self._door.where, f"the cell raises {answer.error[:300]}")
+            error = kernel_error([raises], self._door.where, f"the cell raises {answer.error[:300]}")
             error.log = answer.trace[-TRACE_LINES:]
             raise error
         return answer
@@ -125,10 +130,16 @@ class KernelProof:
             )
 
     def _missing_files(self) -> Iterator[tuple[str, str]]:
-        """Give each file that the notebook's own list of files does not have, and what it says."""
+        """Give each file that the notebook's own list of files does not have, and what it says.
+
+        Raises:
+            VerifyError: the list says neither that a file is there nor that it is not.
+        """
         for path in self._expected.files:
-            reply = self._door.ask("GET", f"api/contents/{quote(path)}?content=0", "expect_file")
-            if reply.status != 200:
+            reply = self._door.ask("GET", f"api/contents/{quote(path)}?content=0", "contents_api")
+            if reply.status not in (200, 404):
+                raise kernel_error(["contents_api"], self._door.url, f"file {path}: {said(reply)}")
+            if reply.status == 404:
                 hidden = any(part.startswith(".") for part in path.split("/"))
                 yield path, said(reply) + ", as of every hidden file" * hidden
 
@@ -137,7 +148,7 @@ class KernelProof:
         if not self._expected.packages:
             return
         cell, mark = packages_cell(self._expected.packages)
-        answers = packages_said(self._run(cell, "kernel_error").output, mark)
+        answers = packages_said(self._run(cell).output, mark)
         for name in self._expected.packages:
             fault = answers.get(name, "the kernel does not say whether it has it")
             if fault:
@@ -145,6 +156,8 @@ class KernelProof:
 
     def _check_output(self, answer: Answer) -> None:
         wanted = self._expected.output
-        if wanted is not None and answer.output.strip() != str(wanted).strip():
-            observed = f"it gives {shortly(answer.output)}, expected is {shortly(str(wanted))}"
+        # What Python displays is a figure or the like; its values are messages of their own.
+        output = answer.output if self._python else answer.output_displayed
+        if wanted is not None and output.strip() != str(wanted).strip():
+            observed = f"it gives {shortly(output)}, expected is {shortly(str(wanted))}"
             raise kernel_error(["expect_output"], self._door.where, observed)

@@ -14,7 +14,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._net.failure i
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.websockets import UpgradeRefused
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.errors import VerifyError
 
-__all__ = ["CAUSES", "REFUSALS", "broken_channel", "kernel_error"]
+__all__ = ["CAUSES", "REFUSALS", "SESSION_GONE", "TOO_MUCH", "broken_channel", "kernel_error"]
 
 
 class KernelCause(NamedTuple):
@@ -63,6 +63,11 @@ CAUSES = {
         "leave `packages` out of site_verify_expect, name a Python kernel there, or write a cell in `code` that asks "
         "in the kernel's own language",
     ),
+    "contents_api": KernelCause(
+        "the session does not tell whether it has the files that are expected",
+        "read the log of the session's pod, check that the proxy passes the header Authorization on for api/contents as it does "
+        "for api/kernels, or ask for the files by a cell: `code` in site_verify_expect",
+    ),
     "expect_file": KernelCause(
         "the session lacks a file that is expected",
         "see that the repository has it at the ref of site_verify_spec and that its image copies it to where the notebook "
@@ -82,6 +87,14 @@ CAUSES = {
         "connections live that are silent for a while (proxy_read_timeout)",
     ),
 }
+# Of `kernel_died`, where nothing is left that could say so.
+SESSION_GONE = (
+    "look whether the session's pod still runs: most likely the session itself is gone, and the first suspect is its memory "
+    "limit (jupyterhub.singleuser.memory.limit), for which kernel and server are killed together; where it does run, see whether "
+    "the proxy does"
+)
+# Of what a kernel says.
+TOO_MUCH = "run the cell by hand in the session, and see what prints so much"
 # What is said in place of a websocket, and what to do: statuses first to last.
 REFUSALS: list[tuple[Container[int], str]] = [
     (
@@ -115,8 +128,8 @@ def kernel_error(kinds: Sequence[str], where: str, observed: str, remedy: str = 
     return VerifyError(kinds[0], what, where=where, observed=observed, remedy=remedy)
 
 
-def broken_channel(where: str, error: HttpFailure) -> VerifyError:
-    """Explain a websocket that does not open, or that broke."""
+def broken_channel(where: str, error: HttpFailure, told: str = "") -> VerifyError:
+    """Explain a websocket that does not open, or that broke; `told` is what else was observed."""
     remedy = ""
     if isinstance(error, UpgradeRefused):
         remedy = next(text for statuses, text in REFUSALS if error.status in statuses)
@@ -124,6 +137,4 @@ def broken_channel(where: str, error: HttpFailure) -> VerifyError:
         remedy = (
             "pip install -r requirements.txt for the Python that Ansible runs modules with on the controller"
         )
-    elif error.kind == "too_much":
-        remedy = "run the cell by hand in the session, and see what prints so much"
-    return kernel_error(["kernel_websocket"], where, str(error), remedy)
+    return kernel_error(["kernel_websocket"], where, f"{error}{told}", remedy)

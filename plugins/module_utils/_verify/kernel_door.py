@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Optional
 from urllib.parse import quote
 
@@ -25,6 +26,8 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._net.websocket
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.errors import VerifyError
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.kernel_causes import (
+    SESSION_GONE,
+    TOO_MUCH,
     broken_channel,
     kernel_error,
 )
@@ -32,13 +35,34 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify.kernel
 
 __all__ = ["KernelDoor", "said"]
 
-REQUEST_SECONDS = 20.0
 # After so long without a websocket it is asked whether there is a kernel at all.
 OPEN_SECONDS = 10.0
 STATE_SECONDS = 5.0
 # A kernel that is asked to end has this long; the server ends it in any case.
 DELETE_SECONDS = 10.0
 GONE = "gone"
+# Of a proxy, or of the hub, whose session is not there; 424 is the hub's.
+AWAY = (424, 502, 503, 504)
+
+
+@dataclass(frozen=True)
+class _State:
+    """What the server says of a kernel: its own `word`, or GONE. `fault` is why the server says nothing at all."""
+
+    word: str = ""
+    fault: str = ""
+
+    @property
+    def dead(self) -> bool:
+        """Whether there is no such kernel, or one that its server does not start anew."""
+        return self.word in (GONE, "dead")
+
+    @property
+    def told(self) -> str:
+        """The same for people, behind what was observed."""
+        if self.fault:
+            return f"; its server does not answer any more: {self.fault}"
+        return f"; the server says that the kernel is {self.word}" if self.word else ""
 
 
 class KernelDoor:
@@ -49,7 +73,7 @@ class KernelDoor:
         url: the server's.
         token: the server's.
         clock: time.
-        limit_seconds: of everything but the kernel's end, from now on.
+        limit_seconds: of everything from now on, but for the question what became of a kernel, and for its end.
     """
 
     def __init__(
@@ -71,14 +95,18 @@ class KernelDoor:
         return self.url + self._kernel
 
     def ask(self, method: str, path: str, kind: str, content: Optional[Mapping[str, Any]] = None) -> Reply:
-        """Ask the server; what goes wrong on the way is a VerifyError of `kind`."""
+        """Ask the server; what goes wrong on the way is a VerifyError of `kind`, or says that the time is up."""
         headers, body = self._headers, b""
         if content is not None:
             headers, body = {**headers, "Content-Type": "application/json"}, json.dumps(content).encode()
-        limit = min(self._seconds(self.url + path), REQUEST_SECONDS)
+        limit = self._seconds(self.url + path)
         try:
-            return self._transport.request(method, self.url + path, headers, limit, body=body)
+            return self._transport.request(
+                method, self.url + path, headers, limit, body=body, deadline_seconds=limit
+            )
         except HttpFailure as error:
+            if error.kind == "silence":
+                raise self._late(self.url + path) from error
             raise kernel_error([kind], self.url + path, str(error)) from error
 
     def choose(self, name: str) -> tuple[str, str]:
@@ -121,15 +149,20 @@ class KernelDoor:
                 url = f"{where}?session_id={self.session}"
                 return self._transport.websocket(url, self._headers, limit)
             except HttpFailure as error:
-                unknown = isinstance(error, UpgradeRefused) and error.status == 404
-                if (unknown or error.kind == "silence") and self._state() == GONE:
-                    observed = "it was gone before anybody could talk to it"
-                    raise kernel_error(["kernel_died"], where, observed) from error
+                if error.kind == "silence" and self._clock.now() >= self._deadline:
+                    raise self._late(where) from error
                 if error.kind != "silence":
-                    raise broken_channel(where, error) from error
+                    raise self._lost(where, error) from error
+                state = self._state()
+                if state.dead:
+                    raise kernel_error(["kernel_died"], where, f"{error}{state.told}") from error
 
-    def talk(self, request: Mapping[str, Any]) -> Answer:
-        """Send a request of the protocol to a kernel that was started, and return the whole answer. Raises VerifyError."""
+    def talk(self, request: Mapping[str, Any], kind: str) -> Answer:
+        """Send a request of the protocol to a kernel that was started, and return the whole answer.
+
+        Raises:
+            VerifyError: there is none, or, of `kind`, one without end.
+        """
         where = f"{self.where}/channels"
         answer = Answer(request["header"]["msg_id"])
         if self._channel is None:
@@ -143,7 +176,9 @@ class KernelDoor:
                         ["kernel_died"], where, "the server says that it is gone or started anew"
                     )
         except HttpFailure as error:
-            raise (self._late(where) if error.kind == "silence" else broken_channel(where, error)) from error
+            if error.kind == "too_much":
+                raise kernel_error([kind], where, str(error), TOO_MUCH) from error
+            raise (self._late(where) if error.kind == "silence" else self._lost(where, error)) from error
         return answer
 
     def close(self) -> str:
@@ -153,7 +188,9 @@ class KernelDoor:
         if not self._kernel:
             return ""
         try:
-            reply = self._transport.request("DELETE", self.where, self._headers, DELETE_SECONDS)
+            reply = self._transport.request(
+                "DELETE", self.where, self._headers, DELETE_SECONDS, deadline_seconds=DELETE_SECONDS
+            )
         except HttpFailure as error:
             return str(error)
         # One that died is gone already.
@@ -168,22 +205,36 @@ class KernelDoor:
 
     def _late(self, where: str) -> VerifyError:
         """Explain that the time is up, or that the kernel is gone."""
-        state, limit = self._state() if self._kernel else "", f"{self._limit:.0f} s"
-        if state == GONE:
-            return kernel_error(["kernel_died"], where, f"it was gone within {limit}")
-        told = f"; the server says that the kernel is {state}" if state else ""
-        return kernel_error(["kernel_silent"], where, f"no answer within {limit}{told}")
+        state = self._state() if self._kernel else _State()
+        observed = f"no whole answer within {self._limit:.0f} s{state.told}"
+        return kernel_error(["kernel_died" if state.dead else "kernel_silent"], where, observed)
 
-    def _state(self) -> str:
-        """Say in what state the server sees the kernel: its own word, GONE, or "" where it does not tell."""
+    def _lost(self, where: str, error: HttpFailure) -> VerifyError:
+        """Explain a websocket that does not open, or that broke: its kernel or all of its session is gone, or the way is bad.
+
+        A session whose pod is killed takes the websocket with it, as a proxy may that cuts it off.
+        """
+        refused = isinstance(error, UpgradeRefused) and error.status in (404, *AWAY)
+        state = self._state() if refused or error.kind == "closed" else _State()
+        if state.dead or state.fault:
+            remedy = SESSION_GONE if state.fault else ""
+            return kernel_error(["kernel_died"], where, f"{error}{state.told}", remedy)
+        return broken_channel(where, error, state.told)
+
+    def _state(self) -> _State:
+        """Ask the server for the kernel's state."""
         try:
-            reply = self._transport.request("GET", self.where, self._headers, STATE_SECONDS)
-        except HttpFailure:
-            return ""
+            reply = self._transport.request(
+                "GET", self.where, self._headers, STATE_SECONDS, deadline_seconds=STATE_SECONDS
+            )
+        except HttpFailure as error:
+            return _State(fault=str(error))
         told = reply.json()
         if reply.status == 404:
-            return GONE
-        return str(told.get("execution_state") or "") if isinstance(told, dict) else ""
+            return _State(GONE)
+        if reply.status in AWAY:
+            return _State(fault=said(reply))
+        return _State(str(told.get("execution_state") or "") if isinstance(told, dict) else "")
 
 
 def said(reply: Reply) -> str:

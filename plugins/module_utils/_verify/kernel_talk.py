@@ -8,11 +8,12 @@ https://jupyter-server.readthedocs.io/en/latest/developers/websocket-protocols.h
 
 from __future__ import annotations
 
-import json
 import re
 import uuid
 from datetime import datetime, timezone
 from typing import Any
+
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.json_text import read_json
 
 __all__ = ["Answer", "execute_request", "info_request", "shortly"]
 
@@ -63,6 +64,8 @@ class Answer:
 
     Attributes:
         output: what the cell printed, and the text of its value.
+        output_displayed: the same, but where no value came what the cell displayed, each on a line of its own. Kernels
+            may give values so: https://github.com/IRkernel/IRkernel/blob/master/R/execution.r.
         error: name and message of what the cell raised, "" where nothing was.
         trace: its traceback, as lines without colours.
         died: whether the server says that the kernel is gone, or started anew.
@@ -74,6 +77,7 @@ class Answer:
         self._replied = False
         self._streams = ""
         self._value = ""
+        self._displayed: list[str] = []
         self.error = ""
         self.trace: list[str] = []
         self.died = False
@@ -88,11 +92,16 @@ class Answer:
         """What the cell printed, and then its value."""
         return self._streams + self._value
 
+    @property
+    def output_displayed(self) -> str:
+        """What the cell printed, and then its value, or what it displayed in place of one."""
+        return self._streams + (self._value or "\n".join(filter(None, self._displayed)))
+
     def take(self, text: bytes) -> None:
         """Take in a message. What is no message of the protocol is none for us."""
         try:
-            message = json.loads(text)
-        except (ValueError, RecursionError):
+            message = read_json(text)
+        except ValueError:
             return
         if not isinstance(message, dict):
             return
@@ -110,6 +119,8 @@ class Answer:
             self._streams += str(content.get("text", ""))
         elif kind == "execute_result":
             self._value += str(_part(content, "data").get("text/plain", ""))
+        elif kind == "display_data":
+            self._displayed.append(str(_part(content, "data").get("text/plain", "")))
         elif kind == "error":
             self._fail(content)
         elif kind in ("execute_reply", "kernel_info_reply"):

@@ -12,8 +12,10 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify.errors
     unreachable,
 )
 
-__all__ = ["SHARED_OPTIONS", "transport_of"]
+__all__ = ["KERNEL_SECONDS", "SHARED_OPTIONS", "transport_of"]
 
+# Least and most of `kernel_timeout_seconds`.
+KERNEL_SECONDS = (1, 3600)
 SHARED_OPTIONS: dict[str, Any] = {
     "url": {"type": "str", "required": True},
     "ca_files": {"type": "list", "elements": "path", "default": []},

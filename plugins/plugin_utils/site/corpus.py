@@ -62,6 +62,7 @@ CAUSES = frozenset(
         "kernel_error",
         "kernel_output",
         "kernel_language",
+        "contents_api",
         "expect_file",
         "expect_package",
         "expect_output",

@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
@@ -18,6 +20,7 @@ from urllib.parse import unquote
 RECORDED = Path(__file__).parents[1] / "data" / "kernels"
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 KERNEL = "3f9d2c51-0a7e-4f52-9d0e-1c6a2b7e8f90"
+DRIP_SECONDS = 2.0
 NAMES = re.compile(r"/api/(kernelspecs|kernels|contents)\b(/[^/?]*)?(/channels)?")
 
 
@@ -86,16 +89,21 @@ class Kernels:
     language: str = "python"
     started: tuple[int, Any] = (201, {"id": KERNEL})
     ended: int = 204
+    # Of a kernel; a status of 0 hangs up.
     state: tuple[int, Any] = (200, {"execution_state": "starting"})
     files: frozenset[str] = frozenset()
-    # In place of a websocket: status, headers, page. A status of 0 answers nothing at all.
+    listed: tuple[int, Any] | None = None  # in place of a file; a status of 0 hangs up
+    # In place of a websocket: status, headers, page. A status of 0 answers nothing at all, and -1 hangs up.
     refusal: tuple[int, Mapping[str, str], bytes] | None = None
     late_openings: int = 0  # so many websockets are kept waiting before one opens
+    # Of what a word of is in "METHOD path", a blank at a time comes before the answer, for DRIP_SECONDS.
+    drips: tuple[str, ...] = ()
     says: list[str] = field(default_factory=list)
     framed: Callable[[bytes], bytes] = frame
     # After so many requests the connection is closed: with these bytes first.
     closes_after: tuple[int, bytes] = (99, b"")
     repeats: str = ""  # what the kernel prints in place of a cell's own output
+    calm: int = 0  # so many cells have their own output nevertheless
     asked: list[dict[str, Any]] = field(default_factory=list)
     pongs: list[bytes] = field(default_factory=list)
     alive: list[str] = field(default_factory=list)
@@ -108,12 +116,15 @@ def serve(handler: BaseHTTPRequestHandler, kernels: Kernels) -> bool:
         return False
     what, name, channels = place.groups()
     if what == "kernelspecs":
-        _json(handler, kernels.specs[0], kernels.specs[1] or _specs(kernels))
+        _json(handler, kernels.specs[0], kernels.specs[1] or _specs(kernels), kernels.drips)
     elif what == "contents":
         path = unquote(handler.path.partition("/api/contents/")[2].partition("?")[0])
         there = path in kernels.files
         told: Any = {"path": path} if there else {"message": f"file or directory '/{path}' does not exist"}
-        _json(handler, 200 if there else 404, told)
+        status, told = kernels.listed or (200 if there else 404, told)
+        handler.close_connection = not status
+        if status:
+            _json(handler, status, told)
     elif handler.command == "POST":
         size = int(handler.headers.get("Content-Length") or 0)
         kernels.asked.append(json.loads(handler.rfile.read(size) or b"{}"))
@@ -122,11 +133,13 @@ def serve(handler: BaseHTTPRequestHandler, kernels: Kernels) -> bool:
         _json(handler, *kernels.started)
     elif handler.command == "DELETE":
         kernels.alive.remove(str(name)[1:])
-        _json(handler, kernels.ended, None)
+        _json(handler, kernels.ended, None, kernels.drips)
     elif channels:
         _channels(handler, kernels)
     else:
-        _json(handler, *kernels.state)
+        handler.close_connection = not kernels.state[0]
+        if kernels.state[0]:
+            _json(handler, *kernels.state, kernels.drips)
     return True
 
 
@@ -135,13 +148,18 @@ def _specs(kernels: Kernels) -> dict[str, Any]:
     return {"default": "python3", "kernelspecs": {"python3": spec, "other": spec}}
 
 
-def _json(handler: BaseHTTPRequestHandler, status: int, told: Any) -> None:
+def _json(handler: BaseHTTPRequestHandler, status: int, told: Any, drips: tuple[str, ...] = ()) -> None:
     body = b"" if told is None else json.dumps(told).encode() if not isinstance(told, bytes) else told
-    handler.send_response(status)
+    blanks = 20 if any(word in f"{handler.command} {handler.path}" for word in drips) else 0
+    handler.send_response(200 if blanks and status == 204 else status)
     handler.send_header("Content-Type", "text/html" if isinstance(told, bytes) else "application/json")
-    handler.send_header("Content-Length", str(len(body)))
+    handler.send_header("Content-Length", str(blanks + len(body)))
     handler.end_headers()
-    handler.wfile.write(body)
+    with contextlib.suppress(OSError):
+        for _blank in range(blanks):
+            handler.wfile.write(b" ")
+            time.sleep(DRIP_SECONDS / blanks)
+        handler.wfile.write(body)
 
 
 def _channels(handler: BaseHTTPRequestHandler, kernels: Kernels) -> None:
@@ -152,8 +170,8 @@ def _channels(handler: BaseHTTPRequestHandler, kernels: Kernels) -> None:
         refusal = (0, {}, b"")
     if refusal:
         status, headers, page = refusal
-        if not status:
-            handler.rfile.read()
+        if status < 1:
+            handler.rfile.read(0 if status else -1)
             return
         handler.send_response(status)
         for header, text in {**headers, "Content-Length": str(len(page))}.items():
@@ -193,7 +211,9 @@ def _answers(kernels: Kernels, request: dict[str, Any]) -> list[dict[str, Any]]:
     if request["header"]["msg_type"] == "kernel_info_request":
         return load_kernel("info", asked)
     messages = load_kernel("sum", asked)
-    printed = kernels.repeats or run_cell(request["content"]["code"])
+    kernels.calm -= 1
+    printed = "" if kernels.calm >= 0 else kernels.repeats
+    printed = printed or run_cell(request["content"]["code"])
     for message in messages:
         if message["msg_type"] == "stream":
             message["content"]["text"] = printed

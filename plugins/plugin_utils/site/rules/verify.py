@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.options import KERNEL_SECONDS
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.expected import expect_faults
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, Problem
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.launch_values import PROVIDERS
@@ -20,7 +21,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule impo
 ENABLED, SECONDS = "site_verify_kernel_enabled", "site_verify_kernel_timeout_seconds"
 MOST_NAMED = 3
 # What an entry of the corpus may fail with, and nothing but a kernel tells; see `corpus.CAUSES`.
-KERNEL_CAUSES = ("kernel", "expect_")
+KERNEL_CAUSES = ("kernel", "expect_", "contents_api")
 
 
 @rule(
@@ -70,12 +71,19 @@ def verify_provider_unknown(site: Site) -> Iterator[Problem]:
             )
 
 
-@rule("verify-kernel-timeout-malformed", ERROR, "A kernel has no time to start in.", acceptable=False)
+@rule(
+    "verify-kernel-timeout-malformed",
+    ERROR,
+    "A kernel has no time to start in, or more than a launch may take.",
+    acceptable=False,
+)
 def verify_kernel_timeout_malformed(site: Site) -> Iterator[Problem]:
-    seconds = site.values.get(SECONDS)
-    if isinstance(seconds, (int, str)) and as_int(seconds, 1) < 1:
+    seconds = str(site.values.get(SECONDS)).strip()
+    least, most = KERNEL_SECONDS
+    # What is no number is the contract's own rule's.
+    if seconds.lstrip("-").isdigit() and not least <= as_int(seconds) <= most:
         yield Problem(
-            f"is {str(seconds)[:20]}",
-            "use 120: a kernel starts in seconds, and packages are imported",
+            f"is {seconds[:20]}",
+            f"use 120: a kernel starts in seconds, and packages are imported; {least} to {most} can be given",
             SECONDS,
         )

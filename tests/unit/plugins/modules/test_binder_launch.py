@@ -81,6 +81,13 @@ def test_an_expectation_of_another_name() -> None:
     assert code == 1 and "expect.file" in result["msg"] and "files" in result["msg"]
 
 
+@pytest.mark.parametrize("seconds", [0, 3601, 10**11])
+def test_a_time_for_the_kernel_that_is_none(seconds: int) -> None:
+    server, code, result, _output = launch("warm", kernel_timeout_seconds=seconds)
+    assert code == 1 and result["kind"] == "request" and server.seen == []
+    assert result["msg"] == f"kernel_timeout_seconds is {seconds}: use 1 to 3600"
+
+
 def test_a_failure_has_its_log_in_the_message() -> None:
     _server, code, result, _output = launch("failed_old")
     assert code == 1 and result["failed"] and result["kind"] == "build"
@@ -88,6 +95,21 @@ def test_a_failure_has_its_log_in_the_message() -> None:
     assert lines[0].startswith("the build failed. Where: http://127.0.0.1:")
     assert "  docker buildx build returned 1" in lines
     assert list(result["phases"]) == ["waiting", "fetching", "building"]
+
+
+def test_a_failure_with_half_of_a_character_has_its_kind() -> None:
+    """No text in UTF-8 can have it, and so no answer of a module."""
+    with BinderServer(Answers(speed=100)) as server:
+        said = json.dumps({"phase": "failed", "message": "pip says \ud800 x"}).encode()
+        server.answers.pieces = [
+            (0.1, b'data: {"phase": "building", "message": "\\ud800 y"}\n\n'),
+            (0.2, b"data: " + said + b"\n\n"),
+        ]
+        code, result, _output = module(
+            "binder_launch", url=server.url, hub_url=server.hub_url, provider="gh", spec="a/b/HEAD"
+        )
+    assert code == 1 and result["kind"] == "build"
+    assert "pip says ? x" in result["msg"] and "? y" in result["log"]
 
 
 def test_check_mode_launches_nothing() -> None:

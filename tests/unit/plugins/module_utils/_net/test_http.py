@@ -236,6 +236,19 @@ def test_headers_of_a_stream_have_to_come() -> None:
         HttpTransport(clock=Ticking(step=20.0)).open(f"http://127.0.0.1:{port}/", {}, PATIENT)
 
 
+def test_a_silence_that_the_end_cuts_short_is_none() -> None:
+    """Bytes did arrive; what did not is the whole."""
+
+    def stops(client: socket.socket) -> None:
+        client.recv(65536)
+        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
+        client.recv(65536)
+
+    with raw_server(stops) as port, pytest.raises(HttpFailure, match="no whole answer within 0 s") as caught:
+        HttpTransport().request("GET", f"http://127.0.0.1:{port}/", {}, PATIENT, deadline_seconds=0.3)
+    assert caught.value.kind == "silence"
+
+
 def test_a_silent_server() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         error = failure(f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout=0.1)

@@ -19,6 +19,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._net.websocket
     WebSocket,
 )
 from kernel_server import BINARY, CLOSE, PING, PONG, TEXT, accepted, frame, pieces, read_frame
+from ticking import Ticking
 
 Script = Callable[[BinaryIO, socket.socket], None]
 
@@ -249,6 +250,19 @@ def test_the_time_is_that_of_the_message_not_of_a_byte(drop: bytes) -> None:
     with talk(drip) as (_server, channel), pytest.raises(HttpFailure) as caught:
         channel.receive(0.5)
     assert caught.value.kind == "silence" and time.monotonic() - started < 30
+
+
+def test_the_time_to_open_is_all_there_is() -> None:
+    """A byte of a header now and then keeps each read alive, but not the upgrade."""
+
+    def drip(_stream: BinaryIO, sock: socket.socket) -> None:
+        while True:
+            sock.sendall(b"x")
+
+    with pytest.raises(HttpFailure, match="no whole answer within 20 s") as caught:
+        clock = Ticking(step=5.0)
+        HttpTransport(clock=clock).websocket(Server(drip, b"HTTP/1.1 101 a\r\nx: ").url, {}, 20.0)
+    assert caught.value.kind == "silence"
 
 
 def test_there_is_an_end_to_what_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -543,7 +543,14 @@ class Recording:
         return self
 
     def request(
-        self, method: str, url: str, headers: Mapping[str, str], timeout_seconds: float, *, body: bytes = b""
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        timeout_seconds: float,
+        *,
+        body: bytes = b"",
+        deadline_seconds: float | None = None,
     ) -> Reply:
         self.asked.append((method, url, self.closed))
         gone = ("POST", f"{url.removesuffix('status')}shutdown", True) in self.asked

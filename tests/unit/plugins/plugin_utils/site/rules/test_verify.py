@@ -93,6 +93,10 @@ CASES = [
     ),
     value("no time", SECONDS, 0, ("verify-kernel-timeout-malformed", SECONDS, "")),
     value("less than none", SECONDS, -5, ("verify-kernel-timeout-malformed", SECONDS, "")),
+    value("more than an hour", SECONDS, 3601, ("verify-kernel-timeout-malformed", SECONDS, "")),
+    value("more than a clock has", SECONDS, 10**11, ("verify-kernel-timeout-malformed", SECONDS, "")),
+    value("as text", SECONDS, "1" * 30, ("verify-kernel-timeout-malformed", SECONDS, "")),
+    value("below nothing as text", SECONDS, "-1", ("verify-kernel-timeout-malformed", SECONDS, "")),
 ]
 
 
@@ -118,6 +122,11 @@ def test_bad_site(bad: Case) -> None:
 )
 def test_what_can_be_asked_for(told: dict[str, Any]) -> None:
     assert found(value("good", EXPECT, told).site()) == found(good_site())
+
+
+@pytest.mark.parametrize("seconds", [1, 3600, "120"])
+def test_times_that_can_be_given(seconds: Any) -> None:
+    assert found(value("good", SECONDS, seconds).site()) == found(good_site())
 
 
 def test_nothing_is_expected_of_no_kernel() -> None:
