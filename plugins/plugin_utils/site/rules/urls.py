@@ -19,7 +19,6 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     Site,
     as_int,
     as_mapping,
-    as_text,
     parse_ip,
     split_url,
 )
@@ -266,9 +265,11 @@ def node_port_out_of_range(site: Site) -> Iterator[Problem]:
 def namespace_malformed(site: Site) -> Iterator[Problem]:
     for name, hub in site.hubs.items():
         for key in ("namespace", "release"):
-            if hub.get(key) is not None and not HUB_LABEL.fullmatch(as_text(hub[key])):
+            given = hub.get(key)
+            # As it is: a blank would go into the cluster with it.
+            if given is not None and not (isinstance(given, str) and HUB_LABEL.fullmatch(given)):
                 yield Problem(
-                    f"is {str(hub[key])[:60]!r}",
+                    f"is {str(given)[:60]!r}",
                     "use lower-case letters, digits and hyphens",
                     f"site_hubs.{name}.{key}",
                 )

@@ -146,6 +146,11 @@ CASES = [
         ("namespace-malformed", "site_hubs.a.namespace", ""),
     ),
     case(
+        "namespace with a blank",
+        hubs(a={"namespace": "a "}),
+        ("namespace-malformed", "site_hubs.a.namespace", ""),
+    ),
+    case(
         "path that meets another's default",
         hubs(a={"binder_base_url": "/jupyterhub/"}),
         ("base-paths-equal", "site_hubs.a.binder_base_url", ""),
