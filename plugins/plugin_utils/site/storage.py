@@ -21,6 +21,7 @@ __all__ = [
     "QUANTITY",
     "SHARED_CLASS",
     "USERS_CLAIM",
+    "USER_CLAIM",
     "SharedVolume",
     "Storage",
     "UserVolumes",
@@ -36,6 +37,8 @@ ONCE, MANY = "ReadWriteOnce", "ReadWriteMany"
 ACCESS_MODES = (ONCE, MANY, "ReadOnlyMany")
 # The official chart's own claim, and that of a folder in which each user has one.
 DATABASE_CLAIM, USERS_CLAIM = "hub-db-dir", "users"
+# How the claim of one user begins, where each has one.
+USER_CLAIM = "claim-"
 # An amount of disk as Kubernetes writes it, and more than none.
 QUANTITY = re.compile(r"(?=.*[1-9])[0-9]{1,12}(\.[0-9]{1,3})?([KMGTP]i|[kMGTP])?")
 
