@@ -148,8 +148,14 @@ def hub_quota_above_site(site: Site) -> Iterator[Problem]:
     for key, variable in SHARED.items():
         most = as_int(site.values.get(variable))
         for name, hub in site.hubs.items():
-            own = as_int(hub.get(key))
-            if 0 < most < own:
+            own = as_int(hub.get(key), -1)
+            if most > 0 and own == 0:
+                yield Problem(
+                    f"is 0, which is no bound, and {variable} is {most}",
+                    f"name a number, or set {variable}: 0",
+                    _where(name, key),
+                )
+            elif 0 < most < own:
                 yield Problem(
                     f"is {own}, and {variable} is {most}",
                     f"set it to {most} or less, or raise {variable} to what the nodes bear (`make capacity`)",

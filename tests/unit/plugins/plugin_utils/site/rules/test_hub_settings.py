@@ -100,6 +100,15 @@ CASES = [
         {**hubs(a={"parallel_builds": 3}), "values/site_parallel_builds": 2},
         ("hub-quota-above-site", "site_hubs.a.parallel_builds", ""),
     ),
+    case(
+        "no quota beside the site's", quota(10, a=0), ("hub-quota-above-site", "site_hubs.a.total_quota", "")
+    ),
+    case(
+        "builds without bound",
+        {**hubs(a={"parallel_builds": "0"}), "values/site_parallel_builds": 2},
+        ("hub-quota-above-site", "site_hubs.a.parallel_builds", ""),
+    ),
+    case("no quota of anybody", quota(0, a=0)),
     case("quotas above the site's", quota(10, a=6, b=5), ("hubs-quotas-above-site", "site_total_quota", "")),
     case("quotas that fit", quota(10, a=6, b=4)),
     case("quotas of a site without one", quota(0, a=6, b=4)),
