@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site, as_text
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site, as_int, as_text
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.pool import (
     parse_pool,
     pool_address,
@@ -123,7 +123,7 @@ def _settings(
         "secret_values": {},
         **{key: value for key, value in given.items() if value is not None},
         "public_url": urls[name],
-        "floating_ip": given.get("floating_ip") or address(index),
+        "floating_ip": as_text(given.get("floating_ip")) or address(index),
         "auth": auth_of(given.get("auth")),
     }
 
@@ -134,15 +134,14 @@ def site_hubs(site: Site) -> dict[str, dict[str, Any]]:
     Nothing has to be right: `floating_ip` is `` where the pool has no address left.
     """
     ranges, urls = pool_ranges(site), _public_urls(site.hubs, site.text("site_public_url"))
-    return {
-        name: _settings(
-            name,
-            urls,
-            {**hub, "floating_ip": as_text(hub.get("floating_ip"))},
-            lambda place: pool_address(ranges, place),
-        )
+    hubs = {
+        name: _settings(name, urls, hub, lambda place: pool_address(ranges, place))
         for name, hub in site.hubs.items()
     }
+    for hub in hubs.values():
+        # One number, however it is written.
+        hub["node_port"] = as_int(hub["node_port"]) or hub["node_port"]
+    return hubs
 
 
 def _resolve(name: str, given: Mapping[str, Any], urls: Mapping[str, str], pool: Sequence[IPRange]) -> Hub:

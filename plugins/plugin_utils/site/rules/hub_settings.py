@@ -18,6 +18,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     split_url,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.proxy_servers import (
+    BASE_URLS,
     FILES,
     proxy_servers,
 )
@@ -25,7 +26,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.quota_val
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.urls import PUBLIC_URL, host_of
 
-TEXTS = ("public_url", *FILES, "chart_version")
+TEXTS = ("public_url", *BASE_URLS, "floating_ip", *FILES, "chart_version")
 VERIFY = ("provider", "spec", "timeout_seconds")
 # Of the site's own numbers, those that all hubs have together.
 SHARED = {"total_quota": "site_total_quota", "parallel_builds": "site_parallel_builds"}

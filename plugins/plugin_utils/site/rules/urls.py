@@ -22,6 +22,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     parse_ip,
     split_url,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.proxy_servers import BASE_URLS
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.spelling import closest
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.urls import (
@@ -113,11 +114,12 @@ def public_url_plain_http(site: Site) -> Iterator[Problem]:
 
 
 def _paths(site: Site) -> dict[str, str]:
-    """Give every base path of every hub by the variable that sets it."""
+    """Give every base path of every hub by the variable that sets it. What is no text is hub-setting-malformed's."""
     return {
-        f"site_hubs.{name}.{key}": str(hub[key])
+        f"site_hubs.{name}.{key}": hub[key]
         for name, hub in site_hubs(site).items()
-        for key in ("binder_base_url", "hub_base_url")
+        for key in BASE_URLS
+        if isinstance(hub[key], str)
     }
 
 

@@ -32,6 +32,21 @@ CASES = [
         "URL that is a list", two(public_url=["x"]), ("hub-setting-malformed", "site_hubs.b.public_url", "")
     ),
     case(
+        "address that is a list",
+        two(floating_ip=["192.0.2.102"]),
+        ("hub-setting-malformed", "site_hubs.b.floating_ip", ""),
+    ),
+    case(
+        "address that is a number",
+        two(floating_ip=5),
+        ("hub-setting-malformed", "site_hubs.b.floating_ip", ""),
+    ),
+    case(
+        "path that is a number",
+        two(binder_base_url=5),
+        ("hub-setting-malformed", "site_hubs.b.binder_base_url", ""),
+    ),
+    case(
         "version that is a number",
         two(chart_version=1.0),
         ("hub-setting-malformed", "site_hubs.b.chart_version", ""),
