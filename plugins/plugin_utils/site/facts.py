@@ -41,6 +41,8 @@ HUB_WAYS = (
     "jupyterhub.hub.config.BinderSpawner.auth_enabled",
     *CALLBACK_WAYS,
     "jupyterhub.hub.config.JupyterHub.authenticator_class",
+    "jupyterhub.hub.db.pvc.storageClassName",
+    "jupyterhub.hub.db.type",
     "jupyterhub.hub.image.name",
     "jupyterhub.hub.image.tag",
     "networkPolicy.enabled",

@@ -18,6 +18,7 @@ __all__ = [
     "LOCAL",
     "LOCAL_CLASS",
     "NFS",
+    "PROVISIONER",
     "QUANTITY",
     "SHARED_CLASS",
     "USERS_CLAIM",
@@ -33,6 +34,8 @@ __all__ = [
 LOCAL, EXISTING, NFS = "local", "existing", "nfs"
 # Classes that role storage makes for `local`: folders of each node, and of a file system that all nodes mount.
 LOCAL_CLASS, SHARED_CLASS = "ironbinder-local", "ironbinder-shared"
+# What makes volumes of these, and of no class of somebody else.
+PROVISIONER = "rancher.io/local-path"
 ONCE, MANY = "ReadWriteOnce", "ReadWriteMany"
 ACCESS_MODES = (ONCE, MANY, "ReadOnlyMany")
 # The official chart's own claim, and that of a folder in which each user has one.
