@@ -17,6 +17,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.pool impo
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.ranges import IPRange
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in import auth_of, callback_url
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.urls import host_of
 
 __all__ = [
     "FIRST_NODE_PORT",
@@ -95,8 +96,9 @@ def _public_urls(hubs: Mapping[str, Mapping[str, Any]], public_url: str) -> dict
 
 
 def _first_there(name: str, urls: Mapping[str, str]) -> bool:
-    """Whether a hub is the first of all at its public URL, however the host is spelled."""
-    return next(other for other, url in urls.items() if url.lower() == urls[name].lower()) == name
+    """Whether a hub is the first of all at its host, as the proxy groups them, however the URL is spelled."""
+    hosts = {other: host_of(url) or url.lower() for other, url in urls.items()}
+    return next(other for other, host in hosts.items() if host == hosts[name]) == name
 
 
 def _settings(

@@ -93,6 +93,17 @@ CASES = [
         two(**TLS, public_url="https://b.example.org:8443"),
         ("hub-public-url-differs", "site_hubs.b.public_url", ""),
     ),
+    case("the site's host, with its port written out", two(public_url="https://binder.example.org:443")),
+    case(
+        "the site's host at another port",
+        two(public_url="https://binder.example.org:8443"),
+        ("hub-public-url-differs", "site_hubs.b.public_url", ""),
+    ),
+    case(
+        "the site's host by plain HTTP",
+        two(public_url="http://binder.example.org"),
+        ("hub-public-url-differs", "site_hubs.b.public_url", ""),
+    ),
     case("the same port, written out", two(**TLS, public_url="https://b.example.org:443")),
     case(
         "certificate of no host",
