@@ -97,9 +97,14 @@ options:
       afterwards where this is not given.
     type: path
   delete_namespace:
-    description: Delete the namespace too, with O(state=absent).
+    description: Delete the namespace too, with O(state=absent), where it carries the label C(ironbinder.platform/hub) with the
+      value O(hub). Any other stays, and C(note) says so.
     type: bool
     default: false
+  hub:
+    description: The hub's name in C(site_hubs). O(name) unless given.
+    type: str
+    default: ""
   urls:
     description: URLs of the hub, returned as they are.
     type: dict
@@ -134,7 +139,7 @@ action:
   returned: always
   type: str
 note:
-  description: What was found and put right, or why a prediction rests on nothing.
+  description: What was found and put right, why a prediction rests on nothing, or why a namespace stays.
   returned: when there is something to say
   type: str
 revision:
@@ -233,6 +238,7 @@ ARGUMENTS: dict[str, Any] = {
     "wait": {"type": "bool", "default": True},
     "values_dir": {"type": "path"},
     "delete_namespace": {"type": "bool", "default": False},
+    "hub": {"type": "str", "default": ""},
     "urls": {"type": "dict", "default": {}},
 }
 
@@ -403,12 +409,14 @@ class ReleaseModule:
         params = self.params
         namespace = params["namespace"] if params["delete_namespace"] else ""
         with self.reporter.phase("inspect"):
-            todo = plan_removal(self.helm, self._connect, params["name"], namespace)
+            hub = params["hub"] or params["name"]
+            todo = plan_removal(self.helm, self._connect, params["name"], namespace, hub)
         self._describe(todo.release)
         self.result.update(
             changed=todo.changed,
             action="uninstalled" if todo.changed else "unchanged",
             hook_objects=list(todo.hook_objects),
+            **({"note": todo.note} if todo.note else {}),
         )
         if self.module._diff:
             self.result["diff"] = self._headed(str(todo), "")

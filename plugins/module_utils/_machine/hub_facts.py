@@ -17,6 +17,8 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._base.hub_mark
 __all__ = ["hub_facts"]
 
 PATHS = {"binder_base_url": BINDER_BASE_URL, "hub_base_url": HUB_BASE_URL}
+# Helm's own note on all that it makes.
+RELEASE = "meta.helm.sh/release-name"
 QUESTION = ("get", "namespaces,services", "--all-namespaces", "--output", "json")
 
 Ask = Callable[[Sequence[str]], str]
@@ -31,7 +33,8 @@ def hub_facts(kubectl: Sequence[str], ask: Ask) -> list[dict[str, Any]]:
 
     Returns:
         Each with `namespace`; `name` and its paths, `binder_base_url` and `hub_base_url`, as they were when it was last released,
-        `` of one that nobody marked; `floating_ip`, `` for none; and `node_port`, 0 for none.
+        `` of one that nobody marked; `release`, `` where none of its services is Helm's; `floating_ip`, `` for none; and
+        `node_port`, 0 for none.
     """
     try:
         items = json.loads(ask([*kubectl, *QUESTION]))["items"]
@@ -51,10 +54,15 @@ def _hub(namespace: str, mark: Mapping[str, Any], services: Sequence[Mapping[str
     return {
         "namespace": namespace,
         "name": (mark.get("labels") or {}).get(HUB_LABEL, ""),
+        "release": next(filter(None, map(_release, (proxy, binder))), ""),
         **{key: notes.get(annotation, "") for key, annotation in PATHS.items()},
         "floating_ip": _address(proxy),
         "node_port": ports[0].get("nodePort", 0),
     }
+
+
+def _release(service: Mapping[str, Any]) -> str:
+    return str((service.get("metadata", {}).get("annotations") or {}).get(RELEASE, ""))
 
 
 def _address(service: Mapping[str, Any]) -> str:

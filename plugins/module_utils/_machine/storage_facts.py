@@ -1,6 +1,6 @@
 # Copyright: Ironbinder maintainers
 # BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
-"""What a head knows of its cluster's storage: the classes, and which node each hub's database is on. Reads only."""
+"""What a head knows of its cluster's storage: the classes, and where each hub's database is. Reads only."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def _items(ask: Callable[[str], str], path: str) -> Any:
 
 
 def storage_facts(ask: Callable[[str], str]) -> dict[str, Any]:
-    """Ask for classes and, where there are any, for volumes.
+    """Ask for classes and for volumes.
 
     Args:
         ask: gives what the API answers to a path, nothing where it does not.
 
     Returns:
-        `classes`, each {name, default}, and `databases`, {namespace: the one node that has it}. Nothing where the API does not
-        answer.
+        `classes`, each {name, default, provisioner}; `bound`, the namespaces whose hub has a volume for its database; and
+        `databases`, {namespace: the one node that has it}. Nothing where the API does not answer.
     """
     found = _items(ask, CLASSES)
     if not isinstance(found, list):
@@ -44,16 +44,23 @@ def storage_facts(ask: Callable[[str], str]) -> dict[str, Any]:
             {
                 "name": item["metadata"]["name"],
                 "default": (item["metadata"].get("annotations") or {}).get(_DEFAULT) == "true",
+                "provisioner": str(item.get("provisioner") or ""),
             }
             for item in found
         ]
-        volumes = (_items(ask, VOLUMES) or []) if classes else []
-        return {"classes": classes, "databases": dict(_databases(volumes))}
+        bound = _databases(_items(ask, VOLUMES) or [])
+        databases = {namespace: nodes[0] for namespace, nodes in bound if len(nodes) == 1}
+        return {
+            "classes": classes,
+            "bound": sorted({namespace for namespace, _ in bound}),
+            "databases": databases,
+        }
     except (KeyError, TypeError, AttributeError):
         return {}
 
 
-def _databases(volumes: Sequence[Any]) -> list[tuple[str, str]]:
+def _databases(volumes: Sequence[Any]) -> list[tuple[str, list[str]]]:
+    """Give the namespace of each database that has a volume, with the nodes that alone have it."""
     found = []
     for item in volumes:
         spec = item.get("spec") or {}
@@ -67,6 +74,6 @@ def _databases(volumes: Sequence[Any]) -> list[tuple[str, str]]:
             for value in entry.get("values") or []
         }
         bound = (item.get("status") or {}).get("phase") == "Bound"
-        if bound and claim.get("name") == _DATABASE and len(nodes) == 1:
-            found.append((str(claim.get("namespace")), str(nodes.pop())))
+        if bound and claim.get("name") == _DATABASE:
+            found.append((str(claim.get("namespace")), sorted(map(str, nodes))))
     return found

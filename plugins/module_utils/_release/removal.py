@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Any, Optional
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.clock import Clock
+from ansible_collections.ironbinder.platform.plugins.module_utils._base.hub_marks import HUB_LABEL
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.rollout import wait_until_gone
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm import Helm, Release
@@ -20,13 +21,17 @@ __all__ = ["Removal", "plan_removal", "remove"]
 
 @dataclass(frozen=True)
 class Removal:
-    """What is there and has to go. `hook_objects` is {what it is: API path}, `namespace` the path of one or ""."""
+    """What is there and has to go. `hook_objects` is {what it is: API path}, `namespace` the path of one or "".
+
+    `note` says why a namespace that was to go stays.
+    """
 
     name: str
     release: Optional[Release] = None
     hooks: Sequence[Hook] = ()
     hook_objects: Mapping[str, str] = field(default_factory=dict)
     namespace: str = ""
+    note: str = ""
 
     @property
     def changed(self) -> bool:
@@ -44,25 +49,42 @@ class Removal:
         return "".join(f"{line}\n" for line in lines)
 
 
-def plan_removal(helm: Helm, connect: Callable[[], KubeApi], name: str, namespace: str) -> Removal:
+def plan_removal(helm: Helm, connect: Callable[[], KubeApi], name: str, namespace: str, hub: str) -> Removal:
     """Look at what there is of release `name`; changes nothing.
 
     Args:
         helm: the release's namespace.
         connect: opens the cluster; called only where there is something to ask it.
         name: the release.
-        namespace: the namespace that has to go too, or "".
+        namespace: the namespace that has to go too, or "". It goes where it carries the label of `hub`: any other is not the
+            hub's alone, or was made before there was a label, and nobody can tell which.
+        hub: the hub's name in site_hubs.
     """
     # One that Helm remembers as uninstalled has its passwords still, and may have its hooks' objects.
     release = helm.release(name)
     hooks = helm.all_hooks(name) if release else []
     path = f"/api/v1/namespaces/{namespace}" if namespace else ""
+    found = connect().get(path) if path else None
+    note = "" if found is None else _not_the_hubs(found, namespace, hub)
     return Removal(
         name,
         release,
         hooks,
         HookObjects(connect(), name).left(hooks) if hooks else {},
-        path if path and connect().get(path) is not None else "",
+        path if found is not None and not note else "",
+        note,
+    )
+
+
+def _not_the_hubs(found: Mapping[str, Any], namespace: str, hub: str) -> str:
+    """Say why a namespace is not this hub's to delete, nothing where it is."""
+    told = (found.get("metadata", {}).get("labels") or {}).get(HUB_LABEL, "")
+    if told == hub:
+        return ""
+    why = f"it is the hub {told}'s" if told else f"it has no label {HUB_LABEL}"
+    return (
+        f"the namespace {namespace} stays, with the sessions, builds and claims in it: {why}, so it may hold more than the hub "
+        f"{hub}. Where nobody needs what is in it: kubectl delete namespace {namespace}"
     )
 
 

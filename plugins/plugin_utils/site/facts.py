@@ -48,6 +48,8 @@ HUB_WAYS = (
     *CALLBACK_WAYS,
     *TOKEN_WAYS,
     *DELETION_WAYS,
+    "jupyterhub.hub.db.pvc.storageClassName",
+    "jupyterhub.hub.db.type",
     "jupyterhub.hub.image.name",
     "jupyterhub.hub.image.tag",
     "networkPolicy.enabled",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site, as_text
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site, as_int, as_text
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.pool import (
     parse_pool,
     pool_address,
@@ -17,6 +17,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.pool impo
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.ranges import IPRange
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.sign_in import auth_of, callback_url
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.urls import host_of
 
 __all__ = [
     "FIRST_NODE_PORT",
@@ -95,8 +96,9 @@ def _public_urls(hubs: Mapping[str, Mapping[str, Any]], public_url: str) -> dict
 
 
 def _first_there(name: str, urls: Mapping[str, str]) -> bool:
-    """Whether a hub is the first of all at its public URL, however the host is spelled."""
-    return next(other for other, url in urls.items() if url.lower() == urls[name].lower()) == name
+    """Whether a hub is the first of all at its host, as the proxy groups them, however the URL is spelled."""
+    hosts = {other: host_of(url) or url.lower() for other, url in urls.items()}
+    return next(other for other, host in hosts.items() if host == hosts[name]) == name
 
 
 def _settings(
@@ -123,7 +125,7 @@ def _settings(
         "secret_values": {},
         **{key: value for key, value in given.items() if value is not None},
         "public_url": urls[name],
-        "floating_ip": given.get("floating_ip") or address(index),
+        "floating_ip": as_text(given.get("floating_ip")) or address(index),
         "auth": auth_of(given.get("auth")),
     }
 
@@ -134,15 +136,14 @@ def site_hubs(site: Site) -> dict[str, dict[str, Any]]:
     Nothing has to be right: `floating_ip` is `` where the pool has no address left.
     """
     ranges, urls = pool_ranges(site), _public_urls(site.hubs, site.text("site_public_url"))
-    return {
-        name: _settings(
-            name,
-            urls,
-            {**hub, "floating_ip": as_text(hub.get("floating_ip"))},
-            lambda place: pool_address(ranges, place),
-        )
+    hubs = {
+        name: _settings(name, urls, hub, lambda place: pool_address(ranges, place))
         for name, hub in site.hubs.items()
     }
+    for hub in hubs.values():
+        # One number, however it is written.
+        hub["node_port"] = as_int(hub["node_port"]) or hub["node_port"]
+    return hubs
 
 
 def _resolve(name: str, given: Mapping[str, Any], urls: Mapping[str, str], pool: Sequence[IPRange]) -> Hub:

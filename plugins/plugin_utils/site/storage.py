@@ -19,9 +19,11 @@ __all__ = [
     "LOCAL",
     "LOCAL_CLASS",
     "NFS",
+    "PROVISIONER",
     "QUANTITY",
     "SHARED_CLASS",
     "USERS_CLAIM",
+    "USER_CLAIM",
     "SharedVolume",
     "Storage",
     "UserVolumes",
@@ -33,6 +35,8 @@ __all__ = [
 LOCAL, EXISTING, NFS = "local", "existing", "nfs"
 # Classes that role storage makes for `local`: folders of each node, and of a file system that all nodes mount.
 LOCAL_CLASS, SHARED_CLASS = "ironbinder-local", "ironbinder-shared"
+# What makes volumes of these, and of no class of somebody else.
+PROVISIONER = "rancher.io/local-path"
 ONCE, MANY = "ReadWriteOnce", "ReadWriteMany"
 ACCESS_MODES = (ONCE, MANY, "ReadOnlyMany")
 # The official chart's own claim, and that of a folder in which each user has one.
@@ -41,6 +45,8 @@ DATABASE_CLAIM, USERS_CLAIM = "hub-db-dir", "users"
 DELETION_WAYS = tuple(
     f"jupyterhub.hub.config.{spawner}.delete_pvc" for spawner in ("KubeSpawner", "BinderSpawner")
 )
+# How the claim of one user begins, where each has one.
+USER_CLAIM = "claim-"
 # An amount of disk as Kubernetes writes it, and more than none.
 QUANTITY = re.compile(r"(?=.*[1-9])[0-9]{1,12}(\.[0-9]{1,3})?([KMGTP]i|[kMGTP])?")
 

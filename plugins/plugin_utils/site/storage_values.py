@@ -14,6 +14,7 @@ from typing import Any
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm_values import merge
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.storage import (
     NFS,
+    USER_CLAIM,
     USERS_CLAIM,
     Storage,
     UserVolumes,
@@ -76,7 +77,7 @@ def _users(users: UserVolumes, storage: Storage) -> dict[str, Any]:
         "capacity": users.size,
         "dynamic": {
             "storageClass": storage.people_class,
-            "pvcNameTemplate": "claim-{username}",
+            "pvcNameTemplate": f"{USER_CLAIM}{{username}}",
             "volumeNameTemplate": "volume-{username}",
             "storageAccessModes": [users.access_mode],
         },

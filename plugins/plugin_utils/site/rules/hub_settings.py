@@ -18,6 +18,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     split_url,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.proxy_servers import (
+    BASE_URLS,
     FILES,
     proxy_servers,
 )
@@ -25,7 +26,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.quota_val
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.urls import PUBLIC_URL, host_of
 
-TEXTS = ("public_url", *FILES, "chart_version")
+TEXTS = ("public_url", *BASE_URLS, "floating_ip", *FILES, "chart_version")
 VERIFY = ("provider", "spec", "timeout_seconds")
 # Of the site's own numbers, those that all hubs have together.
 SHARED = {"total_quota": "site_total_quota", "parallel_builds": "site_parallel_builds"}
@@ -148,8 +149,14 @@ def hub_quota_above_site(site: Site) -> Iterator[Problem]:
     for key, variable in SHARED.items():
         most = as_int(site.values.get(variable))
         for name, hub in site.hubs.items():
-            own = as_int(hub.get(key))
-            if 0 < most < own:
+            own = as_int(hub.get(key), -1)
+            if most > 0 and own == 0:
+                yield Problem(
+                    f"is 0, which is no bound, and {variable} is {most}",
+                    f"name a number, or set {variable}: 0",
+                    _where(name, key),
+                )
+            elif 0 < most < own:
                 yield Problem(
                     f"is {own}, and {variable} is {most}",
                     f"set it to {most} or less, or raise {variable} to what the nodes bear (`make capacity`)",

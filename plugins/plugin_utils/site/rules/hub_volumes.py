@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.hubs import site_hubs
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     Site,
     as_mapping,
@@ -25,6 +26,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.storage i
     DELETION_WAYS,
     LOCAL,
     QUANTITY,
+    USER_CLAIM,
     USERS_CLAIM,
     SharedVolume,
     Storage,
@@ -33,6 +35,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.storage i
     read_storage,
     read_user_volumes,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.storage_objects import claim_objects
 
 SHARED, USERS = "shared_volume", "user_volumes"
 KEYS: dict[str, tuple[str, ...]] = {
@@ -78,9 +81,15 @@ def _fault(key: str, value: Any) -> tuple[str, str] | None:
     if key == "access_mode":
         return None if text in ACCESS_MODES else (f"is {shown!r}", f"use one of {', '.join(ACCESS_MODES)}")
     if key == "claim":
-        bad = not CLAIM.fullmatch(text) or text in (DATABASE_CLAIM, USERS_CLAIM)
+        taken = text in (DATABASE_CLAIM, USERS_CLAIM) or text.startswith(USER_CLAIM)
+        bad = not CLAIM.fullmatch(text) or taken
         return (
-            (f"is {shown!r}", "use another name, of lower-case letters, digits and hyphens") if bad else None
+            (
+                f"is {shown!r}" + (", a name for the database or for people's own" if taken else ""),
+                "use another name, of lower-case letters, digits and hyphens",
+            )
+            if bad
+            else None
         )
     bad = not PATH.fullmatch(text) or bool({".", ".."} & set(text.split("/")))
     return (f"is {shown!r}, no absolute path", "write a folder such as /home/jovyan/shared") if bad else None
@@ -201,6 +210,45 @@ def shared_volume_one_node(site: Site) -> Iterator[Problem]:
                 f"is {given['access_mode']}, and a folder of a node can only be ReadWriteOnce",
                 "drop it; or set site_storage.shared_path to a file system that all nodes mount",
                 f"site_hubs.{name}.{which}.access_mode",
+            )
+
+
+def _static(site: Site) -> Iterator[tuple[str, str, str, str]]:
+    """Give each volume on a file server: its hub, its claim with the namespace, its own name, and its folder."""
+    storage = as_mapping(site.values.get("site_storage"))
+    for name, hub in site_hubs(site).items():
+        for volume in claim_objects({name: hub}, storage):
+            if volume["kind"] == "PersistentVolume":
+                spec, claim = volume["spec"], volume["spec"]["claimRef"]
+                yield (
+                    name,
+                    f"{claim['namespace']}/{claim['name']}",
+                    volume["metadata"]["name"],
+                    spec["nfs"]["path"],
+                )
+
+
+@rule(
+    "hub-volumes-collide", ERROR, "A volume on the file server would be another one, too.", acceptable=False
+)
+def hub_volumes_collide(site: Site) -> Iterator[Problem]:
+    # Those of people have names and folders that nobody chooses: what is shared gives way, and of two of these the second.
+    volumes = sorted(_static(site), key=lambda entry: not entry[1].endswith(f"/{USERS_CLAIM}"))
+    for place, (name, claim, volume, folder) in enumerate(volumes):
+        above = [other for other, _, _, path in volumes if path.startswith(f"{folder}/")]
+        # Two hubs of one namespace are hubs-share-namespace's.
+        same = [other for other, theirs, called, _ in volumes[:place] if called == volume and theirs != claim]
+        if above:
+            yield Problem(
+                f"would be {folder} on the file server, in which the hub {above[0]} has the folders of its people",
+                f"name it otherwise than the namespace of the hub {above[0]}",
+                f"site_hubs.{name}.{SHARED}.claim",
+            )
+        elif same:
+            yield Problem(
+                f"is {claim.partition('/')[2]}, and by it the volume is {volume}, as one of the hub {same[0]} is",
+                "use another name",
+                f"site_hubs.{name}.{SHARED}.claim",
             )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, WARNING, Problem
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.hubs import site_hubs
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     Site,
     as_list,
@@ -22,7 +23,9 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.storage i
     EXISTING,
     LOCAL,
     NFS,
+    PROVISIONER,
     QUANTITY,
+    SHARED_CLASS,
     Storage,
     read_storage,
 )
@@ -104,13 +107,18 @@ def storage_incomplete(site: Site) -> Iterator[Problem]:
             )
 
 
-def _classes(site: Site) -> Iterator[tuple[str, list[Mapping[str, Any]]]]:
-    """Give the first head that was told the classes of a running cluster, and these."""
+def _told(site: Site) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Give the first head that was told the storage of a running cluster, and this."""
     for head in site.seen("head"):
         told = as_mapping(as_mapping(head.probe.get("cluster")).get("storage"))
         if "classes" in told:
-            yield head.name, [as_mapping(entry) for entry in as_list(told["classes"])]
+            yield head.name, told
             return
+
+
+def _classes(site: Site) -> Iterator[tuple[str, list[Mapping[str, Any]]]]:
+    for head, told in _told(site):
+        yield head, [as_mapping(entry) for entry in as_list(told["classes"])]
 
 
 @rule("storage-class-unknown", ERROR, "The StorageClass is none of the running cluster.", acceptable=False)
@@ -129,6 +137,73 @@ def storage_class_unknown(site: Site) -> Iterator[Problem]:
                 f"is {storage.class_name}, which the cluster does not have",
                 f"did you mean {near}?" if near else have,
                 f"{STORAGE}.class",
+                head,
+            )
+
+
+@rule(
+    "storage-class-not-yet", ERROR, "The StorageClass is to be that of a cluster which is still to be made."
+)
+def storage_class_not_yet(site: Site) -> Iterator[Problem]:
+    storage, heads = _storage(site), site.members("head")
+    # One that was not seen may have joined.
+    there = any(head.joined or not head.seen for head in heads) or any(_told(site))
+    if storage.kind != EXISTING or not LABEL.fullmatch(storage.class_name) or not heads or there:
+        return
+    yield Problem(
+        f"is {storage.class_name}, and there is no cluster yet that could have it: all machines would be changed, and then no "
+        "hub released",
+        "make the cluster (playbooks/nodes.yml, playbooks/cluster.yml), install what brings the class, and go on with site.yml; "
+        "or use local",
+        f"{STORAGE}.class",
+    )
+
+
+@rule("storage-class-taken", ERROR, "A StorageClass that is to be made is somebody else's.", acceptable=False)
+def storage_class_taken(site: Site) -> Iterator[Problem]:
+    storage = _storage(site)
+    if storage.kind != LOCAL:
+        return
+    made = {storage.class_name: "class", **({SHARED_CLASS: "shared_path"} if storage.shared_path else {})}
+    for head, classes in _classes(site):
+        for entry in classes:
+            name, provisioner = as_text(entry.get("name")), as_text(entry.get("provisioner"))
+            if name in made and provisioner not in ("", PROVISIONER):
+                yield Problem(
+                    f"makes the class {name}, and the cluster has one of this name from {provisioner}",
+                    f"use {{kind: {EXISTING}, class: {name}}}, or another name"
+                    if made[name] == "class"
+                    else f"remove that class, or drop {made[name]}",
+                    f"{STORAGE}.{made[name]}",
+                    head,
+                )
+
+
+def _without_class(site: Site) -> Iterator[tuple[str, str]]:
+    """Give hubs whose database takes the cluster's default class, each with its namespace."""
+    for name, hub in site_hubs(site).items():
+        values = as_mapping(site.hubs[name].get("values"))
+        own = as_mapping(as_mapping(as_mapping(values.get("jupyterhub")).get("hub")).get("db"))
+        kind = as_text(own.get("type")) or site.text(DATABASE)
+        if kind == "sqlite-pvc" and not as_text(as_mapping(own.get("pvc")).get("storageClassName")):
+            yield name, as_text(hub["namespace"])
+
+
+@rule("hub-database-without-class", ERROR, "A hub's database is to be in a volume that nothing makes.")
+def hub_database_without_class(site: Site) -> Iterator[Problem]:
+    if _storage(site).kind:
+        return
+    for head, told in _told(site):
+        if any(as_mapping(entry).get("default") is True for entry in as_list(told["classes"])):
+            return
+        # A volume that is there needs no class any more.
+        bound = as_list(told.get("bound"))
+        names = [name for name, namespace in _without_class(site) if namespace not in bound]
+        if names:
+            yield Problem(
+                f"is sqlite-pvc, and no StorageClass is the default one: the database of {', '.join(names)} would wait for ever",
+                f"set {STORAGE}, such as {{kind: local}}; or make a class the default one",
+                DATABASE,
                 head,
             )
 

@@ -19,10 +19,10 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     Site,
     as_int,
     as_mapping,
-    as_text,
     parse_ip,
     split_url,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.proxy_servers import BASE_URLS
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.spelling import closest
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.urls import (
@@ -114,11 +114,12 @@ def public_url_plain_http(site: Site) -> Iterator[Problem]:
 
 
 def _paths(site: Site) -> dict[str, str]:
-    """Give every base path of every hub by the variable that sets it."""
+    """Give every base path of every hub by the variable that sets it. What is no text is hub-setting-malformed's."""
     return {
-        f"site_hubs.{name}.{key}": str(hub[key])
+        f"site_hubs.{name}.{key}": hub[key]
         for name, hub in site_hubs(site).items()
-        for key in ("binder_base_url", "hub_base_url")
+        for key in BASE_URLS
+        if isinstance(hub[key], str)
     }
 
 
@@ -266,9 +267,11 @@ def node_port_out_of_range(site: Site) -> Iterator[Problem]:
 def namespace_malformed(site: Site) -> Iterator[Problem]:
     for name, hub in site.hubs.items():
         for key in ("namespace", "release"):
-            if hub.get(key) is not None and not HUB_LABEL.fullmatch(as_text(hub[key])):
+            given = hub.get(key)
+            # As it is: a blank would go into the cluster with it.
+            if given is not None and not (isinstance(given, str) and HUB_LABEL.fullmatch(given)):
                 yield Problem(
-                    f"is {str(hub[key])[:60]!r}",
+                    f"is {str(given)[:60]!r}",
                     "use lower-case letters, digits and hyphens",
                     f"site_hubs.{name}.{key}",
                 )

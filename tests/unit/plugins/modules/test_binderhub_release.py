@@ -198,6 +198,17 @@ def test_what_hooks_made_goes_with_the_release(world: World) -> None:
             assert world.run(check=check, state="absent")["changed"] is False
 
 
+@pytest.mark.parametrize(("hub", "goes"), [("private", True), ("", False)])
+def test_only_the_namespace_of_the_hub_goes(world: World, hub: str, goes: bool) -> None:
+    labelled = {"metadata": {"labels": {"ironbinder.platform/hub": "private"}}}
+    with HookServer(**{"/api/v1/namespaces/ns": labelled}) as cluster:
+        cluster.kubeconfig(world.folder / "kc")
+        for check in (True, False):
+            result = world.run(check=check, state="absent", delete_namespace=True, hub=hub)
+            assert (result["changed"], "note" in result) == (goes, not goes)
+        assert cluster.objects == ({} if goes else {"/api/v1/namespaces/ns": labelled})
+
+
 @pytest.mark.parametrize(
     ("scenario", "params", "words"),
     [

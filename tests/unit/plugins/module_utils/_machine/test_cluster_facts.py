@@ -92,7 +92,7 @@ def api(configuration: str) -> Any:
     """An API that has this configuration."""
 
     def ask(argv: Sequence[str]) -> str:
-        if argv[-1] == "/apis/storage.k8s.io/v1/storageclasses":
+        if argv[-1] in ("/apis/storage.k8s.io/v1/storageclasses", "/api/v1/persistentvolumes"):
             return '{"items": []}'
         if "namespaces,services" in argv:
             return json.dumps({"items": []})
@@ -129,7 +129,7 @@ def test_the_api_tells(tmp_path: Path) -> None:
         "pod_subnet": "10.244.0.0/16",
         "service_subnet": "10.96.0.0/12",
         "api_endpoint": "172.30.77.11:6443",
-        "storage": {"classes": [], "databases": {}},
+        "storage": {"classes": [], "databases": {}, "bound": []},
     }
 
 

@@ -25,7 +25,12 @@ def namespace(name: str, **labels: str) -> dict[str, Any]:
 
 def service(place: str, name: str, spec: dict[str, Any], ip: str = "") -> dict[str, Any]:
     status = {"loadBalancer": {"ingress": [{"ip": ip}]} if ip else {}}
-    return {"kind": "Service", "metadata": {"namespace": place, "name": name}, "spec": spec, "status": status}
+    # Helm notes its release on all that it makes.
+    notes = (
+        {"annotations": {"meta.helm.sh/release-name": f"{place}-release"}} if name == "proxy-public" else {}
+    )
+    metadata = {"namespace": place, "name": name, **notes}
+    return {"kind": "Service", "metadata": metadata, "spec": spec, "status": status}
 
 
 BALANCED = {"type": "LoadBalancer", "loadBalancerIP": "192.0.2.101"}
@@ -51,6 +56,7 @@ def test_hubs_are_told_apart() -> None:
         {
             "namespace": "binder",
             "name": "binder",
+            "release": "binder-release",
             "binder_base_url": "/binder/binderhub/",
             "hub_base_url": "/binder/jupyterhub/",
             "floating_ip": "192.0.2.102",
@@ -59,6 +65,7 @@ def test_hubs_are_told_apart() -> None:
         {
             "namespace": "elsewhere",
             "name": "",
+            "release": "elsewhere-release",
             "binder_base_url": "",
             "hub_base_url": "",
             "floating_ip": "192.0.2.101",
@@ -67,6 +74,7 @@ def test_hubs_are_told_apart() -> None:
         {
             "namespace": "empty",
             "name": "gone",
+            "release": "",
             "binder_base_url": "/empty/binderhub/",
             "hub_base_url": "/empty/jupyterhub/",
             "floating_ip": "",

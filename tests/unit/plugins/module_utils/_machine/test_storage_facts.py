@@ -14,7 +14,10 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._machine.stora
     storage_facts,
 )
 
-CLASS = {"metadata": {"name": "fast", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}}
+CLASS = {
+    "metadata": {"name": "fast", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
+    "provisioner": "rancher.io/local-path",
+}
 
 
 def volume(namespace: str, claim: str, *nodes: str, phase: str = "Bound") -> dict[str, Any]:
@@ -39,20 +42,20 @@ def test_databases_of_one_node() -> None:
     ]
     answers = {CLASSES: [CLASS, {"metadata": {"name": "slow"}}], VOLUMES: volumes}
     assert storage_facts(lambda path: json.dumps({"items": answers[path]})) == {
-        "classes": [{"name": "fast", "default": True}, {"name": "slow", "default": False}],
+        "classes": [
+            {"name": "fast", "default": True, "provisioner": "rancher.io/local-path"},
+            {"name": "slow", "default": False, "provisioner": ""},
+        ],
         "databases": {"binder": "worker1"},
+        "bound": ["binder", "private", "wiki"],
     }
 
 
-def test_without_classes_nobody_is_asked_for_volumes() -> None:
-    asked = []
-
-    def ask(path: str) -> str:
-        asked.append(path)
-        return '{"items": []}'
-
-    assert storage_facts(ask) == {"classes": [], "databases": {}}
-    assert asked == [CLASSES]
+def test_a_database_needs_no_class() -> None:
+    """Somebody may have made its volume by hand."""
+    answers = {CLASSES: [], VOLUMES: [volume("binder", "hub-db-dir")]}
+    told = storage_facts(lambda path: json.dumps({"items": answers[path]}))
+    assert told == {"classes": [], "databases": {}, "bound": ["binder"]}
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def no_cluster() -> Any:
 
 def run(replay: Replay, connect: Callable[[], Any], namespace: str = "") -> tuple[bool, str]:
     helm = Helm("helm", replay, "kc", "ns")
-    todo = plan_removal(helm, connect, "binder", namespace)
+    todo = plan_removal(helm, connect, "binder", namespace, "private")
     assert not replay.changes, "a plan changes nothing"
     if todo.changed:
         remove(helm, connect, todo, seconds=900, clock=Clock(), reporter=Reporter(Clock()))
@@ -80,9 +80,34 @@ def test_somebody_elses_object_stays() -> None:
     assert PULL_SECRET in cluster.objects and cluster.deleted == []
 
 
-@pytest.mark.parametrize("there", [True, False])
-def test_the_namespace_goes_where_that_is_wanted(there: bool) -> None:
-    cluster = HookCluster(**({NAMESPACE: {"metadata": {}}} if there else {}))
+LABEL = "ironbinder.platform/hub"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "goes", "words"),
+    [
+        (None, False, ""),
+        ({"labels": {LABEL: "private"}}, True, ""),
+        ({"labels": {LABEL: "other"}}, False, "it is the hub other's"),
+        ({"labels": {"a": "b"}}, False, "it has no label"),
+        ({"labels": None}, False, "it has no label"),
+        ({}, False, "it has no label"),
+    ],
+)
+def test_the_namespace_goes_where_it_is_the_hubs(
+    metadata: dict[str, Any] | None, goes: bool, words: str
+) -> None:
+    """Its name in site_hubs, which may be another than the release's."""
+    cluster = HookCluster(**({} if metadata is None else {NAMESPACE: {"metadata": metadata}}))
+    helm = Helm("helm", Replay("lifecycle"), "kc", "ns")
+    note = plan_removal(helm, lambda: cluster, "binder", "ns", "private").note
+    assert words in note and bool(note) == bool(words)
     changed, told = run(Replay("lifecycle"), lambda: cluster, "ns")
-    assert (changed, told) == (there, "Namespace ns\n" if there else "")
-    assert cluster.deleted == ([NAMESPACE] if there else [])
+    assert (changed, told) == (goes, "Namespace ns\n" if goes else "")
+    assert cluster.deleted == ([NAMESPACE] if goes else [])
+
+
+def test_a_release_goes_from_a_namespace_that_stays() -> None:
+    cluster, replay = HookCluster(**{NAMESPACE: {"metadata": {}}}), Replay("lifecycle", at=4)
+    assert run(replay, lambda: cluster, "ns") == (True, "release binder: revision 4, deployed\n")
+    assert (replay.changes, cluster.deleted) == (["uninstall"], [])

@@ -32,6 +32,21 @@ CASES = [
         "URL that is a list", two(public_url=["x"]), ("hub-setting-malformed", "site_hubs.b.public_url", "")
     ),
     case(
+        "address that is a list",
+        two(floating_ip=["192.0.2.102"]),
+        ("hub-setting-malformed", "site_hubs.b.floating_ip", ""),
+    ),
+    case(
+        "address that is a number",
+        two(floating_ip=5),
+        ("hub-setting-malformed", "site_hubs.b.floating_ip", ""),
+    ),
+    case(
+        "path that is a number",
+        two(binder_base_url=5),
+        ("hub-setting-malformed", "site_hubs.b.binder_base_url", ""),
+    ),
+    case(
         "version that is a number",
         two(chart_version=1.0),
         ("hub-setting-malformed", "site_hubs.b.chart_version", ""),
@@ -83,6 +98,17 @@ CASES = [
         two(**TLS, public_url="https://b.example.org:8443"),
         ("hub-public-url-differs", "site_hubs.b.public_url", ""),
     ),
+    case("the site's host, with its port written out", two(public_url="https://binder.example.org:443")),
+    case(
+        "the site's host at another port",
+        two(public_url="https://binder.example.org:8443"),
+        ("hub-public-url-differs", "site_hubs.b.public_url", ""),
+    ),
+    case(
+        "the site's host by plain HTTP",
+        two(public_url="http://binder.example.org"),
+        ("hub-public-url-differs", "site_hubs.b.public_url", ""),
+    ),
     case("the same port, written out", two(**TLS, public_url="https://b.example.org:443")),
     case(
         "certificate of no host",
@@ -105,6 +131,15 @@ CASES = [
         {**hubs(a={"parallel_builds": 3}), "values/site_parallel_builds": 2},
         ("hub-quota-above-site", "site_hubs.a.parallel_builds", ""),
     ),
+    case(
+        "no quota beside the site's", quota(10, a=0), ("hub-quota-above-site", "site_hubs.a.total_quota", "")
+    ),
+    case(
+        "builds without bound",
+        {**hubs(a={"parallel_builds": "0"}), "values/site_parallel_builds": 2},
+        ("hub-quota-above-site", "site_hubs.a.parallel_builds", ""),
+    ),
+    case("no quota of anybody", quota(0, a=0)),
     case("quotas above the site's", quota(10, a=6, b=5), ("hubs-quotas-above-site", "site_total_quota", "")),
     case("quotas that fit", quota(10, a=6, b=4)),
     case("quotas of a site without one", quota(0, a=6, b=4)),

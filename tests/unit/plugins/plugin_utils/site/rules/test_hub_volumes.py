@@ -10,15 +10,29 @@ import pytest
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.check import RULES
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.facts import reduce_hubs
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site
-from site_cases import Case, case, found, rules_in
+from site_cases import TOKEN, Case, case, found, rules_in
 
 MALFORMED, UNNAMED, NOWHERE = "hub-volume-malformed", "shared-volume-unnamed", "hub-volume-without-storage"
-UNSIGNED, HIDES, ALONE = "user-volumes-without-sign-in", "mount-path-hides", "sessions-on-one-node"
+UNSIGNED, HIDES, ALONE, COLLIDE = (
+    "user-volumes-without-sign-in",
+    "mount-path-hides",
+    "sessions-on-one-node",
+    "hub-volumes-collide",
+)
 SHARED, USERS = "site_hubs.binder.shared_volume", "site_hubs.binder.user_volumes"
 DATASETS = {"claim": "datasets", "size": "10Gi"}
 LOCAL = {"values/site_storage": {"kind": "local", "shared_path": "/mnt/site"}}
 DELETED = {"jupyterhub": {"hub": {"config": {"KubeSpawner": {"delete_pvc": True}}}}}
 NODES = {"values/site_storage": {"kind": "local"}}
+
+
+NFS = {"values/site_storage": {"kind": "nfs", "server": "files", "path": "/export"}}
+
+
+def two(first: Any, name: str, second: Any, storage: dict[str, Any]) -> dict[str, Any]:
+    """A site of two hubs with these volumes; whoever has one of people signs in, as far as these rules look."""
+    tokens = {f"secrets/values/site_hub_{kind}_tokens.{name}": TOKEN for kind in ("proxy", "api")}
+    return {"values/site_hubs": {"binder": first, name: second}, **tokens, **storage}
 
 
 def hub(shared: Any = None, users: Any = None, **site: Any) -> dict[str, Any]:
@@ -80,6 +94,57 @@ CASES = [
         hub({**DATASETS, "access_mode": "ReadWriteMany"}, **NODES),
         (ALONE, SHARED, ""),
         ("shared-volume-one-node", f"{SHARED}.access_mode", ""),
+    ),
+    case(
+        "one that a person has",
+        hub({**DATASETS, "claim": "claim-ada"}),
+        (MALFORMED, f"{SHARED}.claim", ""),
+    ),
+    case(
+        "the folder above people's",
+        two(
+            {"shared_volume": {"claim": "a", "size": "1Gi"}},
+            "a",
+            {"user_volumes": {"size": "1Gi"}},
+            NFS,
+        ),
+        (COLLIDE, f"{SHARED}.claim", ""),
+        (UNSIGNED, "site_hubs.a.user_volumes", ""),
+    ),
+    case(
+        "the folder above people's, where it is none",
+        two(
+            {"shared_volume": {"claim": "a", "size": "1Gi"}},
+            "a",
+            {"user_volumes": {"size": "1Gi"}},
+            LOCAL,
+        ),
+        (UNSIGNED, "site_hubs.a.user_volumes", ""),
+    ),
+    case(
+        "one name of two volumes",
+        two(
+            {"shared_volume": {"claim": "private-data", "size": "1Gi"}},
+            "binder-private",
+            {"shared_volume": {"claim": "data", "size": "1Gi"}},
+            NFS,
+        ),
+        (COLLIDE, "site_hubs.binder-private.shared_volume.claim", ""),
+    ),
+    case(
+        "one name of a shared volume and of people's",
+        two(
+            {"shared_volume": {"claim": "private-users", "size": "1Gi"}},
+            "binder-private",
+            {"user_volumes": {"size": "1Gi"}},
+            NFS,
+        ),
+        (COLLIDE, f"{SHARED}.claim", ""),
+        (UNSIGNED, "site_hubs.binder-private.user_volumes", ""),
+    ),
+    case(
+        "one folder of two hubs",
+        two({"shared_volume": DATASETS}, "a", {"shared_volume": DATASETS}, NFS),
     ),
     case(
         "both at one place",

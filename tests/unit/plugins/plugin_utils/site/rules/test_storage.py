@@ -13,13 +13,17 @@ MALFORMED, INCOMPLETE, UNKNOWN = "storage-malformed", "storage-incomplete", "sto
 STORAGE, DATABASE, AFFINITY = "site_storage", "site_hub_database", "site_node_purpose_affinity"
 EXISTING = {"kind": "existing", "class": "ceph-rbd"}
 NFS = {"kind": "nfs", "server": "files.example.org", "path": "/export/binder"}
-RBD, LOCAL = {"name": "ceph-rbd", "default": True}, {"name": "ironbinder-local", "default": False}
+RBD = {"name": "ceph-rbd", "default": True, "provisioner": "rbd.csi.ceph.com"}
+LOCAL = {"name": "ironbinder-local", "default": False, "provisioner": "rancher.io/local-path"}
+KUBERNETES = "hosts/head1/probe/kubernetes"
 CLUSTER = "hosts/head1/probe/cluster"
 
 
 def running(*classes: dict[str, Any], **databases: str) -> dict[str, Any]:
     """A cluster that has these classes, and databases on these nodes."""
-    return {f"{CLUSTER}/storage": {"classes": list(classes), "databases": databases}}
+    return {
+        f"{CLUSTER}/storage": {"classes": list(classes), "databases": databases, "bound": list(databases)}
+    }
 
 
 CASES = [
@@ -56,22 +60,19 @@ CASES = [
         (MALFORMED, f"{STORAGE}.shared_path", ""),
     ),
     value("the root", STORAGE, {"kind": "local", "path": "/"}, (MALFORMED, f"{STORAGE}.path", "")),
-    value(
+    case(
         "a size in words",
-        STORAGE,
-        {**EXISTING, "hub_database_size": "1 gig"},
+        {f"values/{STORAGE}": {**EXISTING, "hub_database_size": "1 gig"}, **running(RBD)},
         (MALFORMED, f"{STORAGE}.hub_database_size", ""),
     ),
-    value(
+    case(
         "no size",
-        STORAGE,
-        {**EXISTING, "hub_database_size": "0"},
+        {f"values/{STORAGE}": {**EXISTING, "hub_database_size": "0"}, **running(RBD)},
         (MALFORMED, f"{STORAGE}.hub_database_size", ""),
     ),
-    value(
+    case(
         "neither yes nor no",
-        STORAGE,
-        {**EXISTING, "hub_database": "perhaps"},
+        {f"values/{STORAGE}": {**EXISTING, "hub_database": "perhaps"}, **running(RBD)},
         (MALFORMED, f"{STORAGE}.hub_database", ""),
     ),
     value(
@@ -95,7 +96,50 @@ CASES = [
         (INCOMPLETE, f"{STORAGE}.path", ""),
     ),
     case("the class is there", {f"values/{STORAGE}": EXISTING, **running(RBD)}),
-    case("no cluster yet", {f"values/{STORAGE}": EXISTING}),
+    case(
+        "no cluster yet", {f"values/{STORAGE}": EXISTING}, ("storage-class-not-yet", f"{STORAGE}.class", "")
+    ),
+    case("a cluster of which nothing is told", {f"values/{STORAGE}": EXISTING, f"{KUBERNETES}/joined": True}),
+    case(
+        "a class of somebody else",
+        {f"values/{STORAGE}": {"kind": "local", "class": "ceph-rbd"}, **running(RBD)},
+        ("storage-class-taken", f"{STORAGE}.class", "head1"),
+    ),
+    case(
+        "a class of somebody else, for what is shared",
+        {
+            f"values/{STORAGE}": {"kind": "local", "shared_path": "/mnt/site"},
+            **running({**RBD, "name": "ironbinder-shared"}),
+        },
+        ("storage-class-taken", f"{STORAGE}.shared_path", "head1"),
+    ),
+    case("a class of ours", {f"values/{STORAGE}": {"kind": "local"}, **running(RBD, LOCAL)}),
+    case(
+        "databases without a class",
+        {f"values/{DATABASE}": "sqlite-pvc", **running()},
+        ("hub-database-without-class", DATABASE, "head1"),
+    ),
+    case(
+        "databases without a default class",
+        {f"values/{DATABASE}": "sqlite-pvc", **running(LOCAL)},
+        ("hub-database-without-class", DATABASE, "head1"),
+    ),
+    case("databases of a default class", {f"values/{DATABASE}": "sqlite-pvc", **running(RBD)}),
+    case("databases in memory, and no class", running()),
+    case(
+        "databases that have their volumes",
+        {f"values/{DATABASE}": "sqlite-pvc", f"{CLUSTER}/storage": {"classes": [], "bound": ["binder"]}},
+    ),
+    case(
+        "databases of a class that the hub names",
+        {
+            f"values/{DATABASE}": "sqlite-pvc",
+            "values/site_hubs": {
+                "binder": {"values": {"jupyterhub": {"hub": {"db": {"pvc": {"storageClassName": "slow"}}}}}}
+            },
+            **running(LOCAL),
+        },
+    ),
     case(
         "the class is not",
         {f"values/{STORAGE}": EXISTING, **running(LOCAL)},
@@ -149,7 +193,7 @@ CASES = [
         {
             f"values/{AFFINITY}": "require",
             f"values/{DATABASE}": "sqlite-pvc",
-            **running(LOCAL, wiki="worker1"),
+            **running(RBD, wiki="worker1"),
         },
     ),
 ]

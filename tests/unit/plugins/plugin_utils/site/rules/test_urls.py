@@ -131,6 +131,16 @@ CASES = [
         ("hubs-share-node-port", "site_hubs.b.node_port", ""),
     ),
     case(
+        "one NodePort as number and as text",
+        hubs(a={"node_port": 30600}, b={"node_port": "30600 "}),
+        ("hubs-share-node-port", "site_hubs.b.node_port", ""),
+    ),
+    case(
+        "one NodePort with a zero",
+        hubs(a={}, b={"node_port": "030585"}),
+        ("hubs-share-node-port", "site_hubs.b.node_port", ""),
+    ),
+    case(
         "two hubs in one namespace",
         hubs(a={}, b={"namespace": "a"}),
         ("hubs-share-namespace", "site_hubs.b.namespace", ""),
@@ -143,6 +153,11 @@ CASES = [
     case(
         "namespace with capitals",
         hubs(a={"namespace": "Binder"}),
+        ("namespace-malformed", "site_hubs.a.namespace", ""),
+    ),
+    case(
+        "namespace with a blank",
+        hubs(a={"namespace": "a "}),
         ("namespace-malformed", "site_hubs.a.namespace", ""),
     ),
     case(
