@@ -18,9 +18,11 @@ __all__ = [
     "EXISTING",
     "LOCAL",
     "LOCAL_CLASS",
+    "MANY",
     "NFS",
     "PROVISIONER",
     "QUANTITY",
+    "READ_ONLY",
     "SHARED_CLASS",
     "USERS_CLAIM",
     "USER_CLAIM",
@@ -37,8 +39,8 @@ LOCAL, EXISTING, NFS = "local", "existing", "nfs"
 LOCAL_CLASS, SHARED_CLASS = "ironbinder-local", "ironbinder-shared"
 # What makes volumes of these, and of no class of somebody else.
 PROVISIONER = "rancher.io/local-path"
-ONCE, MANY = "ReadWriteOnce", "ReadWriteMany"
-ACCESS_MODES = (ONCE, MANY, "ReadOnlyMany")
+ONCE, MANY, READ_ONLY = "ReadWriteOnce", "ReadWriteMany", "ReadOnlyMany"
+ACCESS_MODES = (ONCE, MANY, READ_ONLY)
 # The official chart's own claim, and that of a folder in which each user has one.
 DATABASE_CLAIM, USERS_CLAIM = "hub-db-dir", "users"
 # Ways in a hub's values that say whether people's claims go with them.

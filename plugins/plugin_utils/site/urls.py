@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -28,12 +29,15 @@ __all__ = [
 ]
 
 PUBLIC_URL = "site_public_url"
+# What a browser sends for a host, and goes into NGINX's files as it is. An underscore is no host's, and works.
+HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?\.?")
 
 
 def host_of(url: str) -> str:
-    """Host of an http or https URL, `` where there is none to read."""
+    """Host of an http or https URL, a name or an address; `` where there is none to read."""
     parts = split_url(url)
-    return (parts.hostname or "") if parts and parts.scheme in ("http", "https") else ""
+    host = (parts.hostname or "") if parts and parts.scheme in ("http", "https") else ""
+    return host if HOST.fullmatch(host) or parse_ip(host) else ""
 
 
 def public_host(site: Site) -> str:

@@ -25,7 +25,9 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.storage i
     DATABASE_CLAIM,
     DELETION_WAYS,
     LOCAL,
+    MANY,
     QUANTITY,
+    READ_ONLY,
     USER_CLAIM,
     USERS_CLAIM,
     SharedVolume,
@@ -48,6 +50,13 @@ CLAIM = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 PATH = re.compile(r"(/[A-Za-z0-9._-]+)+/?|/")
 # Where repo2docker's images have the repository.
 HOME = "/home/jovyan"
+# The system of such an image, and the environment that repo2docker makes in it. Nothing is mounted over, above or in these,
+SYSTEM = (
+    *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/sbin", "/sys", "/usr"),
+    *("/srv/conda", "/srv/npm"),
+)
+# nor over these.
+BUSY = ("/opt", "/root", "/run", "/tmp", "/var")
 
 
 def _given(site: Site) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
@@ -117,6 +126,8 @@ def hub_volume_malformed(site: Site) -> Iterator[Problem]:
                 )
                 continue
             fault = _fault(key, value) if value is not None else None
+            if (which, key, value) == (USERS, "access_mode", READ_ONLY):
+                fault = (f"is {value}, and people write to their own", "drop it, or use another")
             if fault:
                 yield Problem(*fault, place)
 
@@ -176,7 +187,12 @@ def user_volumes_deleted(site: Site) -> Iterator[Problem]:
                     )
 
 
-@rule("mount-path-hides", ERROR, "A volume would hide the files of people's repositories.", acceptable=False)
+@rule(
+    "mount-path-hides",
+    ERROR,
+    "A volume would hide the files of people's repositories or of their image.",
+    acceptable=False,
+)
 def mount_path_hides(site: Site) -> Iterator[Problem]:
     for name, shared, users in _volumes(site):
         wanted = {
@@ -185,7 +201,14 @@ def mount_path_hides(site: Site) -> Iterator[Problem]:
         }
         for which, path in wanted.items():
             clean = posixpath.normpath(path) if path else ""
-            if clean and (clean in ("/", HOME) or HOME.startswith(f"{clean}/")):
+            own = _own(clean) if clean else ""
+            if own:
+                yield Problem(
+                    f"is {path}, and {own} is the image's own: sessions would not start, or lack what they need",
+                    f"mount it in a folder of its own, such as {HOME}/{'shared' if which == SHARED else 'work'}",
+                    f"site_hubs.{name}.{which}.mount_path",
+                )
+            elif clean and (clean in ("/", HOME) or HOME.startswith(f"{clean}/")):
                 yield Problem(
                     f"is {path}, and the repository is in {HOME}: all of it would be gone from sight",
                     f"mount it in a folder of its own, such as {HOME}/{'shared' if which == SHARED else 'work'}",
@@ -197,6 +220,25 @@ def mount_path_hides(site: Site) -> Iterator[Problem]:
                 "give each a folder of its own",
                 f"site_hubs.{name}.{SHARED}.mount_path",
             )
+        elif all(wanted.values()) and shared.read_only and _below(wanted[USERS], wanted[SHARED]):
+            yield Problem(
+                f"is {wanted[USERS]}, in the shared volume, which is read-only: no folder for it can be made there",
+                "give each a folder of its own",
+                f"site_hubs.{name}.{USERS}.mount_path",
+            )
+
+
+def _below(path: str, other: str) -> bool:
+    return f"{posixpath.normpath(path)}/".startswith(f"{posixpath.normpath(other).rstrip('/')}/")
+
+
+def _own(path: str) -> str:
+    """Give the folder of the image itself that a mount at `path` would hide or be in; nothing of all of them."""
+    if path == "/":
+        return ""
+    return next(
+        (own for own in SYSTEM if _below(path, own) or _below(own, path)), path if path in BUSY else ""
+    )
 
 
 @rule("shared-volume-one-node", ERROR, "A volume of one node is to be on several at once.", acceptable=False)
@@ -205,7 +247,7 @@ def shared_volume_one_node(site: Site) -> Iterator[Problem]:
     if storage.kind != LOCAL or storage.shared_path:
         return
     for name, which, given in _given(site):
-        if as_text(given.get("access_mode")) in ("ReadWriteMany", "ReadOnlyMany"):
+        if as_text(given.get("access_mode")) in (MANY, *((READ_ONLY,) if which == SHARED else ())):
             yield Problem(
                 f"is {given['access_mode']}, and a folder of a node can only be ReadWriteOnce",
                 "drop it; or set site_storage.shared_path to a file system that all nodes mount",

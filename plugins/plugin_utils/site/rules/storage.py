@@ -15,6 +15,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     as_list,
     as_mapping,
     as_text,
+    parse_ip,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import REQUIRE, purpose_of
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
@@ -41,6 +42,7 @@ KEYS: dict[str, tuple[str, ...]] = {
 WHAT_TO_WRITE = {"class": "ceph-rbd", "server": "files.example.org", "path": "/export/binder"}
 # A folder that goes into a script and a JSON text as it is.
 FOLDER = re.compile(r"(/[A-Za-z0-9._-]+)+/?")
+SERVER = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
@@ -85,7 +87,17 @@ def storage_malformed(site: Site) -> Iterator[Problem]:
             yield Problem(f"is {str(value)[:30]!r}, no amount", "write an amount such as 1Gi", place)
         elif key == "hub_database" and not isinstance(value, bool):
             yield Problem(f"is {str(value)[:30]!r}", "write true or false", place)
-        elif key in ("server", "helper_image") and not re.fullmatch(r"\S+", as_text(value)):
+        elif key == "class" and value == SHARED_CLASS and "shared_path" in given:
+            yield Problem(
+                f"is {value}, as the class of shared_path is", "drop it, or use another name", place
+            )
+        elif key == "server" and not (SERVER.fullmatch(as_text(value)) or parse_ip(value)):
+            yield Problem(
+                f"is {str(value)[:60]!r}, no name or address of a server",
+                f"write its name alone, such as {WHAT_TO_WRITE['server']}; the folder goes into path",
+                place,
+            )
+        elif key == "helper_image" and not re.fullmatch(r"\S+", as_text(value)):
             yield Problem(f"is {str(value)[:60]!r}", "write one name without blanks", place)
 
 

@@ -35,6 +35,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.urls impo
     public_urls,
 )
 
+FOLDER = re.compile(r"/([A-Za-z0-9._~-]+/)*")
 EXAMPLE = "write scheme and host, such as https://binder.example.org"
 
 
@@ -43,7 +44,9 @@ def public_url_malformed(site: Site) -> Iterator[Problem]:
     for variable, text in public_urls(site).items():
         if text and not host_of(text):
             yield Problem(
-                f"{text[:80]!r} has no http:// or https:// with a host behind it", EXAMPLE, variable
+                f"{text[:80]!r} has no http:// or https:// with the name or address of a host behind it",
+                EXAMPLE,
+                variable,
             )
 
 
@@ -141,11 +144,13 @@ def _blamed(site: Site, variable: str, other: str) -> tuple[str, str]:
     return (variable, other) if site.hubs[name].get(key) is not None else (other, variable)
 
 
-@rule("base-path-slashes", ERROR, "A base path does not begin and end with a slash.")
+@rule("base-path-slashes", ERROR, "A base path is no folder between slashes, of plain characters.")
 def base_path_slashes(site: Site) -> Iterator[Problem]:
     for variable, path in _paths(site).items():
-        if not (path.startswith("/") and path.endswith("/")) or "//" in path or re.search(r"[\s?#]", path):
-            bare = re.sub(r"[\s?#]", "", path).strip("/")
+        # As NGINX has it in a location, and a browser sends it.
+        if not FOLDER.fullmatch(path) or {".", ".."} & set(path.split("/")):
+            plain = re.sub(r"[^A-Za-z0-9._~/-]", "", path).split("/")
+            bare = "/".join(part for part in plain if part not in ("", ".", ".."))
             yield Problem(f"is {path[:60]!r}", f"write it as /{bare}/" if bare else "write it as /", variable)
 
 

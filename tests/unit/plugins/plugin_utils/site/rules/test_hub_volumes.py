@@ -66,6 +66,51 @@ CASES = [
         (HIDES, f"{SHARED}.mount_path", ""),
     ),
     case("over all homes", hub({**DATASETS, "mount_path": "/home"}), (HIDES, f"{SHARED}.mount_path", "")),
+    *(
+        case(
+            f"over the image's own: {path}",
+            hub({**DATASETS, "mount_path": path}),
+            (HIDES, f"{SHARED}.mount_path", ""),
+        )
+        for path in (
+            "/srv",
+            "/srv/conda/",
+            "/srv/conda/envs",
+            "/usr",
+            "/usr/local/bin",
+            "/etc",
+            "/bin",
+            "/lib",
+            "/tmp",
+        )
+    ),
+    *(
+        case(f"beside the image's own: {path}", hub({**DATASETS, "mount_path": path}))
+        for path in ("/srv/data", "/data", "/mnt/usr", "/var/data", "/srv/condas")
+    ),
+    case(
+        "people's in one that nobody may write to",
+        hub({**DATASETS, "mount_path": "/data"}, {"mount_path": "/data/me/"}),
+        (HIDES, f"{USERS}.mount_path", ""),
+        (UNSIGNED, USERS, ""),
+    ),
+    case(
+        "people's in one that they may write to",
+        hub({**DATASETS, "mount_path": "/data", "read_only": False}, {"mount_path": "/data/me"}),
+        (UNSIGNED, USERS, ""),
+    ),
+    case(
+        "people's that nobody may write to",
+        hub(users={"access_mode": "ReadOnlyMany"}),
+        (MALFORMED, f"{USERS}.access_mode", ""),
+        (UNSIGNED, USERS, ""),
+    ),
+    case(
+        "people's that nobody may write to, of several nodes",
+        hub(users={"access_mode": "ReadOnlyMany"}, **NODES),
+        (MALFORMED, f"{USERS}.access_mode", ""),
+        (UNSIGNED, USERS, ""),
+    ),
     case(
         "of users nobody knows",
         hub(users={"enabled": True}),

@@ -98,6 +98,28 @@ CASES = [
         hubs(a={"hub_base_url": "/jupyterhub"}),
         ("base-path-slashes", "site_hubs.a.hub_base_url", ""),
     ),
+    *(
+        case(
+            f"path that NGINX would read otherwise: {path}",
+            hubs(a={"hub_base_url": path}),
+            ("base-path-slashes", "site_hubs.a.hub_base_url", ""),
+        )
+        for path in ("/a;b{c}$d/", '/a"b/', "/a/../b/", "/jupyter%68ub/", "/ü/")
+    ),
+    case("path of all that is allowed", hubs(a={"hub_base_url": "/a.b_c~d-1/e/"})),
+    *(
+        case(
+            f"host that is none: {url}",
+            {**hubs(a={}, b={"public_url": url}), **TWO},
+            ("public-url-malformed", "site_hubs.b.public_url", ""),
+        )
+        for url in (
+            "https://a.example.org;",
+            "https://*.example.org",
+            "https://a b.example.org",
+            "https://ü.example.org",
+        )
+    ),
     case(
         "equal paths",
         hubs(a={"hub_base_url": "/x/", "binder_base_url": "/x/"}),
