@@ -53,7 +53,9 @@ def ask(
     return ask_servers(params)["urls"]
 
 
-def findings(host: str, answers: dict[str, Any], username: str, prefix: str = "project/stfc-") -> set[str]:
+def findings(
+    host: str, answers: dict[str, Any], username: str, prefix: str = "project/stfc-", token_url: str = ""
+) -> set[str]:
     """Name what preflight finds of a site with somebody else's registry, to which its head was answered like this."""
     site = good_site()
     site["groups"]["registry"] = []
@@ -63,6 +65,7 @@ def findings(host: str, answers: dict[str, Any], username: str, prefix: str = "p
         "site_registry_username": username,
         "site_registry_pull_username": PULLER[0],
         "site_registry_plain_http_enabled": True,
+        "site_registry_token_url": token_url,
     }
     for machine in site["hosts"].values():
         machine["probe"].setdefault("urls", {}).pop("registry", None)
@@ -90,7 +93,7 @@ def test_an_account_of_each_kind_is_taken_and_leaves_nothing(
             assert answers["registry_token"] == {"url": f"{registry.url}/token", "status": 200, "token": True}
         assert registry.uploads == 0
         assert password not in json.dumps(answers)
-        assert findings(registry.host, answers, username) == set()
+        assert findings(registry.host, answers, username, token_url=token_url) == set()
 
 
 BAD = [
@@ -109,14 +112,16 @@ def test_each_fault_is_found_once(changes: dict[str, str], rule: str) -> None:
         password = changes.get("password", SECRET)
         answers = ask(registry.host, "builder", password, prefix, registry_token_url=token_url)
         # The robot's own project is another rule's.
-        seen = findings(registry.host, answers, "builder", prefix) - {"registry-robot-other-project"}
+        seen = findings(registry.host, answers, "builder", prefix, token_url) - {
+            "registry-robot-other-project"
+        }
     assert seen == {rule}
 
 
 def test_nobody_there_is_found_once() -> None:
     host = f"127.0.0.1:{free_port()}"
     answers = ask(host, "builder", SECRET, registry_token_url=f"http://{host}/token")
-    assert findings(host, answers, "builder") == {"registry-unreachable"}
+    assert findings(host, answers, "builder", token_url=f"http://{host}/token") == {"registry-unreachable"}
 
 
 def test_nobody_is_asked_where_there_is_no_registry_yet() -> None:
