@@ -56,6 +56,12 @@ options:
     description: Token that spares the launch BinderHub's rate limit of requests without one.
     type: str
     default: ""
+  build_token_secret:
+    description:
+      - BinderHub.build_token_secret in hexadecimal digits, by which a token is made where O(build_token) is empty.
+      - Where BinderHub does not take that token, the launch is one without.
+    type: str
+    default: ""
   hub_token:
     description:
       - Token of the hub at O(hub_url), where people have to sign in. It is shown to BinderHub, to the hub and to the server.
@@ -284,6 +290,7 @@ def main() -> None:
             "timeout_seconds": {"type": "int", "default": 1800},
             "silence_seconds": {"type": "int", "default": 90},
             "build_token": {"type": "str", "default": "", "no_log": True},
+            "build_token_secret": {"type": "str", "default": "", "no_log": True},
             "hub_token": {"type": "str", "default": "", "no_log": True},
             "keep_server": {"type": "bool", "default": False},
             "check_api": {"type": "bool", "default": True},

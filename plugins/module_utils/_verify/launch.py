@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any, Optional
 from urllib.parse import quote
 
@@ -18,7 +19,6 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._net.http impo
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.account import Account
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.arrivals import Arrivals
-from ansible_collections.ironbinder.platform.plugins.module_utils._verify.binder_link import link_spec
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.errors import (
     VerifyError,
     redact,
@@ -40,6 +40,11 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._verify.failur
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.kernel import KernelProof
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.kernel_door import KernelDoor
+from ansible_collections.ironbinder.platform.plugins.module_utils._verify.launch_request import (
+    LaunchRequest,
+    build_url,
+    signed_token,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.notebook import Notebook
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.registry import registry_trouble
 from ansible_collections.ironbinder.platform.plugins.module_utils._verify.summary import summary
@@ -49,33 +54,6 @@ __all__ = ["Launch", "LaunchRequest", "build_url"]
 REQUEST_SECONDS = 20.0
 # After `Failed` without a reason the last lines of the log may still be on their way.
 LINGER_SECONDS = 1.0
-
-
-@dataclass(frozen=True)
-class LaunchRequest:
-    """What to launch, and what counts as success. URLs are public ones, seconds are floats."""
-
-    url: str
-    provider: str
-    spec: str
-    hub_url: str = ""
-    registry_url: str = ""
-    build_token: str = ""
-    hub_token: str = ""
-    timeout_seconds: float = 1800.0
-    silence_seconds: float = 90.0
-    keep_server: bool = False
-    check_api: bool = True
-    check_kernel: bool = True
-    kernel_timeout_seconds: float = 120.0
-    expect: Mapping[str, Any] = field(default_factory=dict)
-    fail_when_buffered: bool = False
-
-
-def build_url(request: LaunchRequest) -> str:
-    """Return the URL of the build, without the build token."""
-    spec = link_spec(request.provider, request.spec)
-    return f"{request.url.rstrip('/')}/build/{request.provider}/{spec}"
 
 
 class Launch:
@@ -92,6 +70,7 @@ class Launch:
         self._clock = clock or SystemClock()
         self._url = build_url(request)
         self._token = ""
+        self._build_token = request.build_token or signed_token(request, time.time())
         self._account = Account(transport, request.hub_url, request.hub_token, self._clock)
         self._facts: dict[str, Any] = {"url": request.url, "warnings": []}
 
@@ -105,6 +84,10 @@ class Launch:
             self._facts["versions"] = self._versions()
             self._account.prepare()
             follower = self._follow()
+            if self._token_is_refused(follower):
+                # BinderHub may sign by another secret, or hear itself called by another host: then as anybody does.
+                self._build_token = ""
+                follower = self._follow()
             try:
                 self._judge(follower)
             finally:
@@ -118,7 +101,12 @@ class Launch:
         return facts
 
     def _secrets(self) -> list[str]:
-        return [self._token, self._request.build_token, self._request.hub_token]
+        return [
+            self._token,
+            self._build_token,
+            self._request.build_token_secret,
+            self._request.hub_token,
+        ]
 
     def _versions(self) -> Any:
         """Ask for the versions, which old BinderHubs do not tell."""
@@ -132,8 +120,8 @@ class Launch:
 
     def _follow(self) -> PhaseFollower:
         """Open the stream and read it until it is ready or failed, and hang up."""
-        request = self._request
-        query = f"?build_token={quote(request.build_token, safe='')}" if request.build_token else ""
+        request, token = self._request, self._build_token
+        query = f"?build_token={quote(token, safe='')}" if token else ""
         follower = PhaseFollower(self._clock)
         try:
             limit = min(request.timeout_seconds, request.silence_seconds)
@@ -159,6 +147,11 @@ class Launch:
                 server_url=_server_url(follower.ready),
             )
         return follower
+
+    def _token_is_refused(self, follower: PhaseFollower) -> bool:
+        """Whether BinderHub does not know a token that nobody gave, and that only spares its limit of requests."""
+        own = self._build_token and not self._request.build_token
+        return bool(own and follower.failure and self._failed(follower).kind == "build_token")
 
     def _check_stream(self, stream: Stream) -> None:
         if stream.status == 200 and stream.headers.get("content-type", "").startswith("text/event-stream"):

@@ -61,7 +61,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.trust_val
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.watch_values import watch_values
 
-__all__ = ["ONE_MANIFEST", "Settings", "ValuesError", "hub_values", "problems"]
+__all__ = ["ONE_MANIFEST", "Settings", "ValuesError", "build_token_secret_of", "hub_values", "problems"]
 
 # With its own attestations buildx has an index pushed, and BinderHub asks for a manifest only: it would build at every launch.
 # https://docs.docker.com/build/metadata/attestations/
@@ -191,19 +191,25 @@ def _jupyterhub(hub: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     }
 
 
-def _build_token_secret(own: Mapping[str, Any], api_token: str, given: str) -> dict[str, Any]:
-    """Return what BinderHub signs build tokens with: links in open pages outlive its restart.
+def build_token_secret_of(own: Mapping[str, Any], api_token: str, given: str) -> str:
+    """Return what BinderHub signs build tokens with, in hexadecimal digits: links in open pages outlive its restart.
 
     BinderHub's own default is random, at each start and in each replica. A site whose secrets are from before there was
     one gets one out of the hub's API token, which is the same for as long as that is.
+
+    Args:
+        own: the hub's `values`, which may name one; then this is empty.
+        api_token: what BinderHub shows to the hub.
+        given: the site's own for this hub, or empty.
     """
     config = own.get("config")
     told = config.get("BinderHub") if isinstance(config, Mapping) else config
     # Secrets are merged over values, and would win, also over what is no mapping and for the chart to refuse.
     if told is not None and (not isinstance(told, Mapping) or "build_token_secret" in told):
-        return {}
-    derived = hmac.digest(api_token.encode(), b"ironbinder BinderHub.build_token_secret", "sha256").hex()
-    return {"config": {"BinderHub": {"build_token_secret": given or derived}}}
+        return ""
+    return (
+        given or hmac.digest(api_token.encode(), b"ironbinder BinderHub.build_token_secret", "sha256").hex()
+    )
 
 
 def hub_values(
@@ -265,6 +271,7 @@ def hub_values(
         hub.get("values") or {},
         builder_arguments(settings, hub.get("values") or {}, launch_arguments(settings)),
     )
+    signing = build_token_secret_of(hub.get("values") or {}, api_token, build_token_secret)
     secrets = merge(
         {
             "jupyterhub": {
@@ -276,7 +283,7 @@ def hub_values(
         proxied_secrets,
         launch_secrets(settings),
         signed_secrets,
-        _build_token_secret(hub.get("values") or {}, api_token, build_token_secret),
+        {"config": {"BinderHub": {"build_token_secret": signing}}} if signing else {},
         hub.get("secret_values") or {},
     )
     return {"config": config, "secrets": secrets}

@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
-from ansible_collections.ironbinder.platform.plugins.filter import binderhub_problems, binderhub_values
+from ansible_collections.ironbinder.platform.plugins.filter import (
+    binderhub_problems,
+    binderhub_values,
+    build_token_secrets,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site import (
     chart_values as _binderhub_values,
 )
@@ -29,6 +33,29 @@ def test_the_build_token_secret_comes_through() -> None:
     common = {"api_token": "a", "proxy_token": "b", "registry_host": "r", "registry_prefix": "x/y-"}
     result = binderhub_values.binderhub_values(HUB, build_token_secret="c" * 64, **common)
     assert result["secrets"]["config"]["BinderHub"]["build_token_secret"] == "c" * 64
+
+
+def test_launches_sign_by_what_binderhub_has() -> None:
+    """Where the site gave one, and where it is derived; hubs with sign-in and hubs with words of their own are left out."""
+    hubs = resolve_hubs(
+        {
+            "binder": {},
+            "course": {},
+            "private": {"auth": {"kind": "native"}},
+            "own": {"values": {"config": {"BinderHub": {"build_token_secret": "d"}}}},
+        },
+        "http://proxy.example.org",
+        "192.0.2.10-192.0.2.20",
+    )
+    tokens = {name: "a" * 64 for name in hubs}
+    found = build_token_secrets.build_token_secrets(hubs, tokens, {"course": "c" * 64})
+    common = {"proxy_token": "b", "registry_host": "r", "registry_prefix": "x/y-"}
+    released = binderhub_values.binderhub_values(HUB, api_token="a" * 64, **common)["secrets"]
+    assert found == {
+        "binder": released["config"]["BinderHub"]["build_token_secret"],
+        "course": "c" * 64,
+    }
+    assert build_token_secrets.build_token_secrets(hubs, {}) == {}
 
 
 @pytest.mark.parametrize(

@@ -499,6 +499,22 @@ def test_a_buffering_proxy(run: Run) -> None:
     assert result["buffered"] is True and "held back" in result["warnings"][0]
 
 
+def test_a_token_of_its_own_spares_the_limit_and_is_not_needed(run: Run) -> None:
+    """BinderHub may sign by another secret, or hear itself called by another name."""
+    server, result = run("warm", build_token_secret="0f" * 32)
+    [asked] = [path for path in server.paths("GET") if "/build/" in path]
+    assert "?build_token=ey" in asked
+    assert "build_token" not in json.dumps(result)
+    refusing = Answers(streams={"build_token=": load_stream("build_token")})
+    server, result = run("warm", refusing, build_token_secret="0f" * 32)
+    assert ["build_token=" in path for path in server.paths("GET") if "/build/" in path] == [True, False]
+    assert result["total_seconds"] > 0
+    # One that somebody gave has to be right.
+    refusing = Answers(streams={"build_token=": load_stream("build_token")})
+    _server, error = run("warm", refusing, build_token="old", build_token_secret="0f" * 32)
+    assert error.kind == "build_token"
+
+
 def test_tokens_are_never_told(run: Run) -> None:
     secret = "build/token+%C3%BC&x"
 
