@@ -47,7 +47,7 @@ def test_launches_sign_by_what_binderhub_has() -> None:
         "http://proxy.example.org",
         "192.0.2.10-192.0.2.20",
     )
-    tokens = {name: "a" * 64 for name in hubs}
+    tokens = dict.fromkeys(hubs, "a" * 64)
     found = build_token_secrets.build_token_secrets(hubs, tokens, {"course": "c" * 64})
     common = {"proxy_token": "b", "registry_host": "r", "registry_prefix": "x/y-"}
     released = binderhub_values.binderhub_values(HUB, api_token="a" * 64, **common)["secrets"]
