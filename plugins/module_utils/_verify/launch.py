@@ -151,7 +151,7 @@ class Launch:
     def _token_is_refused(self, follower: PhaseFollower) -> bool:
         """Whether BinderHub does not know a token that nobody gave, and that only spares its limit of requests."""
         own = self._build_token and not self._request.build_token
-        return bool(own and follower.failure and self._failed(follower).kind == "build_token")
+        return bool(own and follower.failure and failed_launch(self._url, follower).kind == "build_token")
 
     def _check_stream(self, stream: Stream) -> None:
         if stream.status == 200 and stream.headers.get("content-type", "").startswith("text/event-stream"):

@@ -17,6 +17,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model imp
     as_text,
     look_up,
 )
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.mounts import HOME, hidden_by, is_below
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.nodes import purpose_of
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.spelling import closest
@@ -48,15 +49,6 @@ FLAGS = ("enabled", "read_only")
 # A name that Kubernetes takes for a claim, and the chart for its volume.
 CLAIM = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 PATH = re.compile(r"(/[A-Za-z0-9._-]+)+/?|/")
-# Where repo2docker's images have the repository.
-HOME = "/home/jovyan"
-# The system of such an image, and the environment that repo2docker makes in it. Nothing is mounted over, above or in these,
-SYSTEM = (
-    *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/sbin", "/sys", "/usr"),
-    *("/srv/conda", "/srv/npm"),
-)
-# nor over these.
-BUSY = ("/opt", "/root", "/run", "/tmp", "/var")
 
 
 def _given(site: Site) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
@@ -200,17 +192,10 @@ def mount_path_hides(site: Site) -> Iterator[Problem]:
             USERS: users.mount_path if users.enabled else "",
         }
         for which, path in wanted.items():
-            clean = posixpath.normpath(path) if path else ""
-            own = _own(clean) if clean else ""
-            if own:
+            hidden = hidden_by(path) if path else ""
+            if hidden:
                 yield Problem(
-                    f"is {path}, and {own} is the image's own: sessions would not start, or lack what they need",
-                    f"mount it in a folder of its own, such as {HOME}/{'shared' if which == SHARED else 'work'}",
-                    f"site_hubs.{name}.{which}.mount_path",
-                )
-            elif clean and (clean in ("/", HOME) or HOME.startswith(f"{clean}/")):
-                yield Problem(
-                    f"is {path}, and the repository is in {HOME}: all of it would be gone from sight",
+                    f"is {path}, and {hidden}",
                     f"mount it in a folder of its own, such as {HOME}/{'shared' if which == SHARED else 'work'}",
                     f"site_hubs.{name}.{which}.mount_path",
                 )
@@ -220,25 +205,12 @@ def mount_path_hides(site: Site) -> Iterator[Problem]:
                 "give each a folder of its own",
                 f"site_hubs.{name}.{SHARED}.mount_path",
             )
-        elif all(wanted.values()) and shared.read_only and _below(wanted[USERS], wanted[SHARED]):
+        elif all(wanted.values()) and shared.read_only and is_below(wanted[USERS], wanted[SHARED]):
             yield Problem(
                 f"is {wanted[USERS]}, in the shared volume, which is read-only: no folder for it can be made there",
                 "give each a folder of its own",
                 f"site_hubs.{name}.{USERS}.mount_path",
             )
-
-
-def _below(path: str, other: str) -> bool:
-    return f"{posixpath.normpath(path)}/".startswith(f"{posixpath.normpath(other).rstrip('/')}/")
-
-
-def _own(path: str) -> str:
-    """Give the folder of the image itself that a mount at `path` would hide or be in; nothing of all of them."""
-    if path == "/":
-        return ""
-    return next(
-        (own for own in SYSTEM if _below(path, own) or _below(own, path)), path if path in BUSY else ""
-    )
 
 
 @rule("shared-volume-one-node", ERROR, "A volume of one node is to be on several at once.", acceptable=False)
