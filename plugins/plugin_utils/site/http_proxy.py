@@ -109,7 +109,7 @@ def no_proxy(
         service_subnet: likewise. The first address of each is the API server's for pods.
         api_address: where nodes and controller find the API server.
         floating_pool: `site_floating_pool`.
-        hubs: `site_resolved_hubs`, for floating addresses outside of the pool.
+        hubs: `site_resolved_hubs`, for floating addresses outside of the pool, and hubs with a name of their own.
         registry_host: host or host:port.
         mirror_url: of the mirror, empty where there is none.
         public_url: where people reach the hubs.
@@ -126,6 +126,7 @@ def no_proxy(
     found += [".svc", ".cluster.local", *_pool(floating_pool)]
     found += [str(hub.get("floating_ip") or "") for hub in hubs.values()]
     found += [_registry_host(registry_host), url_host(mirror_url), url_host(public_url)]
+    found += [url_host(str(hub.get(url) or "")) for hub in hubs.values() for url in ("binder_url", "hub_url")]
     # What is no list of names, extra-hosts-malformed reports.
     named = (names for names in extra_hosts.values() if isinstance(names, (list, tuple)))
     found += [name for names in named for name in names if isinstance(name, str)]

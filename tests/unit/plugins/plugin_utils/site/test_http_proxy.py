@@ -45,6 +45,14 @@ def test_a_site_reaches_its_own() -> None:
     ]
 
 
+def test_a_hub_with_a_name_of_its_own_is_one_of_its_own() -> None:
+    own = {
+        "binder_url": "https://teaching.example.org/binderhub/",
+        "hub_url": "https://teaching.example.org:8443/hub/",
+    }
+    assert set(listed(hubs={**SITE["hubs"], "teaching": own})) - set(listed()) == {"teaching.example.org"}
+
+
 @pytest.mark.parametrize("registry", ["docker.io", "gcr.io", "europe-west1-docker.pkg.dev"])
 def test_registries_of_the_internet_are_beyond_the_proxy(registry: str) -> None:
     assert set(listed(registry_host=registry)) == set(listed()) - {"registry.example.org"}
