@@ -29,6 +29,8 @@ LONGEST_SECONDS = 1800
 # How long a moment may take to come, and how often it is looked for.
 MOMENT_SECONDS, STEP_SECONDS, SETTLE_SECONDS = 600, 0.05, 15
 CONTROLLER = "the controller"
+# For a run that has to prove a launch and no more: fences and trust are proved by every scenario's own runs, and take as long
+LAUNCH_ONLY = ("-e", "{site_fence_check_enabled: false, site_trust_check_enabled: false}")
 HERE = Path(__file__).parent
 # Waits on the machine itself, as asking by `docker exec` takes longer than some moments last. Prints the processes it killed.
 # Only processes of that name in the machine's own name space of processes are seen there. One that ended before its moment was

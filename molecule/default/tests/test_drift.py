@@ -19,6 +19,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from killing import LAUNCH_ONLY
 from live_site import ROOT, Site
 from machines import on
 from snapshot import differences
@@ -27,8 +28,7 @@ from watched import snapshot
 from playbooks import play
 
 CONTROLLER = ""
-# What the run's last stage proves once more is long, and no part of this.
-OPTIONS = ("--diff", "-e", "{site_fence_check_enabled: false, site_trust_check_enabled: false}")
+OPTIONS = ("--diff", *LAUNCH_ONLY)
 KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf"
 # Which headers NGINX itself sends: what it runs may be another thing than what its file says.
 ASK_NGINX = """cat /etc/nginx/conf.d/ironbinder.conf

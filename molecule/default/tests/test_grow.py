@@ -17,7 +17,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from killing import Moment, Recovery, begin, settled, state, strike
+from killing import LAUNCH_ONLY, Moment, Recovery, begin, settled, state, strike
 from live_site import ROOT, Site
 from machines import KUBECTL, on
 
@@ -79,7 +79,7 @@ def come(recovery: Recovery) -> None:
     log = recovery.folder / "changes.json"
     log.unlink(missing_ok=True)
     with logged(log):
-        recovery.run("site.yml", *RETURN)
+        recovery.run("site.yml", *RETURN, *LAUNCH_ONLY)
     [run] = json.loads(log.read_text())
     others = {(entry["host"], entry["task"]) for entry in run["changes"] if entry["host"] != NODE}
     assert {entry for entry in others if entry[1].rpartition(" : ")[2] not in ELSEWHERE} == set()

@@ -21,7 +21,18 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from killing import CONTROLLER, Moment, Recovery, Row, begin, changes, settled, strike, write_table
+from killing import (
+    CONTROLLER,
+    LAUNCH_ONLY,
+    Moment,
+    Recovery,
+    Row,
+    begin,
+    changes,
+    settled,
+    strike,
+    write_table,
+)
 from live_site import ROOT, Site
 from machines import KUBECTL, on
 
@@ -210,7 +221,7 @@ def test_three_kills(site: Site, recovery: Recovery, draw: Random) -> None:
         playbook, *arguments = stage.playbook
         plain = arguments[: arguments.index("-e")] if "-e" in arguments else arguments
         print(recovery.after(struck, moment, (playbook, *plain)))
-    recovery.prove_rest()
+    recovery.prove_rest("site.yml", *LAUNCH_ONLY)
 
 
 def test_twenty_kills(site: Site, recovery: Recovery, draw: Random, request: pytest.FixtureRequest) -> None:
