@@ -20,6 +20,10 @@ options:
     type: list
     elements: str
     default: []
+  hubs:
+    description: Hubs that are to go, each with its namespace. RV(kept) tells which of these namespaces stay.
+    type: dict
+    default: {}
   volumes:
     description: Names of volumes of which is told whether their claim is gone.
     type: list
@@ -58,6 +62,11 @@ claims:
   returned: success
   type: list
   elements: str
+kept:
+  description: Of the namespaces of O(hubs) those that are not the hub's to delete, each with the reason.
+  returned: success
+  type: dict
+  sample: {}
 released:
   description: Those of O(volumes) that still belong to a claim which is gone.
   returned: success
@@ -72,6 +81,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.volum
     released,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeError, connect
+from ansible_collections.ironbinder.platform.plugins.module_utils._release.removal import why_it_stays
 
 
 def main() -> None:
@@ -79,6 +89,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "namespaces": {"type": "list", "elements": "str", "default": []},
+            "hubs": {"type": "dict", "default": {}},
             "volumes": {"type": "list", "elements": "str", "default": []},
             "kubeconfig": {"type": "path", "required": True},
         },
@@ -90,6 +101,11 @@ def main() -> None:
         told = {
             "classes": classes_of(api),
             "claims": [str(claim) for claim in claims_of(api, given["namespaces"])],
+            "kept": {
+                namespace: why
+                for hub, namespace in given["hubs"].items()
+                if (why := why_it_stays(api.get(f"/api/v1/namespaces/{namespace}"), namespace, hub))
+            },
             "released": released(api, given["volumes"]) if given["volumes"] else [],
         }
     except KubeError as error:

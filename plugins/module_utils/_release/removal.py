@@ -16,7 +16,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm 
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.hooks import Hook, HookObjects
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.release import Reporter
 
-__all__ = ["Removal", "plan_removal", "remove"]
+__all__ = ["Removal", "plan_removal", "remove", "why_it_stays"]
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def plan_removal(helm: Helm, connect: Callable[[], KubeApi], name: str, namespac
     hooks = helm.all_hooks(name) if release else []
     path = f"/api/v1/namespaces/{namespace}" if namespace else ""
     found = connect().get(path) if path else None
-    note = "" if found is None else _not_the_hubs(found, namespace, hub)
+    note = why_it_stays(found, namespace, hub)
     return Removal(
         name,
         release,
@@ -76,8 +76,10 @@ def plan_removal(helm: Helm, connect: Callable[[], KubeApi], name: str, namespac
     )
 
 
-def _not_the_hubs(found: Mapping[str, Any], namespace: str, hub: str) -> str:
-    """Say why a namespace is not this hub's to delete, nothing where it is."""
+def why_it_stays(found: Optional[Mapping[str, Any]], namespace: str, hub: str) -> str:
+    """Say why a namespace is not this hub's to delete, "" where it is, or where there is none."""
+    if found is None:
+        return ""
     told = (found.get("metadata", {}).get("labels") or {}).get(HUB_LABEL, "")
     if told == hub:
         return ""

@@ -90,6 +90,19 @@ def test_classes_and_released_volumes(cluster: MemoryApi, capsys: pytest.Capture
     assert (told["released"], told["claims"]) == (["pv-gone"], [])
 
 
+def test_namespaces_that_stay(cluster: MemoryApi, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, marks in (
+        ("binder", {"ironbinder.platform/hub": "binder"}),
+        ("old", {}),
+        ("other", {"ironbinder.platform/hub": "x"}),
+    ):
+        cluster.objects[f"/api/v1/namespaces/{name}"] = {"metadata": {"name": name, "labels": marks}}
+    told = run(capsys, hubs={"binder": "binder", "old": "old", "teaching": "other", "gone": "gone"})
+    assert list(told["kept"]) == ["old", "other"]
+    assert "it has no label ironbinder.platform/hub" in told["kept"]["old"]
+    assert "it is the hub x's" in told["kept"]["other"]
+
+
 def test_an_api_that_is_away(cluster: MemoryApi, capsys: pytest.CaptureFixture[str]) -> None:
     def away(*_request: object) -> None:
         raise KubeError("GET /apis: connection refused", 0)
