@@ -22,10 +22,13 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgra
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi
 
-__all__ = ["TURN", "read_cluster", "read_machines", "read_removed"]
+__all__ = ["CORDONED", "TURN", "read_cluster", "read_machines", "read_removed"]
 
 # Annotation of a node whose turn has begun; its value says what the node was before, schedulable or cordoned.
 TURN = "ironbinder/upgrade-turn"
+CORDONED = "cordoned"
+# What Kubernetes itself adds to a node that is cordoned or down, and takes away again.
+_PASSING = {f"node.kubernetes.io/{state}" for state in ("unschedulable", "not-ready", "unreachable")}
 # https://kubernetes.io/docs/reference/instrumentation/metrics/, a gauge that is 1 from the first request on.
 _DEPRECATED = re.compile(r"^apiserver_requested_deprecated_apis\{(.*)\} 1(?:\.0+)?$", re.M)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
@@ -82,6 +85,16 @@ def _live(pods: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, Mapping
             yield node, str(labels.get("component") or labels.get("app") or ""), pod
 
 
+def _after_turn(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give a node as it is when the turn that has begun there has ended well: open again, unless an admin had cordoned it."""
+    mark = (item["metadata"].get("annotations") or {}).get(TURN)
+    if mark is None:
+        return item
+    spec = item.get("spec") or {}
+    taints = [taint for taint in spec.get("taints") or [] if taint["key"] not in _PASSING]
+    return {**item, "spec": {**spec, "taints": taints, "unschedulable": mark == CORDONED}}
+
+
 def _load(node: str, pods: Sequence[Mapping[str, Any]]) -> Load:
     """Count on a node what somebody notices."""
     here = [(component, pod) for place, component, pod in _live(pods) if place == node]
@@ -115,7 +128,7 @@ def read_machines(api: KubeApi, given: Sequence[Mapping[str, Any]]) -> list[Mach
     Raises:
         KubeError: the API does not answer, or refuses.
     """
-    items = (api.get("/api/v1/nodes") or {}).get("items") or []
+    items = [_after_turn(item) for item in (api.get("/api/v1/nodes") or {}).get("items") or []]
     pods = (api.get("/api/v1/pods") or {}).get("items") or []
     known = {item["metadata"]["name"]: item for item in items}
     names = [str(entry["name"]) for entry in given]

@@ -8,7 +8,7 @@ that was stopped holds the rest of it, and one made after its end holds nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.versions import numbers
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_limits import (
@@ -77,17 +77,23 @@ def _notices(machine: Machine, stuck: Sequence[str], words: Words) -> list[str]:
     return told or [f"{machine.name} has nothing that anybody would notice"]
 
 
-def _stuck(batch: Sequence[Machine], machines: Sequence[Machine]) -> list[str]:
-    """Name what nobody else would take while these are emptied."""
+def _stuck(batch: Sequence[Machine], machines: Sequence[Machine], before: Set[str]) -> list[str]:
+    """Name what nobody else would take while these are emptied, `before` whom the turns of others have ended."""
     names = {machine.name for machine in batch}
-    others = {other.name for other in machines if other.ready and not other.turn and other.name not in names}
+    others = {
+        other.name
+        for other in machines
+        if (other.name in before if other.turn else other.ready) and other.name not in names
+    }
     if not any(other.takes_pods for other in machines if other.name in others):
         return ["pods at all"]
     return [pod.name for machine in batch for pod in machine.pods if not pod.homes & others]
 
 
-def _node_step(batch: Sequence[Machine], machines: Sequence[Machine], targets: Targets, words: Words) -> Step:
-    stuck = _stuck(batch, machines)
+def _node_step(
+    batch: Sequence[Machine], machines: Sequence[Machine], before: Set[str], targets: Targets, words: Words
+) -> Step:
+    stuck = _stuck(batch, machines, before)
     return Step(
         "node",
         tuple(machine.name for machine in batch),
@@ -138,7 +144,10 @@ def make_plan(
     workers = sorted((one for one in waiting if not one.is_head), key=lambda one: not one.turn)
     size = _batch_size(workers, machines, batch) if workers else 1
     groups = [[one] for one in heads] + [workers[at : at + size] for at in range(0, len(workers), size)]
-    steps += [_node_step(group, machines, targets, words or Words()) for group in groups]
+    before: set[str] = set()
+    for group in groups:
+        steps.append(_node_step(group, machines, before, targets, words or Words()))
+        before |= {one.name for one in group}
     touched = {name for step in steps for name in step.hosts}
     done = tuple(one.name for one in machines if one.is_asked and one.name not in touched)
     return Plan((), tuple(steps), done)

@@ -1,0 +1,119 @@
+# Copyright: Ironbinder maintainers
+# BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
+"""Which nodes are emptied, and what an upgrade that was stopped leaves for the others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_facts import (
+    TURN,
+    read_cluster,
+    read_machines,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_model import (
+    Plan,
+    Targets,
+)
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_plan import make_plan
+from recorded_cluster import RecordedApi, recorded
+
+WANTED = Targets("1.36.3", "1.36.3", "2.4.2")
+BEFORE = "1.35.4"
+HEAD, TAINT = "head1", "node-role.kubernetes.io/control-plane"
+
+
+def site(*workers: str, done: tuple[str, ...] = (HEAD,)) -> RecordedApi:
+    """The recorded head and these workers, without any pods, all of them behind but for `done`."""
+    api = recorded()
+    like = api.node("worker1")
+    for path in [path for path in api.objects if "/pods/" in path or "/nodes/worker" in path]:
+        del api.objects[path]
+    for name in workers:
+        labels = {**like["metadata"]["labels"], "kubernetes.io/hostname": name}
+        api.objects[f"/api/v1/nodes/{name}"] = {
+            **like,
+            "metadata": {"name": name, "labels": labels},
+            "spec": {},
+            "status": {**like["status"], "nodeInfo": dict(like["status"]["nodeInfo"])},
+        }
+    for name in {HEAD, *workers} - {*done}:
+        api.node(name)["status"]["nodeInfo"]["kubeletVersion"] = f"v{BEFORE}"
+    return api
+
+
+def begin(api: RecordedApi, name: str, was: str = "schedulable", *, down: bool = False) -> None:
+    """Leave a node as a run that was stopped in its turn does, with what Kubernetes itself adds to a cordon."""
+    item = api.node(name)
+    item["metadata"]["annotations"] = {TURN: was}
+    item["spec"]["unschedulable"] = True
+    taints = [{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}]
+    if down:
+        item["status"]["conditions"] = [{"type": "Ready", "status": "Unknown", "message": "silent"}]
+        taints += [
+            {"key": "node.kubernetes.io/unreachable", "effect": effect}
+            for effect in ("NoSchedule", "NoExecute")
+        ]
+    item["spec"]["taints"] = [*item["spec"].get("taints", ()), *taints]
+
+
+def keep(api: RecordedApi, name: str, node: str, *homes: str) -> None:
+    """Have a pod of a hub on a node that only this one and `homes` take."""
+    api.add_pod(name, node, name)
+    values = [node, *homes]
+    term = {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": values}]}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+    api.objects[f"/api/v1/pods/{name}"]["spec"]["affinity"] = {"nodeAffinity": required}
+
+
+def planned(api: RecordedApi, batch: int = 1, *, left_out: tuple[str, ...] = ()) -> Plan:
+    names = [path.rpartition("/")[2] for path in api.objects if path.startswith("/api/v1/nodes/")]
+    given: list[dict[str, Any]] = [
+        {"name": name, "is_head": name == HEAD} for name in names if name not in left_out
+    ]
+    return make_plan(read_cluster(api), read_machines(api, given), WANTED, batch=batch)
+
+
+def turns(plan: Plan) -> list[str]:
+    """Steps as "worker1 worker2*": those with a star are not emptied."""
+    assert plan.problems == ()
+    return [" ".join(step.hosts) + ("" if step.drain else "*") for step in plan.steps if step.kind == "node"]
+
+
+@pytest.mark.parametrize(
+    ("was", "down", "expected"),
+    [
+        ("schedulable", False, ["worker1", "worker2"]),
+        # Its kubelet is what stopped the upgrade: no other begins its turn before that one is well again.
+        ("schedulable", True, ["worker1", "worker2"]),
+        # It is an admin's, and cordoned afterwards, too.
+        ("cordoned", False, ["worker1", "worker2*"]),
+    ],
+)
+def test_what_a_stopped_upgrade_has_left_is_emptied_as_planned_at_first(
+    was: str, down: bool, expected: list[str]
+) -> None:
+    api = site("worker1", "worker2")
+    keep(api, "hub", "worker2", "worker1")
+    assert turns(planned(api)) == ["worker1", "worker2"]
+    begin(api, "worker1", was, down=down)
+    assert turns(planned(api)) == expected
+
+
+def test_a_turn_that_does_not_end_in_this_run_gives_no_home() -> None:
+    """The node is left out by --limit, or the head comes before it."""
+    api = site("worker1", "worker2")
+    begin(api, "worker1")
+    assert turns(planned(api, left_out=("worker1",))) == ["worker2*"]
+    behind = site("worker1", "worker2", done=())
+    keep(behind, "binder", HEAD, "worker1")
+    begin(behind, "worker1")
+    assert turns(planned(behind)) == ["head1*", "worker1", "worker2"]
+
+
+def test_an_admins_cordon_stays_one_whoever_opened_the_node_meanwhile() -> None:
+    api = site("worker1", "worker2")
+    begin(api, "worker1", "cordoned")
+    api.node("worker1")["spec"] = {}
+    assert turns(planned(api)) == ["worker1", "worker2*"]
