@@ -106,12 +106,12 @@ class Words:
 
 @dataclass(frozen=True)
 class Step:
-    """One step. `hosts` have it at the same time; `drain` of a node is emptied of pods before."""
+    """One step. `hosts` have it at the same time; those in `drain` are emptied of pods before."""
 
     kind: str  # snapshot, control_plane, node
     hosts: tuple[str, ...]
     changes: tuple[str, ...] = ()
-    drain: bool = False
+    drain: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
 
 

@@ -1,6 +1,6 @@
 # Copyright: Ironbinder maintainers
 # BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
-"""Which nodes are emptied, and what an upgrade that was stopped leaves for the others."""
+"""Which nodes have their turn together, which of them are emptied, and what an upgrade that was stopped leaves for the others."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgra
     Targets,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_plan import make_plan
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_words import describe
 from recorded_cluster import RecordedApi, recorded
 
 WANTED = Targets("1.36.3", "1.36.3", "2.4.2")
@@ -78,7 +79,11 @@ def planned(api: RecordedApi, batch: int = 1, *, left_out: tuple[str, ...] = ())
 def turns(plan: Plan) -> list[str]:
     """Steps as "worker1 worker2*": those with a star are not emptied."""
     assert plan.problems == ()
-    return [" ".join(step.hosts) + ("" if step.drain else "*") for step in plan.steps if step.kind == "node"]
+    return [
+        " ".join(name + ("" if name in step.drain else "*") for name in step.hosts)
+        for step in plan.steps
+        if step.kind == "node"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -117,3 +122,54 @@ def test_an_admins_cordon_stays_one_whoever_opened_the_node_meanwhile() -> None:
     begin(api, "worker1", "cordoned")
     api.node("worker1")["spec"] = {}
     assert turns(planned(api)) == ["worker1", "worker2*"]
+
+
+@pytest.mark.parametrize("stopped", [(), ("worker1", "worker2")])
+def test_nodes_that_need_each_other_have_their_turns_apart(stopped: tuple[str, ...]) -> None:
+    api = site("worker1", "worker2", "worker3")
+    keep(api, "hub", "worker1", "worker2")
+    keep(api, "proxy", "worker2", "worker1")
+    for name in stopped:
+        begin(api, name)
+    first = "worker1*" if stopped else "worker1"  # worker2 takes nothing until its own turn has ended
+    assert turns(planned(api)) == [first, "worker2", "worker3"]
+    assert turns(planned(api, batch=2)) == [first, "worker2 worker3"]
+
+
+def test_one_that_is_needed_by_the_next_has_ended_its_turn_before() -> None:
+    api = site("worker1", "worker2", "worker3")
+    keep(api, "hub", "worker2", "worker1")
+    begin(api, "worker1")
+    assert turns(planned(api, batch=2)) == ["worker1", "worker2 worker3"]
+
+
+def test_each_of_a_batch_is_emptied_or_not_for_itself() -> None:
+    api = site("core1", "worker1", "worker2")
+    keep(api, "hub", "core1")
+    for at in range(9):
+        api.add_pod(f"jupyter-{at}", "worker1", "singleuser-server")
+    plan = planned(api, batch=2)
+    assert turns(plan) == ["core1* worker1", "worker2"]
+    [core, user] = plan.steps[0].notices
+    assert "core1 is not emptied, as no other node takes hub in binder" in core
+    assert user == "9 sessions on worker1 are waited for"
+    machines = read_machines(api, [{"name": HEAD, "is_head": True}])
+    lines = describe(read_cluster(api), machines, WANTED, plan)
+    assert "  1. core1, worker1: upgrade core1 in place, empty and upgrade worker1, prove healthy" in lines
+
+
+@pytest.mark.parametrize(
+    ("tainted", "expected"), [(True, ["worker1", "worker2"]), (False, ["worker1 worker2"])]
+)
+def test_a_head_in_its_turn_counts_where_it_will_take_pods(tainted: bool, expected: list[str]) -> None:
+    api = site("worker1", "worker2")
+    api.node(HEAD)["spec"]["taints"] = [{"key": TAINT, "effect": "NoSchedule"}] if tainted else []
+    begin(api, HEAD)
+    assert turns(planned(api, batch=2))[1:] == expected
+
+
+def test_nodes_that_take_nothing_anyway_have_their_turns_apart() -> None:
+    api = site("worker1", "worker2")
+    for name in ("worker1", "worker2"):
+        api.node(name)["spec"]["unschedulable"] = True
+    assert turns(planned(api, batch=2)) == ["worker1*", "worker2*"]
