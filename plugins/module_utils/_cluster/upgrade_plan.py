@@ -62,10 +62,16 @@ def _notices(machine: Machine, stuck: Sequence[str], words: Words) -> list[str]:
     load = machine.load
     told = []
     if stuck:
+        more = f" and {len(stuck) - 4} more" if len(stuck) > 4 else ""
         told.append(
-            f"{machine.name} is not emptied, as no other node takes {', '.join(stuck[:4])}: what runs there runs on, and "
+            f"{machine.name} is not emptied, as no other node takes {', '.join(stuck[:4])}{more}: what runs there runs on, and "
             "nothing new starts there meanwhile"
         )
+        if load.sessions or load.builds:
+            told.append(
+                f"{load.sessions} sessions and {load.builds} builds on {machine.name} are not waited for; builds end where "
+                "Docker is replaced"
+            )
         return told
     told += [f"{load.sessions} sessions on {machine.name} {words.sessions}"] if load.sessions else []
     told += [f"{load.builds} builds on {machine.name} {words.sessions}"] if load.builds else []

@@ -173,3 +173,87 @@ def test_nodes_that_take_nothing_anyway_have_their_turns_apart() -> None:
     for name in ("worker1", "worker2"):
         api.node(name)["spec"]["unschedulable"] = True
     assert turns(planned(api, batch=2)) == ["worker1*", "worker2*"]
+
+
+def store(
+    api: RecordedApi, claim: str, node: str, phase: str = "Bound", *, key: str = "kubernetes.io/hostname"
+) -> None:
+    """Have the volume of a claim on a node's own disk, as local-path-provisioner makes it."""
+    term = {"matchExpressions": [{"key": key, "operator": "In", "values": [node]}]}
+    api.objects[f"/api/v1/persistentvolumes/pvc-{claim}"] = {
+        "metadata": {"name": f"pvc-{claim}"},
+        "spec": {
+            "claimRef": {"namespace": "binder", "name": claim},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [term]}},
+        },
+        "status": {"phase": phase},
+    }
+
+
+def use(api: RecordedApi, pod: str, claim: str) -> None:
+    """Have a pod of the hub's namespace use a claim of that."""
+    volume = {"name": "data", "persistentVolumeClaim": {"claimName": claim}}
+    api.objects[f"/api/v1/pods/{pod}"]["spec"]["volumes"] = [{"name": "config", "configMap": {}}, volume]
+
+
+def test_a_hub_whose_database_is_on_one_node_stays_up_there() -> None:
+    """Evicted it would be Pending until the node is back, for as long as sessions are waited for, and after a stop for longer."""
+    api = site("worker1", "worker2")
+    api.add_pod("hub", "worker1", "hub")
+    api.add_pod("proxy", "worker2", "proxy")
+    use(api, "hub", "hub-db-dir")
+    assert turns(planned(api)) == ["worker1", "worker2"]
+    store(api, "hub-db-dir", "worker1")
+    plan = planned(api)
+    assert turns(plan) == ["worker1*", "worker2"]
+    assert (
+        "takes hub in binder (its volume hub-db-dir is on worker1 alone): what runs"
+        in plan.steps[0].notices[0]
+    )
+    # Others of its namespace go where they like.
+    assert "proxy in binder move from worker2" in plan.steps[1].notices[0]
+
+
+def test_volumes_that_a_pod_does_not_need_where_it_is_or_finds_elsewhere_keep_nobody() -> None:
+    api = site("worker1", "worker2")
+    api.add_pod("hub", "worker1", "hub")
+    use(api, "hub", "hub-db-dir")
+    store(api, "other", "worker1")
+    store(api, "hub-db-dir", "worker1", "Released")
+    assert turns(planned(api)) == ["worker1", "worker2"]
+    for name in ("worker1", "worker2"):
+        api.node(name)["metadata"]["labels"]["zone"] = "a"
+    store(api, "hub-db-dir", "a", key="zone")
+    assert turns(planned(api)) == ["worker1", "worker2"]
+    # A volume of a file server says nothing of nodes.
+    del api.objects["/api/v1/persistentvolumes/pvc-hub-db-dir"]["spec"]["nodeAffinity"]
+    assert turns(planned(api)) == ["worker1", "worker2"]
+    # Sessions end, and do not move.
+    api.add_pod("jupyter-1", "worker2", "singleuser-server")
+    use(api, "jupyter-1", "claim-ada")
+    store(api, "claim-ada", "worker2")
+    assert turns(planned(api)) == ["worker1", "worker2"]
+
+
+def test_a_volume_is_no_home_where_the_pod_may_not_be() -> None:
+    """Its volume fits both nodes and its own word only this one: then it is not the volume that keeps it."""
+    api = site("worker1", "worker2")
+    keep(api, "hub", "worker1")
+    use(api, "hub", "hub-db-dir")
+    for name in ("worker1", "worker2"):
+        api.node(name)["metadata"]["labels"]["zone"] = "a"
+    store(api, "hub-db-dir", "a", key="zone")
+    plan = planned(api)
+    assert turns(plan) == ["worker1*", "worker2"]
+    assert "takes hub in binder: what runs" in plan.steps[0].notices[0]
+
+
+def test_people_are_told_who_is_not_waited_for() -> None:
+    api = site("worker1")
+    api.add_pod("jupyter-1", "worker1", "singleuser-server")
+    api.add_pod("build-1", "worker1", "binderhub-build")
+    [told, people] = planned(api).steps[0].notices
+    assert "no other node takes pods at all" in told
+    assert (
+        people == "1 sessions and 1 builds on worker1 are not waited for; builds end where Docker is replaced"
+    )
