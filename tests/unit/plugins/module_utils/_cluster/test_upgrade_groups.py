@@ -143,6 +143,12 @@ def test_one_that_is_needed_by_the_next_has_ended_its_turn_before() -> None:
     assert turns(planned(api, batch=2)) == ["worker1", "worker2 worker3"]
 
 
+def test_one_that_only_the_next_takes_pods_of_goes_before_that() -> None:
+    api = site("worker1", "worker2", "worker3")
+    keep(api, "hub", "worker1", "worker2")
+    assert turns(planned(api, batch=2)) == ["worker1", "worker2 worker3"]
+
+
 def test_each_of_a_batch_is_emptied_or_not_for_itself() -> None:
     api = site("core1", "worker1", "worker2")
     keep(api, "hub", "core1")
