@@ -56,7 +56,9 @@ options:
     type: str
     default: ''
   batch:
-    description: How many workers have their turn at the same time, at most. One that takes pods is always left.
+    description:
+      - How many workers have their turn at the same time, at most. One that takes pods is always left.
+      - Workers that only take each other's pods have their turns one after another.
     type: int
     default: 1
   sessions:
@@ -110,11 +112,13 @@ problems:
   type: list
   elements: str
 steps:
-  description: The steps in order. C(kind) is V(snapshot), V(control_plane) or V(node). All C(hosts) of one have it at once.
+  description:
+    - The steps in order. C(kind) is V(snapshot), V(control_plane) or V(node). All C(hosts) of one have it at once.
+    - Those of them in C(drain) are emptied before.
   returned: always
   type: list
   elements: dict
-  sample: [{"kind": "node", "hosts": ["worker1"], "changes": ["worker1: kubelet 1.35.4 to 1.36.3"], "drain": true, "notices": []}]
+  sample: [{"kind": "node", "hosts": ["w1"], "changes": ["w1: kubelet 1.35.4 to 1.36.3"], "drain": ["w1"], "notices": []}]
 heads:
   description: Heads whose own turn is to come, in order.
   returned: always
@@ -130,10 +134,11 @@ control_planes:
   returned: always
   type: list
   elements: str
-batch:
-  description: How many workers at a time.
+batches:
+  description: How many of C(workers) have their turn at the same time, one batch after another.
   returned: always
-  type: int
+  type: list
+  elements: int
 """
 
 from dataclasses import asdict
@@ -205,16 +210,9 @@ def main() -> None:
         "heads": [name for name in turns if name in heads],
         "workers": [name for name in turns if name not in heads],
         "control_planes": plan.hosts("control_plane"),
-        "batch": max(
-            [
-                1,
-                *(
-                    len(step.hosts)
-                    for step in plan.steps
-                    if step.kind == "node" and not heads & {*step.hosts}
-                ),
-            ]
-        ),
+        "batches": [
+            len(step.hosts) for step in plan.steps if step.kind == "node" and not heads & {*step.hosts}
+        ],
     }
     if plan.problems:
         module.fail_json(

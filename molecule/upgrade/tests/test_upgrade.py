@@ -146,6 +146,8 @@ def test_people_launch_through_all_of_it(
         code, output = upgrade(*SESSIONS_END)
         assert code == 0, output[-6000:]
     assert "begun, goes on first" in output
+    # Once worker1 has ended its turn it takes what worker2 sends away.
+    assert "2. worker2: empty" in output
     assert set(versions(kubectl).values()) == {wanted}
     assert marked(kubectl) == {}
     told = {"from": BEFORE, "to": wanted[1:], **loop.told}

@@ -1,8 +1,9 @@
 # Copyright: Ironbinder maintainers
 # BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
-"""Which nodes would take a pod, by what pod and node say of each other. Room and volumes are not looked at.
+"""Which nodes would take a pod, by what pod, node and volume say of each other. Room is not looked at.
 
-Source: https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/ and .../taint-and-toleration/.
+Source: https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/ and .../taint-and-toleration/, and
+https://kubernetes.io/docs/concepts/storage/persistent-volumes/#node-affinity.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["belongs_to_node", "would_take"]
+__all__ = ["belongs_to_node", "claims_in", "has_volume", "would_take"]
 
 _KEEPS_OFF = ("NoSchedule", "NoExecute")
 
@@ -19,6 +20,20 @@ def belongs_to_node(pod: Mapping[str, Any]) -> bool:
     """Whether a pod is of a DaemonSet or of the kubelet itself, so that nothing moves it."""
     owners = pod["metadata"].get("ownerReferences") or []
     return any(owner.get("kind") in ("DaemonSet", "Node") for owner in owners)
+
+
+def claims_in(pod: Mapping[str, Any]) -> list[str]:
+    """Name the claims that a pod uses, as namespace/name. One that is made for a pod ends with it, and is left out."""
+    volumes = (pod.get("spec") or {}).get("volumes") or []
+    used = [volume["persistentVolumeClaim"] for volume in volumes if volume.get("persistentVolumeClaim")]
+    return [f"{pod['metadata'].get('namespace')}/{claim['claimName']}" for claim in used]
+
+
+def has_volume(node: Mapping[str, Any], volume: Mapping[str, Any]) -> bool:
+    """Whether pods of a node can use a PersistentVolume; both as the API gives them."""
+    required = ((volume.get("spec") or {}).get("nodeAffinity") or {}).get("required") or {}
+    terms = required.get("nodeSelectorTerms")
+    return not terms or any(_fits(term, node["metadata"].get("labels") or {}, node) for term in terms)
 
 
 def would_take(node: Mapping[str, Any], pod: Mapping[str, Any]) -> bool:

@@ -11,6 +11,8 @@ from typing import Any
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.nodes import read_node
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.placement import (
     belongs_to_node,
+    claims_in,
+    has_volume,
     would_take,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_model import (
@@ -20,12 +22,16 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgra
     Movable,
     RemovedApi,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.volumes import bound_volumes
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi
 
-__all__ = ["TURN", "read_cluster", "read_machines", "read_removed"]
+__all__ = ["CORDONED", "TURN", "read_cluster", "read_machines", "read_removed"]
 
 # Annotation of a node whose turn has begun; its value says what the node was before, schedulable or cordoned.
 TURN = "ironbinder/upgrade-turn"
+CORDONED = "cordoned"
+# What Kubernetes itself adds to a node that is cordoned or down, and takes away again.
+_PASSING = {f"node.kubernetes.io/{state}" for state in ("unschedulable", "not-ready", "unreachable")}
 # https://kubernetes.io/docs/reference/instrumentation/metrics/, a gauge that is 1 from the first request on.
 _DEPRECATED = re.compile(r"^apiserver_requested_deprecated_apis\{(.*)\} 1(?:\.0+)?$", re.M)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
@@ -82,6 +88,16 @@ def _live(pods: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, Mapping
             yield node, str(labels.get("component") or labels.get("app") or ""), pod
 
 
+def _after_turn(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give a node as it is when the turn that has begun there has ended well: open again, unless an admin had cordoned it."""
+    mark = (item["metadata"].get("annotations") or {}).get(TURN)
+    if mark is None:
+        return item
+    spec = item.get("spec") or {}
+    taints = [taint for taint in spec.get("taints") or [] if taint["key"] not in _PASSING]
+    return {**item, "spec": {**spec, "taints": taints, "unschedulable": mark == CORDONED}}
+
+
 def _load(node: str, pods: Sequence[Mapping[str, Any]]) -> Load:
     """Count on a node what somebody notices."""
     here = [(component, pod) for place, component, pod in _live(pods) if place == node]
@@ -93,15 +109,29 @@ def _load(node: str, pods: Sequence[Mapping[str, Any]]) -> Load:
 
 
 def _movables(
-    node: str, pods: Sequence[Mapping[str, Any]], nodes: Sequence[Mapping[str, Any]]
+    node: str,
+    pods: Sequence[Mapping[str, Any]],
+    nodes: Sequence[Mapping[str, Any]],
+    volumes: Mapping[str, Mapping[str, Any]],
 ) -> Iterator[Movable]:
     """Give the pods that would go elsewhere. Sessions and builds end instead."""
     others = [item for item in nodes if item["metadata"]["name"] != node]
     for place, component, pod in _live(pods):
         if place == node and component not in (_SESSION, _BUILD) and not belongs_to_node(pod):
-            homes = frozenset(item["metadata"]["name"] for item in others if would_take(item, pod))
+            own = {claim: volumes[claim] for claim in claims_in(pod) if claim in volumes}
+            homes = frozenset(
+                item["metadata"]["name"]
+                for item in others
+                if would_take(item, pod) and all(has_volume(item, volume) for volume in own.values())
+            )
             about = pod["metadata"]
-            yield Movable(f"{component or about['name']} in {about.get('namespace')}", homes)
+            here = [
+                claim.partition("/")[2]
+                for claim, volume in own.items()
+                if not any(has_volume(item, volume) for item in others)
+            ]
+            why = f" (its volume {' and '.join(here)} is on {node} alone)" if here else ""
+            yield Movable(f"{component or about['name']} in {about.get('namespace')}{why}", homes)
 
 
 def read_machines(api: KubeApi, given: Sequence[Mapping[str, Any]]) -> list[Machine]:
@@ -115,12 +145,16 @@ def read_machines(api: KubeApi, given: Sequence[Mapping[str, Any]]) -> list[Mach
     Raises:
         KubeError: the API does not answer, or refuses.
     """
-    items = (api.get("/api/v1/nodes") or {}).get("items") or []
+    items = [_after_turn(item) for item in (api.get("/api/v1/nodes") or {}).get("items") or []]
     pods = (api.get("/api/v1/pods") or {}).get("items") or []
+    volumes = bound_volumes(api)
     known = {item["metadata"]["name"]: item for item in items}
     names = [str(entry["name"]) for entry in given]
     others = [{"name": name, "is_asked": False} for name in known if name not in names]
-    return [_machine(entry, known.get(str(entry["name"])) or {}, pods, items) for entry in [*given, *others]]
+    return [
+        _machine(entry, known.get(str(entry["name"])) or {}, pods, items, volumes)
+        for entry in [*given, *others]
+    ]
 
 
 def _machine(
@@ -128,6 +162,7 @@ def _machine(
     item: Mapping[str, Any],
     pods: Sequence[Mapping[str, Any]],
     nodes: Sequence[Mapping[str, Any]],
+    volumes: Mapping[str, Mapping[str, Any]],
 ) -> Machine:
     name, docker = str(given["name"]), str(given.get("docker") or "")
     labels = (item.get("metadata") or {}).get("labels") or {}
@@ -156,5 +191,5 @@ def _machine(
         ),
         is_asked=is_asked,
         load=_load(name, pods),
-        pods=tuple(_movables(name, pods, nodes)),
+        pods=tuple(_movables(name, pods, nodes, volumes)),
     )

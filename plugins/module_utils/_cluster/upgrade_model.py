@@ -36,7 +36,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Movable:
-    """A pod that an emptied node sends elsewhere, and the other nodes that would take it."""
+    """A pod that an emptied node sends elsewhere, and the other nodes that would take it outside a turn."""
 
     name: str
     homes: frozenset[str]
@@ -46,7 +46,8 @@ class Movable:
 class Machine:
     """A node of the cluster. Versions are what runs, as in 1.36.3; empty where there is none.
 
-    `turn` says that an upgrade has begun here and not ended; `is_asked` is False of a node that the run leaves out.
+    `turn` says that an upgrade has begun here and not ended; `takes_pods` is what the node does outside a turn; `is_asked` is
+    False of a node that the run leaves out.
     """
 
     name: str
@@ -105,12 +106,12 @@ class Words:
 
 @dataclass(frozen=True)
 class Step:
-    """One step. `hosts` have it at the same time; `drain` of a node is emptied of pods before."""
+    """One step. `hosts` have it at the same time; those in `drain` are emptied of pods before."""
 
     kind: str  # snapshot, control_plane, node
     hosts: tuple[str, ...]
     changes: tuple[str, ...] = ()
-    drain: bool = False
+    drain: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
 
 

@@ -11,6 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.versions import numbers
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_groups import (
+    Turn,
+    group_turns,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_limits import (
     NODES,
     problems_of,
@@ -58,10 +62,16 @@ def _notices(machine: Machine, stuck: Sequence[str], words: Words) -> list[str]:
     load = machine.load
     told = []
     if stuck:
+        more = f" and {len(stuck) - 4} more" if len(stuck) > 4 else ""
         told.append(
-            f"{machine.name} is not emptied, as no other node takes {', '.join(stuck[:4])}: what runs there runs on, and "
+            f"{machine.name} is not emptied, as no other node takes {', '.join(stuck[:4])}{more}: what runs there runs on, and "
             "nothing new starts there meanwhile"
         )
+        if load.sessions or load.builds:
+            told.append(
+                f"{load.sessions} sessions and {load.builds} builds on {machine.name} are not waited for; builds end where "
+                "Docker is replaced"
+            )
         return told
     told += [f"{load.sessions} sessions on {machine.name} {words.sessions}"] if load.sessions else []
     told += [f"{load.builds} builds on {machine.name} {words.sessions}"] if load.builds else []
@@ -77,33 +87,17 @@ def _notices(machine: Machine, stuck: Sequence[str], words: Words) -> list[str]:
     return told or [f"{machine.name} has nothing that anybody would notice"]
 
 
-def _stuck(batch: Sequence[Machine], machines: Sequence[Machine]) -> list[str]:
-    """Name what nobody else would take while these are emptied."""
-    names = {machine.name for machine in batch}
-    others = {other.name for other in machines if other.ready and not other.turn and other.name not in names}
-    if not any(other.takes_pods for other in machines if other.name in others):
-        return ["pods at all"]
-    return [pod.name for machine in batch for pod in machine.pods if not pod.homes & others]
-
-
-def _node_step(batch: Sequence[Machine], machines: Sequence[Machine], targets: Targets, words: Words) -> Step:
-    stuck = _stuck(batch, machines)
+def _node_step(turns: Sequence[Turn], targets: Targets, words: Words) -> Step:
     return Step(
         "node",
-        tuple(machine.name for machine in batch),
+        tuple(turn.machine.name for turn in turns),
         tuple(
-            f"{machine.name}: {', '.join(changes_of(machine, targets)) or 'to be brought to its end'}"
-            for machine in batch
+            f"{turn.machine.name}: {', '.join(changes_of(turn.machine, targets)) or 'to be brought to its end'}"
+            for turn in turns
         ),
-        not stuck,
-        tuple(line for machine in batch for line in _notices(machine, stuck, words)),
+        tuple(turn.machine.name for turn in turns if not turn.stuck),
+        tuple(line for turn in turns for line in _notices(turn.machine, turn.stuck, words)),
     )
-
-
-def _batch_size(workers: Sequence[Machine], machines: Sequence[Machine], wanted: int) -> int:
-    """As many as wanted, and one that takes pods has to stay."""
-    takers = sum(machine.takes_pods or machine.turn for machine in machines)
-    return max(1, min(wanted, takers - 1, len(workers)))
 
 
 def make_plan(
@@ -121,7 +115,7 @@ def make_plan(
         cluster: what runs.
         machines: all nodes, in the order in which they are to have their turn; those whose turn has begun come first.
         targets: what is wanted.
-        batch: how many workers at a time, at most; one node that takes pods is always left.
+        batch: how many workers at a time, at most, see `group_turns`.
         accepted: removed APIs of which an admin says that nobody asks for them any more.
         words: what is said of sessions.
     """
@@ -136,9 +130,8 @@ def make_plan(
         return Plan((told,), (), ())
     heads = [one for one in waiting if one.is_head]
     workers = sorted((one for one in waiting if not one.is_head), key=lambda one: not one.turn)
-    size = _batch_size(workers, machines, batch) if workers else 1
-    groups = [[one] for one in heads] + [workers[at : at + size] for at in range(0, len(workers), size)]
-    steps += [_node_step(group, machines, targets, words or Words()) for group in groups]
+    groups = group_turns([*heads, *workers], machines, batch)
+    steps += [_node_step(group, targets, words or Words()) for group in groups]
     touched = {name for step in steps for name in step.hosts}
     done = tuple(one.name for one in machines if one.is_asked and one.name not in touched)
     return Plan((), tuple(steps), done)

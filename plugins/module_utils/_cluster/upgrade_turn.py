@@ -18,12 +18,12 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._base.versions
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.waiting import wait_until
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.nodes import read_node
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.placement import belongs_to_node
-from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_facts import TURN
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_facts import CORDONED, TURN
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi, KubeError
 
 __all__ = ["Healthy", "TurnError", "begin", "end"]
 
-_CORDONED, _SCHEDULABLE = "cordoned", "schedulable"
+_CORDONED, _SCHEDULABLE = CORDONED, "schedulable"
 # A node changes now and then, and hardly more than once while its turn begins.
 _LOOKS = 5
 

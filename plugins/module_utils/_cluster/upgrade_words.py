@@ -11,6 +11,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgra
     Cluster,
     Machine,
     Plan,
+    Step,
     Targets,
 )
 
@@ -20,7 +21,6 @@ _HEADING = ("machine", "role", "kubelet", "containerd", "Docker", "where it stan
 _WHAT = {
     "snapshot": "take a snapshot of etcd",
     "control_plane": "upgrade the control plane",
-    "node": "empty, upgrade, prove healthy",
 }
 
 
@@ -39,6 +39,13 @@ def _state(machine: Machine, plan: Plan) -> str:
         return "done"
     steps = [str(at) for at, step in enumerate(plan.steps, 1) if machine.name in step.hosts]
     return f"waits for step {' and '.join(steps)}" if steps else "-"
+
+
+def _turn(step: Step) -> str:
+    stay = [name for name in step.hosts if name not in step.drain]
+    if stay and step.drain:
+        return f"upgrade {', '.join(stay)} in place, empty and upgrade {', '.join(step.drain)}, prove healthy"
+    return f"{'upgrade in place' if stay else 'empty, upgrade'}, prove healthy"
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -71,8 +78,7 @@ def describe(cluster: Cluster, machines: Sequence[Machine], targets: Targets, pl
         return [*lines, "", "Nothing is to be done."]
     lines += ["", "Steps, each one begun only when all before it are done and healthy:"]
     for at, step in enumerate(plan.steps, 1):
-        what = _WHAT[step.kind] if step.drain or step.kind != "node" else "upgrade in place, prove healthy"
-        lines.append(f"  {at}. {', '.join(step.hosts)}: {what}")
+        lines.append(f"  {at}. {', '.join(step.hosts)}: {_WHAT.get(step.kind) or _turn(step)}")
         lines += [f"       {change}" for change in step.changes]
         lines += [f"       people: {notice}" for notice in step.notices]
     return lines

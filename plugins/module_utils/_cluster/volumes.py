@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi
 
-__all__ = ["Claim", "claims_of", "classes_of", "released"]
+__all__ = ["Claim", "bound_volumes", "claims_of", "classes_of", "released"]
 
 _DEFAULT = "storageclass.kubernetes.io/is-default-class"
 _HOSTNAME = "kubernetes.io/hostname"
@@ -75,6 +75,18 @@ def claims_of(api: KubeApi, namespaces: Iterable[str]) -> list[Claim]:
                 )
             )
     return found
+
+
+def bound_volumes(api: KubeApi) -> dict[str, dict[str, Any]]:
+    """Return the volumes that claims have, as the API gives them, by namespace/name of the claim. Raises KubeError."""
+    claims = [
+        ((item.get("spec") or {}).get("claimRef"), item) for item in _items(api, "/api/v1/persistentvolumes")
+    ]
+    return {
+        f"{claim.get('namespace')}/{claim.get('name')}": item
+        for claim, item in claims
+        if claim and (item.get("status") or {}).get("phase") == "Bound"
+    }
 
 
 def released(api: KubeApi, names: Iterable[str]) -> list[str]:

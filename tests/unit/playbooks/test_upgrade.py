@@ -18,8 +18,18 @@ import yaml
 
 ROOT = Path(__file__).parents[3]
 PLAYS = yaml.safe_load((ROOT / "playbooks/upgrade.yml").read_text())
+[EMPTY] = [
+    task
+    for task in yaml.safe_load((ROOT / "playbooks/tasks/upgrade_turn.yml").read_text())
+    if "ironbinder.platform.cluster_drain" in task
+]
 # Names the host in its output, and fails where it is told to.
 TURN = [
+    {
+        "name": "Empty",
+        "ansible.builtin.debug": {"msg": "EMPTY {{ inventory_hostname }}"},
+        "when": EMPTY["when"],
+    },
     {
         "name": "Turn",
         "ansible.builtin.debug": {"msg": "TURN {{ inventory_hostname }} moves {{ upgrade_moves_kubelet }}"},
@@ -43,13 +53,14 @@ class Run(NamedTuple):
 
 
 def steps(heads: list[str], batches: list[list[str]]) -> list[dict[str, Any]]:
-    """Steps as the module upgrade_plan gives them; worker2 has another Docker and the kubelet that is wanted."""
+    """Steps as the module upgrade_plan gives them; worker2 has another Docker and the kubelet that is wanted, and is
+    not emptied."""
     return [
         {
             "kind": "node",
             "hosts": hosts,
             "changes": [f"{name}: {'Docker' if name == 'worker2' else 'kubelet'} 1 to 2" for name in hosts],
-            "drain": True,
+            "drain": [name for name in hosts if name != "worker2"],
         }
         for hosts in [*([name] for name in heads), *batches]
     ]
@@ -76,7 +87,7 @@ def run(tmp_path: Path) -> Any:
             "control_planes": ["head1"],
             "heads": ["head1"],
             "workers": [name for names in batches for name in names],
-            "batch": max(map(len, batches)),
+            "batches": [len(names) for names in batches],
         }
         first = {
             "hosts": "all",
@@ -130,6 +141,18 @@ def test_heads_then_workers_in_the_plans_order(run: Any) -> None:
     assert "head1 done, 4 to go: worker3, worker1, worker2, worker4" in told.text
     assert "worker2, worker4 done, 0 to go" in told.text
     assert "AFTER" in told.text
+
+
+def test_batches_are_of_the_plans_sizes(run: Any) -> None:
+    """And each of a batch is emptied where the plan says so of it."""
+    told = run([["worker1"], ["worker2", "worker3"], ["worker4"]])
+    assert told.code == 0, told.text
+    assert re.findall(r"(worker[\w, ]+) done, (\d) to go", told.text) == [
+        ("worker1", "3"),
+        ("worker2, worker3", "1"),
+        ("worker4", "0"),
+    ]
+    assert sorted(re.findall(r"EMPTY (\w+)", told.text)) == ["head1", "worker1", "worker3", "worker4"]
 
 
 def test_it_stops_at_the_first_node_that_is_not_well(run: Any) -> None:

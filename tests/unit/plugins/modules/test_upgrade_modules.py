@@ -49,7 +49,7 @@ def run(
 def test_a_plan(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     api = recorded("1.35.4")
     told = run(upgrade_plan, PLAN, capsys, monkeypatch, api)
-    assert (told["changed"], told["problems"], told["batch"]) == (False, [], 1)
+    assert (told["changed"], told["problems"], told["batches"]) == (False, [], [1, 1])
     assert (told["control_planes"], told["heads"]) == (["head1"], ["head1"])
     assert told["workers"] == ["worker1", "worker2"]
     assert [step["kind"] for step in told["steps"]] == ["snapshot", "control_plane", "node", "node", "node"]

@@ -211,7 +211,7 @@ def test_what_only_one_node_takes_stays_there() -> None:
     """The lab's hub has to be on a core node, and the head is the only one."""
     plan = planned(recorded(kubelets=dict.fromkeys(NAMES, BEFORE)))
     drains = {step.hosts: step.drain for step in plan.steps}
-    assert drains == {("head1",): False, ("worker1",): True, ("worker2",): True}
+    assert drains == {("head1",): (), ("worker1",): ("worker1",), ("worker2",): ("worker2",)}
     assert "no other node takes binder in binder, hub in binder, proxy in binder" in plan.steps[0].notices[0]
     other = recorded(kubelets=dict.fromkeys(NAMES, BEFORE))
     other.node("worker2")["metadata"]["labels"]["hub.jupyter.org/node-purpose"] = "core"
@@ -228,7 +228,7 @@ def test_a_site_of_one_worker_is_not_emptied() -> None:
     api = recorded(kubelets=dict.fromkeys(NAMES, BEFORE))
     del api.objects["/api/v1/nodes/worker2"]
     plan = planned(api, given=GIVEN[:2])
-    assert [step.drain for step in plan.steps] == [False, False]
+    assert [step.drain for step in plan.steps] == [(), ()]
 
 
 def test_people_are_told() -> None:
