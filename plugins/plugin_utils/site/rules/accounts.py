@@ -111,8 +111,21 @@ def registry_pull_login_refused(site: Site) -> Iterator[Problem]:
     "The account that sessions pull with may push: who finds its password can change anybody's image.",
 )
 def registry_pull_account_pushes(site: Site) -> Iterator[Problem]:
-    if not registry_runs(site):
-        return
+    if not registry_is_ours(site):
+        yield from _pushes(site, "take the right to push from it at the registry, or name another account")
+
+
+@rule(
+    "registry-own-gate-open",
+    WARNING,
+    "The gate of the site's own registry lets the account of sessions push. A run puts that right.",
+)
+def registry_own_gate_open(site: Site) -> Iterator[Problem]:
+    if registry_is_ours(site) and registry_runs(site):
+        yield from _pushes(site, "run site.yml, which puts its gate right and proves it")
+
+
+def _pushes(site: Site, remedy: str) -> Iterator[Problem]:
     for answer, where in seen_from_nodes(site, "registry_pull_push"):
         if as_int(answer.get("status")) != ACCEPTED:
             continue
@@ -124,7 +137,7 @@ def registry_pull_account_pushes(site: Site) -> Iterator[Problem]:
         who = "anybody, without an account" if answer.get("anonymous") is True else "this account"
         yield Problem(
             f"{site.text(HOST)} let {who} begin an upload{left}",
-            "take the right to push from it at the registry, or name another account",
+            remedy,
             PULLER,
             where,
         )

@@ -33,6 +33,8 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.registry 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 
 REDIRECTS = (301, 302, 303, 307, 308)
+# From here on a server says that it cannot, as a gate does before a registry that is down.
+BROKEN = 500
 
 
 def _host(site: Site, *kinds: str) -> Iterator[Problem]:
@@ -108,7 +110,9 @@ def registry_is_none(site: Site) -> Iterator[Problem]:
         return
     for answer, where in seen_from_nodes(site, "registry"):
         status = as_int(answer.get("status"))
-        if not answer.get("error") and status not in (0, 200, 401, *REDIRECTS):
+        if answer.get("error") or status in (0, 200, 401, *REDIRECTS):
+            continue
+        if not (registry_is_ours(site) and status >= BROKEN):  # registry-own-differs tells that
             yield Problem(
                 f"{site.text(HOST)}/v2/ answers {status}, where a registry answers 200 or 401",
                 "correct host and port; the address of its web page is often another",
@@ -134,7 +138,7 @@ def registry_redirects(site: Site) -> Iterator[Problem]:
 
 @rule("registry-ca-not-trusted", ERROR, "The CAs of the site do not vouch for the registry.")
 def registry_ca_not_trusted(site: Site) -> Iterator[Problem]:
-    if not registry_runs(site):
+    if registry_is_ours(site):  # registry-own-differs tells that
         return
     for answer, where in seen_from_nodes(site, "registry"):
         if answer.get("error") == "untrusted":
@@ -148,6 +152,8 @@ def registry_ca_not_trusted(site: Site) -> Iterator[Problem]:
 
 @rule("registry-plain-http", ERROR, "The registry speaks plain HTTP, and nobody allowed that.")
 def registry_plain_http(site: Site) -> Iterator[Problem]:
+    if registry_is_ours(site):  # registry-own-differs tells that
+        return
     for answer, where in seen_from_nodes(site, "registry"):
         if answer.get("error") == "not-tls" and not site.flag("site_registry_plain_http_enabled"):
             yield Problem(
@@ -176,13 +182,50 @@ def registry_plain_http_password(site: Site) -> Iterator[Problem]:
 
 @rule("registry-login-refused", ERROR, "The registry does not take the site's user name and password.")
 def registry_login_refused(site: Site) -> Iterator[Problem]:
-    if not registry_runs(site):
+    if registry_is_ours(site):  # registry-own-differs tells that
         return
     for answer, where in seen_from_nodes(site, "registry_login"):
         if as_int(answer.get("status")) in (401, 403):
             yield Problem(
                 f"{site.text(HOST)} answers {answer['status']} to this account",
                 "correct site_registry_username and site_registry_password in secrets.yml",
+                "site_registry_password",
+                where,
+            )
+
+
+def _unlike_ours(answer: Mapping[str, Any], plain: bool) -> str:
+    """Say what a registry answers that has not, or no longer, what this site gives it; nothing where it has."""
+    if answer.get("error") == "untrusted":
+        return f"its certificate is not accepted: {detail(answer)}"
+    if answer.get("error") == "not-tls" and not plain:
+        return "it answers without TLS"
+    if not answer.get("error") and as_int(answer.get("status")) >= BROKEN:
+        return f"it answers {answer['status']}, as what is behind its gate is down"
+    return ""
+
+
+@rule(
+    "registry-own-differs",
+    WARNING,
+    "The site's own registry is down behind its gate, or has another certificate or other accounts. A run puts that right.",
+)
+def registry_own_differs(site: Site) -> Iterator[Problem]:
+    if not (registry_is_ours(site) and registry_runs(site)):
+        return
+    for answer, where in seen_from_nodes(site, "registry"):
+        if told := _unlike_ours(answer, site.flag("site_registry_plain_http_enabled")):
+            yield Problem(
+                f"{site.text(HOST)}: {told}",
+                "run site.yml, which starts it with the site's configuration and certificate",
+                HOST,
+                where,
+            )
+    for answer, where in seen_from_nodes(site, "registry_login"):
+        if as_int(answer.get("status")) in (401, 403):
+            yield Problem(
+                f"{site.text(HOST)} answers {answer['status']} to this account",
+                "run site.yml, which gives it the accounts of secrets.yml, and the hubs the new password",
                 "site_registry_password",
                 where,
             )

@@ -54,7 +54,11 @@ CASES = [
     ),
     # The run that finds it is the one that makes it.
     case("our own registry does not know the account yet", {LOGIN: {**ANSWER, "status": 401}}, running=True),
-    case("it may push", {PUSH: ANSWER}, PUSHES, running=True),
+    case("it may push", {**NOT_OURS, PUSH: ANSWER}, PUSHES, running=True),
+    # A run closes it, so no run is refused for it.
+    case(
+        "the gate of our own is open", {PUSH: ANSWER}, ("registry-own-gate-open", *PUSHES[1:]), running=True
+    ),
     case("anybody may", {**NOT_OURS, PUSH: {**ANSWER, "anonymous": True}}, PUSHES, running=True),
     case("nobody answered", {PUSH: {"url": "x", "error": "other", "detail": "timed out"}}, running=True),
     case("it may not", {PUSH: {**ANSWER, "status": 401}}, running=True),
@@ -62,10 +66,10 @@ CASES = [
 
 
 def test_an_upload_that_stays_is_told() -> None:
-    stays = case("stays", {PUSH: {**ANSWER, "called_off": False}}, running=True).site()
+    stays = case("stays", {**NOT_OURS, PUSH: {**ANSWER, "called_off": False}}, running=True).site()
     [text] = texts(stays, PUSHES[0])
     assert "could not be called off" in text
-    gone = case("gone", {PUSH: ANSWER}, running=True).site()
+    gone = case("gone", {**NOT_OURS, PUSH: ANSWER}, running=True).site()
     assert "called off" not in texts(gone, PUSHES[0])[0]
 
 

@@ -82,13 +82,13 @@ CASES = [
     ),
     case(
         "registry of another CA",
-        registry_answers(error="untrusted", detail="self-signed"),
+        {"groups/registry": [], **registry_answers(error="untrusted", detail="self-signed")},
         ("registry-ca-not-trusted", "site_ca_files", "worker1"),
         running=True,
     ),
     case(
         "registry without TLS",
-        registry_answers(error="not-tls", detail="wrong version"),
+        {"groups/registry": [], **registry_answers(error="not-tls", detail="wrong version")},
         ("registry-plain-http", "site_registry_plain_http_enabled", "worker1"),
         running=True,
     ),
@@ -100,8 +100,39 @@ CASES = [
     ),
     case(
         "wrong password",
-        {OWN_LOGIN: {**ANSWER, "status": 401}},
+        {"groups/registry": [], OWN_LOGIN: {**ANSWER, "status": 401}},
         ("registry-login-refused", "site_registry_password", "worker1"),
+        running=True,
+    ),
+    # What a run puts right is no reason to refuse it: passwords change, and services die.
+    case(
+        "own registry with another password",
+        {OWN_LOGIN: {**ANSWER, "status": 401}},
+        ("registry-own-differs", "site_registry_password", "worker1"),
+        running=True,
+    ),
+    case(
+        "own registry down behind its gate",
+        registry_answers(status=502),
+        ("registry-own-differs", "site_registry_host", "worker1"),
+        running=True,
+    ),
+    case(
+        "own registry before it gets another certificate",
+        registry_answers(error="untrusted", detail="self-signed"),
+        ("registry-own-differs", "site_registry_host", "worker1"),
+        running=True,
+    ),
+    case(
+        "own registry before it gets a certificate",
+        registry_answers(error="not-tls", detail="wrong version"),
+        ("registry-own-differs", "site_registry_host", "worker1"),
+        running=True,
+    ),
+    case(
+        "somebody's registry is down behind a gate",
+        {"groups/registry": [], **registry_answers(status=502)},
+        ("registry-is-none", "site_registry_host", "worker1"),
         running=True,
     ),
     case(
