@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from controller_runs import play
 
 ROOT = Path(__file__).parents[3]
 PLAYS = yaml.safe_load((ROOT / "playbooks/upgrade.yml").read_text())
@@ -152,6 +153,46 @@ def test_a_head_that_fails_stops_it_before_any_worker(run: Any) -> None:
 def test_a_check_begins_no_turn(run: Any) -> None:
     told = run([["worker1"]], "--check")
     assert (told.code, told.turns, "AFTER" in told.text) == (0, [], True)
+
+
+@pytest.mark.parametrize(
+    ("said", "words", "ends"),
+    [
+        ({}, "the upgrade stops there (end_sessions=true or site_upgrade_end_sessions ends them)", False),
+        ({"site_upgrade_end_sessions": True}, "ended", True),
+        ({"end_sessions": "true"}, "ended", True),
+        ({"end_sessions": "false", "site_upgrade_end_sessions": True}, "the upgrade stops there", False),
+    ],
+)
+def test_people_are_ended_where_this_run_or_the_site_says_so(
+    tmp_path: Path, said: dict[str, Any], words: str, ends: bool
+) -> None:
+    """As in every other playbook that empties a node, and as a node that is not empty in time says itself."""
+    first, plan, *_others = yaml.safe_load((ROOT / "playbooks/tasks/upgrade_plan.yml").read_text())
+    asked = plan["ironbinder.platform.upgrade_plan"]
+    drains = [
+        task["ironbinder.platform.cluster_drain"]
+        for task in yaml.safe_load((ROOT / "playbooks/tasks/upgrade_turn.yml").read_text())
+        if "ironbinder.platform.cluster_drain" in task
+    ]
+    shown = {"plan": asked["sessions"], "turns": [entry["end_sessions"] for entry in drains]}
+    given = {"site_upgrade_end_sessions": False, "site_upgrade_drain_timeout_seconds": 900, **said}
+    given |= {"site_node_builds": True, "upgrade_turn_ended": True, "site_docker_version": "29.8.1"}
+    tasks = [
+        first,
+        {"ansible.builtin.copy": {"content": "{{ shown | to_json }}", "dest": f"{tmp_path}/shown"}},
+    ]
+    tasks[1]["vars"] = {"shown": shown}
+    book = tmp_path / "book.yml"
+    book.write_text(yaml.safe_dump([{"hosts": "head", "gather_facts": False, "tasks": tasks}]))
+    (tmp_path / "hosts").write_text(
+        f"[head]\nh1 ansible_connection=local ansible_python_interpreter={sys.executable}\n"
+    )
+    done = play("-i", str(tmp_path / "hosts"), str(book), "-e", json.dumps(given))
+    assert done.returncode == 0, done.stdout
+    told = json.loads((tmp_path / "shown").read_text())
+    assert words in told["plan"]
+    assert [str(one).lower() for one in told["turns"]] == [str(ends).lower()]
 
 
 def test_the_snapshot_has_the_program_that_takes_it() -> None:
