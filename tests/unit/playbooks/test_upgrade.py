@@ -176,7 +176,13 @@ def test_people_are_ended_where_this_run_or_the_site_says_so(
         if "ironbinder.platform.cluster_drain" in task
     ]
     shown = {"plan": asked["sessions"], "turns": [entry["end_sessions"] for entry in drains]}
-    given = {"site_upgrade_end_sessions": False, "site_upgrade_drain_timeout_seconds": 900, **said}
+    hubs = {"hub": {"namespace": "binder"}}
+    given = {
+        "site_resolved_hubs": hubs,
+        "site_upgrade_end_sessions": False,
+        "site_upgrade_drain_timeout_seconds": 900,
+        **said,
+    }
     given |= {"site_node_builds": True, "upgrade_turn_ended": True, "site_docker_version": "29.8.1"}
     tasks = [
         first,
