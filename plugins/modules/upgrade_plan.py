@@ -12,7 +12,8 @@ description:
   - Compares what the API says of the control plane and of all nodes with the versions that are wanted, and plans the steps
     between the two, with what people will notice of each. Changes nothing.
   - Refuses what Kubernetes does not support, a downgrade, a skipped minor version, kubelets too far behind the API; APIs that
-    somebody asks for and that the wanted version no longer has; and a node or a hub that is down before it begins.
+    somebody asks for and that the wanted version no longer has; a node or a hub that is down before it begins; and what
+    can never be moved from a node that is to be emptied.
   - A plan follows from what runs. Made again after an upgrade that was stopped, it holds the rest.
 extends_documentation_fragment:
   - ironbinder.platform.kubernetes
@@ -65,6 +66,10 @@ options:
     default: are waited for
   hub_forgets:
     description: Whether a hub that restarts forgets its sessions, as one does whose database is in memory.
+    type: bool
+    default: false
+  end_sessions:
+    description: Whether what people do on a node is ended then. What it leaves and never ends is a reason not to begin.
     type: bool
     default: false
   namespaces:
@@ -180,6 +185,7 @@ def main() -> None:
             "batch": {"type": "int", "default": 1},
             "sessions": {"type": "str", "default": "are waited for"},
             "hub_forgets": {"type": "bool", "default": False},
+            "end_sessions": {"type": "bool", "default": False},
             "namespaces": {"type": "list", "elements": "str", "default": []},
             "accepted_apis": {"type": "list", "elements": "str", "default": []},
             "kubeconfig": {"type": "path", "required": True},
@@ -204,7 +210,7 @@ def main() -> None:
             accepted=given["accepted_apis"],
             words=Words(given["sessions"], given["hub_forgets"]),
         )
-        plan = hindered(api, plan, given["namespaces"])
+        plan = hindered(api, plan, given["namespaces"], end_sessions=given["end_sessions"])
     except KubeError as error:
         module.fail_json(msg=f"{error}. An upgrade begins from a cluster that answers; nothing was changed")
     heads = {one.name for one in machines if one.is_head}

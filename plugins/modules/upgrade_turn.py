@@ -40,6 +40,14 @@ options:
     type: list
     elements: str
     default: []
+  empties:
+    description: Whether the node is going to be emptied, so that V(begun) refuses first what can never be.
+    type: bool
+    default: false
+  end_sessions:
+    description: Whether what people do there is ended then.
+    type: bool
+    default: false
   timeout_seconds:
     description: How long the node may take, and then the deployments.
     default: 300
@@ -94,6 +102,8 @@ def main() -> None:
             "kubelet_version": {"type": "str", "default": ""},
             "containerd_version": {"type": "str", "default": ""},
             "namespaces": {"type": "list", "elements": "str", "default": []},
+            "empties": {"type": "bool", "default": False},
+            "end_sessions": {"type": "bool", "default": False},
             "timeout_seconds": {"type": "int", "default": 300},
             "kubeconfig": {"type": "path", "required": True},
         },
@@ -110,6 +120,8 @@ def main() -> None:
                 api,
                 given["node"],
                 given["namespaces"],
+                empties=given["empties"],
+                end_sessions=given["end_sessions"],
                 clock=clock,
                 timeout_seconds=given["timeout_seconds"],
                 check_mode=module.check_mode,

@@ -11,11 +11,15 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.clust
     DEPLOYMENT,
     NAMESPACE,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.drain_plan import (
+    NeverEmpty,
+    plan_drain,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_facts import TURN
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_model import Plan
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi
 
-__all__ = ["Unavailable", "has_turn", "hindered", "unavailable"]
+__all__ = ["Unavailable", "has_turn", "hindered", "never_empty", "unavailable"]
 
 
 @dataclass(frozen=True)
@@ -59,13 +63,29 @@ def has_turn(api: KubeApi) -> bool:
     return any(TURN in (item["metadata"].get("annotations") or {}) for item in nodes)
 
 
-def hindered(api: KubeApi, plan: Plan, namespaces: Sequence[str]) -> Plan:
+def never_empty(api: KubeApi, name: str, *, end_sessions: bool) -> str:
+    """Say why a node can never be emptied, "" where it can. Raises KubeError.
+
+    Args:
+        api: the cluster.
+        name: the node.
+        end_sessions: whether what people do there is ended in the end.
+    """
+    try:
+        plan_drain(api, name, end_sessions=end_sessions)
+    except NeverEmpty as error:
+        return error.why
+    return ""
+
+
+def hindered(api: KubeApi, plan: Plan, namespaces: Sequence[str], *, end_sessions: bool) -> Plan:
     """Return the plan, or why it must not begin now: a turn would find it, with the control plane upgraded already.
 
     Args:
         api: the cluster.
         plan: what is to be done.
         namespaces: whose deployments have to be available.
+        end_sessions: whether what people do on a node is ended in the end.
 
     Raises:
         KubeError: the API does not answer, or refuses.
@@ -77,4 +97,6 @@ def hindered(api: KubeApi, plan: Plan, namespaces: Sequence[str]) -> Plan:
             f"wanted is given up by `kubectl -n {one.namespace} scale deployment {one.name} --replicas=0`"
             for one in unavailable(api, namespaces)
         ]
+    emptied = [name for step in plan.steps if step.kind == "node" and step.drain for name in step.hosts]
+    problems += filter(None, (never_empty(api, name, end_sessions=end_sessions) for name in emptied))
     return Plan(tuple(problems), (), ()) if problems else plan

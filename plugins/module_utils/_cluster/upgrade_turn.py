@@ -21,6 +21,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.place
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_facts import TURN
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_hindrances import (
     has_turn,
+    never_empty,
     unavailable,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi, KubeError
@@ -60,18 +61,33 @@ def look_first(
     name: str,
     namespaces: Sequence[str],
     *,
+    empties: bool = False,
+    end_sessions: bool = False,
     clock: Clock,
     timeout_seconds: float,
     check_mode: bool = False,
 ) -> None:
-    """Make sure that a node's turn may begin: wait for what the turn before has moved, whichever run that was in.
+    """Make sure that a node's turn may begin: that it can be emptied, and that what the turn before has moved is up again.
 
     Where any node has its turn nothing is waited for: its cordon may be what keeps a deployment down. A check does not wait.
 
+    Args:
+        api: the cluster.
+        name: the node.
+        namespaces: whose deployments have to be available.
+        empties: whether the node is going to be emptied.
+        end_sessions: whether what people do there is ended then.
+        clock: time.
+        timeout_seconds: how long deployments are waited for.
+        check_mode: whether this is a check.
+
     Raises:
-        TurnError: deployments are not available in time. Nothing was changed.
+        TurnError: it can never be emptied, or deployments are not available in time. Nothing was changed.
         KubeError: the API is away for longer than it may be, or refuses.
     """
+    why = never_empty(api, name, end_sessions=end_sessions) if empties else ""
+    if why:
+        raise TurnError(f"{why}. It is left as it was")
     if not check_mode and not has_turn(api):
         _wait(
             lambda: [str(one) for one in unavailable(api, namespaces)],

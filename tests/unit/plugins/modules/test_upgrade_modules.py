@@ -93,6 +93,34 @@ def test_where_nothing_is_to_be_done_a_hub_that_is_down_is_no_matter_of_upgrades
     assert (told.get("failed"), told["lines"][-1]) == (None, "Nothing is to be done.")
 
 
+def test_what_can_never_be_emptied_is_said_before_anything_begins(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it at once. Not of a node that is done, nor of one that is not emptied."""
+    api = recorded("1.36.3", {"worker1": "1.35.4", "worker2": "1.35.4"})
+    for node in ("head1", "worker1", "worker2"):
+        api.add_pod(f"lone-{node}", node, "somebodys")
+    api.pods("worker1")[0]["metadata"] |= {"namespace": "binder", "labels": {"app": "hub"}}
+    api.add_budget("hub", {"app": "hub"}, 1, 1)
+    told = run(upgrade_plan, PLAN, capsys, monkeypatch, api)
+    assert told["failed"] and told["steps"] == []
+    first, second = told["problems"]
+    assert first.startswith("worker1 can never be emptied: ") and "binder/lone-worker1" in first
+    assert "PodDisruptionBudget binder/hub, which wants 1 healthy of 1" in first
+    assert second.startswith("worker2 can never be emptied: ") and "binder/lone-worker2" in second
+    assert told["msg"].count("Nothing was changed") == 1
+    assert any("worker1 can never be emptied" in line for line in told["lines"])
+    told = run(upgrade_plan, {**PLAN, "end_sessions": True}, capsys, monkeypatch, api)
+    assert [problem.partition(" ")[0] for problem in told["problems"]] == ["worker1"]
+    assert "lone" not in told["msg"]
+    # With no other node that takes pods, worker1 is upgraded under what runs there.
+    for node in ("head1", "worker2"):
+        api.node(node)["spec"]["unschedulable"] = True
+    api.node("worker2")["status"]["nodeInfo"]["kubeletVersion"] = "v1.36.3"
+    [step] = run(upgrade_plan, PLAN, capsys, monkeypatch, api)["steps"]
+    assert (step["hosts"], step["drain"]) == (["worker1"], False)
+
+
 def test_a_cluster_that_does_not_answer(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -255,6 +255,22 @@ def test_of_kube_system_only_its_dns_counts(api: RecordedApi, name: str, counts:
         assert ended(api)
 
 
+@pytest.mark.parametrize(("empties", "end_sessions"), [(True, False), (True, True), (False, False)])
+def test_what_can_never_be_emptied_is_refused_before_its_turn(
+    api: RecordedApi, empties: bool, end_sessions: bool
+) -> None:
+    """Else it would be cordoned and marked for nothing. A node that is not emptied keeps what it has."""
+    api.add_pod("lone", "worker1", "somebodys")
+    how = {"empties": empties, "end_sessions": end_sessions, "clock": HandClock(), "timeout_seconds": 0}
+    if empties and not end_sessions:
+        with pytest.raises(TurnError, match=r"binder/lone .* It is left as it was") as error:
+            look_first(api, "worker1", (), **how)
+        assert "Nothing was changed" not in str(error.value)
+    else:
+        look_first(api, "worker1", (), **how)
+    assert api.changes() == []
+
+
 def test_no_such_node(api: RecordedApi) -> None:
     with pytest.raises(TurnError, match="the cluster has no node worker9"):
         begin(api, "worker9")
