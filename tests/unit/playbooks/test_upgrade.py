@@ -34,6 +34,18 @@ TURN = [
 ]
 
 
+# The real one would take this machine's own.
+LOCK = [
+    {"name": "Lock", "ansible.builtin.debug": {"msg": "LOCK {{ lock_kept }}"}, "run_once": True},
+    {
+        "name": "Lose it",
+        "ansible.builtin.fail": {"msg": "bob is changing this site"},
+        "run_once": True,
+        "when": "(ansible_play_batch | first) in lost | default([])",
+    },
+]
+
+
 class Run(NamedTuple):
     """What a run said."""
 
@@ -61,6 +73,7 @@ def run(tmp_path: Path) -> Any:
     """Return a function that plays the turns of heads and workers."""
     shutil.copytree(ROOT / "playbooks/tasks", tmp_path / "tasks")
     (tmp_path / "tasks/upgrade_turn.yml").write_text(yaml.safe_dump(TURN))
+    (tmp_path / "tasks/lock.yml").write_text(yaml.safe_dump(LOCK))
     hosts = ["head1", *(f"worker{number}" for number in range(1, 5))]
     lines = ["[head]", hosts[0], "[workers]", *hosts[1:], "[all:vars]", "ansible_connection=local"]
     lines.append(f"ansible_python_interpreter={sys.executable}")
@@ -71,7 +84,9 @@ def run(tmp_path: Path) -> Any:
     turns = [play for play in PLAYS if "upgrade_node.yml" in json.dumps(play)]
     assert len(turns) == 2
 
-    def play(batches: list[list[str]], *arguments: str, broken: tuple[str, ...] = ()) -> Run:
+    def play(
+        batches: list[list[str]], *arguments: str, broken: tuple[str, ...] = (), lost: tuple[str, ...] = ()
+    ) -> Run:
         plan = {
             "steps": steps(["head1"], batches),
             "control_planes": ["head1"],
@@ -105,7 +120,7 @@ def run(tmp_path: Path) -> Any:
                 tmp_path / "hosts",
                 book,
                 "-e",
-                json.dumps({"broken": broken}),
+                json.dumps({"broken": broken, "lost": lost}),
                 *arguments,
             ],
             cwd=ROOT,
@@ -148,6 +163,23 @@ def test_a_head_that_fails_stops_it_before_any_worker(run: Any) -> None:
     told = run([["worker1"], ["worker2"]], broken=("head1",))
     assert (told.code != 0, told.turns, "AFTER" in told.text) == (True, ["head1"], False)
     assert "Done: no node. Not begun: worker1, worker2." in told.text
+
+
+@pytest.mark.parametrize(
+    ("lost", "turns"), [("head1", []), ("worker1", ["head1"]), ("worker3", ["head1", "worker1"])]
+)
+def test_who_has_lost_the_lock_begins_no_further_turn(run: Any, lost: str, turns: list[str]) -> None:
+    """A controller that slept finds somebody else at work."""
+    told = run([["worker1"], ["worker3"]], lost=(lost,))
+    assert (told.code != 0, told.turns, "AFTER" in told.text) == (True, turns, False)
+    assert "bob is changing this site" in told.text
+    assert told.text.count("LOCK True") == len(turns) + 1
+
+
+def test_the_control_plane_is_upgraded_under_the_lock_only() -> None:
+    """Its snapshot is taken before, and harms nobody."""
+    first = yaml.safe_load((ROOT / "playbooks/tasks/upgrade_control_plane.yml").read_text())[0]
+    assert (first["ansible.builtin.import_tasks"], first["vars"]) == ("lock.yml", {"lock_kept": True})
 
 
 def test_a_check_begins_no_turn(run: Any) -> None:
