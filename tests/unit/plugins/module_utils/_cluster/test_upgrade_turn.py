@@ -261,7 +261,12 @@ def test_what_can_never_be_emptied_is_refused_before_its_turn(
 ) -> None:
     """Else it would be cordoned and marked for nothing. A node that is not emptied keeps what it has."""
     api.add_pod("lone", "worker1", "somebodys")
-    how = {"empties": empties, "end_sessions": end_sessions, "clock": HandClock(), "timeout_seconds": 0}
+    how: dict[str, Any] = {
+        "empties": empties,
+        "end_sessions": end_sessions,
+        "clock": HandClock(),
+        "timeout_seconds": 0,
+    }
     if empties and not end_sessions:
         with pytest.raises(TurnError, match=r"binder/lone .* It is left as it was") as error:
             look_first(api, "worker1", (), **how)
