@@ -23,10 +23,11 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._machine.site_
     LOCK_DIR,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.run.lock_keeper import (
+    LOST,
     RENEW_SECONDS,
-    Ending,
     keep,
     process_apart,
+    renew_command,
 )
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.run.process import (
     controller_name,
@@ -39,7 +40,12 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.run.process im
 OPTIONS = {
     "directory": {"type": "path", "default": LOCK_DIR},
     "renew_seconds": {"type": "float", "default": RENEW_SECONDS},
+    "kept": {"type": "bool", "default": False},
 }
+_GIVEN_BACK = (
+    "Somebody else has had the site's lock since this run took it, and has given it back: what this run knows of the site may be "
+    "no longer so. What it has changed stays, and it goes no further. Start it again"
+)
 
 
 class ActionModule(ActionBase):
@@ -61,7 +67,8 @@ class ActionModule(ActionBase):
         )
         note = _note(head, folder)
         noted = _read(note)
-        if noted and is_alive(noted["pid"], noted["started"]):
+        lost = bool(noted and options["kept"] and self._is_lost(folder, noted["id"]))
+        if noted and not lost and is_alive(noted["pid"], noted["started"]):
             # Taken by an earlier play of this run, and not lost since.
             return {**result, "changed": False, "taken": True, "before": {}}
         run = os.getppid()
@@ -91,9 +98,15 @@ class ActionModule(ActionBase):
         if answer.get("failed"):
             return {**result, **answer}
         if not answer["taken"]:
-            return {**result, "failed": True, "before": before, "msg": refusal(head, before, broken)}
+            return {
+                **result,
+                "failed": True,
+                "before": before,
+                "msg": refusal(head, before, broken, had=bool(noted)),
+            }
         self._keep(note, mine, folder, float(options["renew_seconds"]))
-        return {**result, "changed": False, "taken": True, "before": before}
+        told = {"failed": True, "msg": _GIVEN_BACK} if lost else {"taken": True}
+        return {**result, "changed": False, "before": before, **told}
 
     def _ask(
         self, mine: dict[str, Any], folder: str, instead_of: list[str], variables: dict[str, Any]
@@ -104,6 +117,13 @@ class ActionModule(ActionBase):
         )
         answer.pop("invocation", None)
         return answer
+
+    def _is_lost(self, folder: str, lock_id: str) -> bool:
+        """Whether the lease is no longer ours. Of a head that is away nothing is known."""
+        try:
+            return int(self._low_level_execute_command(renew_command(folder, lock_id))["rc"]) == LOST
+        except AnsibleConnectionFailure:
+            return False
 
     def _keep(self, note: Path, mine: dict[str, Any], folder: str, renew_seconds: float) -> None:
         """Leave a process behind that renews the lock; the note in the run's own folder says that it is ours."""
@@ -123,11 +143,8 @@ class ActionModule(ActionBase):
             def lives() -> bool:
                 return is_alive(mine["pid"], mine["started"])
 
-            ended = keep(
-                tell, lives, SystemClock(), folder=folder, lock_id=mine["id"], renew_seconds=renew_seconds
-            )
-            if ended is Ending.LOST:
-                note.unlink(missing_ok=True)
+            # Where it was lost the note stays, and names a process that is gone.
+            keep(tell, lives, SystemClock(), folder=folder, lock_id=mine["id"], renew_seconds=renew_seconds)
 
         keeper = process_apart(work)
         write_atomically(note, json.dumps({"id": mine["id"], "pid": keeper, "started": started(keeper)}))
@@ -157,15 +174,20 @@ def _playbook(variables: dict[str, Any]) -> str:
     return " ".join(names) + (f" --limit {limit}" if limit else "")
 
 
-def refusal(head: str, holder: dict[str, Any], broken: str) -> str:
-    """Say who changes the site, since when, and what to do."""
+def refusal(head: str, holder: dict[str, Any], broken: str, *, had: bool = False) -> str:
+    """Say who changes the site, since when, and what to do. `had`: whether this run had the lock before."""
     since, heard = float(holder.get("since", 0)), float(holder.get("heard", 0))
     began = datetime.fromtimestamp(since, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
     other = f" site_lock_break is {broken}, which is not this lock." if broken else ""
+    mine = (
+        "This run had the lock and has lost it: what it has changed stays, and it goes no further"
+        if had
+        else "Nothing was changed"
+    )
     return (
         f"{holder.get('who') or 'somebody'} is changing this site: {holder.get('what') or 'a playbook'}, since {began}, "
         f"process {holder.get('pid')} there, last heard of {max(heard, 0):.0f} s ago by {head}. Two runs at once would undo "
-        f"each other's work. Nothing was changed.{other} Let it end and start again. If it was killed its lock lapses by "
+        f"each other's work. {mine}.{other} Let it end and start again. If it was killed its lock lapses by "
         f"itself {LEASE_SECONDS:.0f} s after it was last heard of; if you know that it is over, break it: "
         f"-e site_lock_break={holder.get('id')}"
     )

@@ -28,6 +28,7 @@ options:
   state:
     description:
       - V(cordoned) takes no new pods, V(uncordoned) takes them again, V(drained) is V(cordoned) and empty.
+      - V(uncordoned) also ends the node's turn in an upgrade that was stopped; the next one plans anew what the node is to have.
       - V(absent) deletes the node object, whatever runs there, and never that of the last head.
     type: str
     choices: [cordoned, uncordoned, drained, absent]
@@ -113,6 +114,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.drain
     refuse_last_head,
     remove_node,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_facts import TURN
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi, KubeError, connect
 
 
@@ -159,10 +161,11 @@ def _settle(api: KubeApi, given: dict[str, Any], check_mode: bool) -> dict[str, 
         return {"changed": changed, "machine_id": machine_id(found or {}), "diff": diff}
     closed = state == "cordoned"
     was = bool(((found or {}).get("spec") or {}).get("unschedulable"))
-    changed = was != closed if check_mode and found else cordon(api, node, closed=closed)
+    turn = (((found or {}).get("metadata") or {}).get("annotations") or {}).get(TURN)
+    ended = {"turn in an upgrade": turn} if turn and not closed else {}
     return {
-        "changed": changed,
-        "diff": {"before": {"takes pods": not was}, "after": {"takes pods": not closed}},
+        "changed": cordon(api, node, closed=closed, check_mode=check_mode),
+        "diff": {"before": {"takes pods": not was, **ended}, "after": {"takes pods": not closed}},
         **({"bound": bound_to(api, found)} if closed and found else {}),
     }
 

@@ -27,6 +27,13 @@ options:
     description: How often the lock is renewed. It lapses after 180 seconds without.
     type: float
     default: 30
+  kept:
+    description:
+      - Whether a run that has the lock already has to have kept it all the while. The head is asked by one short command, and the
+        task fails where somebody else has the lock, or had it meanwhile.
+      - For what a controller that slept for longer than the lock lasts must not go on with.
+    type: bool
+    default: false
   holder:
     description: Who takes the lock. Filled in by the action plugin.
     type: dict
@@ -90,6 +97,7 @@ def main() -> None:
         argument_spec={
             "directory": {"type": "path", "default": LOCK_DIR},
             "renew_seconds": {"type": "float", "default": 30},
+            "kept": {"type": "bool", "default": False},
             "holder": {"type": "dict", "default": {}},
             "instead_of": {"type": "list", "elements": "str", "default": []},
         },

@@ -12,7 +12,8 @@ description:
   - Compares what the API says of the control plane and of all nodes with the versions that are wanted, and plans the steps
     between the two, with what people will notice of each. Changes nothing.
   - Refuses what Kubernetes does not support, a downgrade, a skipped minor version, kubelets too far behind the API; APIs that
-    somebody asks for and that the wanted version no longer has; and a node that is down before it begins.
+    somebody asks for and that the wanted version no longer has; a node or a hub that is down before it begins; and what
+    can never be moved from a node that is to be emptied.
   - A plan follows from what runs. Made again after an upgrade that was stopped, it holds the rest.
 extends_documentation_fragment:
   - ironbinder.platform.kubernetes
@@ -69,6 +70,17 @@ options:
     description: Whether a hub that restarts forgets its sessions, as one does whose database is in memory.
     type: bool
     default: false
+  end_sessions:
+    description: Whether what people do on a node is ended then. What it leaves and never ends is a reason not to begin.
+    type: bool
+    default: false
+  namespaces:
+    description:
+      - Namespaces whose deployments have to be available before anything begins, unless some node has its turn already. The
+        cluster's DNS has to be in any case.
+    type: list
+    elements: str
+    default: []
   accepted_apis:
     description: Removed APIs, as the refusal names them, of which it is known that nobody asks for them any more.
     type: list
@@ -148,6 +160,9 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgra
     read_cluster,
     read_machines,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_hindrances import (
+    hindered,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_model import (
     Targets,
     Words,
@@ -175,6 +190,8 @@ def main() -> None:
             "batch": {"type": "int", "default": 1},
             "sessions": {"type": "str", "default": "are waited for"},
             "hub_forgets": {"type": "bool", "default": False},
+            "end_sessions": {"type": "bool", "default": False},
+            "namespaces": {"type": "list", "elements": "str", "default": []},
             "accepted_apis": {"type": "list", "elements": "str", "default": []},
             "kubeconfig": {"type": "path", "required": True},
         },
@@ -190,16 +207,17 @@ def main() -> None:
     try:
         api = connect(given["kubeconfig"])
         cluster, machines = read_cluster(api), read_machines(api, given["machines"])
+        plan = make_plan(
+            cluster,
+            machines,
+            targets,
+            batch=given["batch"],
+            accepted=given["accepted_apis"],
+            words=Words(given["sessions"], given["hub_forgets"]),
+        )
+        plan = hindered(api, plan, given["namespaces"], end_sessions=given["end_sessions"])
     except KubeError as error:
         module.fail_json(msg=f"{error}. An upgrade begins from a cluster that answers; nothing was changed")
-    plan = make_plan(
-        cluster,
-        machines,
-        targets,
-        batch=given["batch"],
-        accepted=given["accepted_apis"],
-        words=Words(given["sessions"], given["hub_forgets"]),
-    )
     heads = {one.name for one in machines if one.is_head}
     turns = plan.hosts("node")
     told = {

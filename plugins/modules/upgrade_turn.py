@@ -10,7 +10,7 @@ version_added: 0.1.0
 author: Ironbinder maintainers (@ironbinder)
 description:
   - V(begun) cordons a node and marks it by an annotation, so that any later run knows that its turn has begun, and whether an
-    admin had cordoned it before.
+    admin had cordoned it before. It first waits until deployments are available, unless some node has its turn already.
   - V(ended) waits until the node is Ready in the wanted versions and all pods that belong to it are, lets it take pods again
     unless an admin had cordoned it, and waits until deployments are available.
   - A node that is not healthy in time is left cordoned.
@@ -36,11 +36,20 @@ options:
     type: str
     default: ''
   namespaces:
-    description: Namespaces whose deployments have to be available at the end.
+    description: Namespaces whose deployments have to be available at the end. The cluster's DNS has to be in any case.
     type: list
     elements: str
     default: []
+  empties:
+    description: Whether the node is going to be emptied, so that V(begun) refuses first what can never be.
+    type: bool
+    default: false
+  end_sessions:
+    description: Whether what people do there is ended then.
+    type: bool
+    default: false
   timeout_seconds:
+    description: How long the node may take, and then the deployments.
     default: 300
 attributes:
   check_mode:
@@ -78,6 +87,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgra
     TurnError,
     begin,
     end,
+    look_first,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeError, connect
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.patience import patient
@@ -92,6 +102,8 @@ def main() -> None:
             "kubelet_version": {"type": "str", "default": ""},
             "containerd_version": {"type": "str", "default": ""},
             "namespaces": {"type": "list", "elements": "str", "default": []},
+            "empties": {"type": "bool", "default": False},
+            "end_sessions": {"type": "bool", "default": False},
             "timeout_seconds": {"type": "int", "default": 300},
             "kubeconfig": {"type": "path", "required": True},
         },
@@ -104,6 +116,16 @@ def main() -> None:
         # In a check there may be no cluster yet, which is told at once.
         api = api if module.check_mode else patient(api, clock)
         if given["state"] == "begun":
+            look_first(
+                api,
+                given["node"],
+                given["namespaces"],
+                empties=given["empties"],
+                end_sessions=given["end_sessions"],
+                clock=clock,
+                timeout_seconds=given["timeout_seconds"],
+                check_mode=module.check_mode,
+            )
             changed = begin(api, given["node"], check_mode=module.check_mode)
         else:
             healthy = Healthy(given["kubelet_version"], given["containerd_version"], given["namespaces"])

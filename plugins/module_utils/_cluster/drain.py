@@ -29,6 +29,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.node_
     Pod,
     pods_of,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_facts import TURN
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi, KubeError, forgive
 
 __all__ = [
@@ -79,8 +80,10 @@ def _path(node: str) -> str:
     return f"/api/v1/nodes/{node}"
 
 
-def cordon(api: KubeApi, node: str, *, closed: bool = True) -> bool:
-    """Close a node for new pods, or open it again; say whether that changed anything.
+def cordon(api: KubeApi, node: str, *, closed: bool = True, check_mode: bool = False) -> bool:
+    """Close a node for new pods, or open it again; say whether that changes anything.
+
+    Who opens it ends its turn in an upgrade, which would take a later cordon for its own; the versions say what is left to do.
 
     Raises:
         DrainError: the cluster has no such node.
@@ -91,10 +94,14 @@ def cordon(api: KubeApi, node: str, *, closed: bool = True) -> bool:
         raise DrainError(
             f"the cluster has no node {node}: name one of `kubectl get nodes`. Nothing was changed."
         )
-    if bool((found.get("spec") or {}).get("unschedulable")) == closed:
-        return False
-    api.patch(_path(node), {"spec": {"unschedulable": True if closed else None}})
-    return True
+    body: dict[str, Any] = {}
+    if bool((found.get("spec") or {}).get("unschedulable")) != closed:
+        body["spec"] = {"unschedulable": True if closed else None}
+    if not closed and TURN in (found["metadata"].get("annotations") or {}):
+        body["metadata"] = {"annotations": {TURN: None}}
+    if body and not check_mode:
+        api.patch(_path(node), body)
+    return bool(body)
 
 
 def drain(

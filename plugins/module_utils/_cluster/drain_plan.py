@@ -18,13 +18,21 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.node_
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi
 
-__all__ = ["DrainError", "DrainPlan", "bound_to", "machine_id", "plan_drain"]
+__all__ = ["DrainError", "DrainPlan", "NeverEmpty", "bound_to", "machine_id", "plan_drain"]
 
 _HOSTNAME = "kubernetes.io/hostname"
 
 
 class DrainError(Exception):
     """Why a node is not empty, or may not go. Its text names pods, people and budgets, and what to do next."""
+
+
+class NeverEmpty(DrainError):
+    """It can never end well. `why` names each reason, without the word that nothing was changed, for whoever has changed more."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"{why}. Nothing was changed.")
+        self.why = why
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,7 @@ def plan_drain(api: KubeApi, node: str, *, end_sessions: bool = False, for_good:
         for_good: whether the node will not come back, so that what only it has is lost.
 
     Raises:
-        DrainError: it can never end well; each reason is named.
+        NeverEmpty: it can never end well; each reason is named.
         KubeError: the API does not answer, or refuses.
     """
     found = api.get(f"/api/v1/nodes/{node}")
@@ -78,7 +86,7 @@ def plan_drain(api: KubeApi, node: str, *, end_sessions: bool = False, for_good:
     )
     reasons = [*_blocked_for_ever(api, plan, end_sessions), *(_lost(plan.bound) if for_good else [])]
     if reasons:
-        raise DrainError(f"{node} can never be emptied: {'; '.join(reasons)}. Nothing was changed.")
+        raise NeverEmpty(f"{node} can never be emptied: {'; '.join(reasons)}")
     return plan
 
 

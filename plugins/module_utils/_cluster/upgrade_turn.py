@@ -8,7 +8,7 @@ that an admin had cordoned is left cordoned.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -19,11 +19,19 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._base.waiting 
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.nodes import read_node
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.placement import belongs_to_node
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_facts import CORDONED, TURN
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_hindrances import (
+    has_turn,
+    never_empty,
+    unavailable,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi, KubeError
 
-__all__ = ["Healthy", "TurnError", "begin", "end"]
+__all__ = ["Healthy", "TurnError", "begin", "end", "look_first"]
 
 _CORDONED, _SCHEDULABLE = CORDONED, "schedulable"
+_DEPLOYMENTS = (
+    "`kubectl get pods -A -o wide`: what is not ready there, and why. No further turn begins before it is"
+)
 # A node changes now and then, and hardly more than once while its turn begins.
 _LOOKS = 5
 
@@ -46,6 +54,48 @@ def _node(api: KubeApi, name: str) -> dict[str, Any]:
     if item is None:
         raise TurnError(f"the cluster has no node {name}: run site.yml, or remove it from the inventory")
     return item
+
+
+def look_first(
+    api: KubeApi,
+    name: str,
+    namespaces: Sequence[str],
+    *,
+    empties: bool = False,
+    end_sessions: bool = False,
+    clock: Clock,
+    timeout_seconds: float,
+    check_mode: bool = False,
+) -> None:
+    """Make sure that a node's turn may begin: that it can be emptied, and that what the turn before has moved is up again.
+
+    Where any node has its turn nothing is waited for: its cordon may be what keeps a deployment down. A check does not wait.
+
+    Args:
+        api: the cluster.
+        name: the node.
+        namespaces: whose deployments have to be available.
+        empties: whether the node is going to be emptied.
+        end_sessions: whether what people do there is ended then.
+        clock: time.
+        timeout_seconds: how long deployments are waited for.
+        check_mode: whether this is a check.
+
+    Raises:
+        TurnError: it can never be emptied, or deployments are not available in time. Nothing was changed.
+        KubeError: the API is away for longer than it may be, or refuses.
+    """
+    why = never_empty(api, name, end_sessions=end_sessions) if empties else ""
+    if why:
+        raise TurnError(f"{why}. It is left as it was")
+    if not check_mode and not has_turn(api):
+        _wait(
+            lambda: [str(one) for one in unavailable(api, namespaces)],
+            f"{name} is left as it was:",
+            clock,
+            timeout_seconds,
+            _DEPLOYMENTS,
+        )
 
 
 def begin(api: KubeApi, name: str, *, check_mode: bool = False) -> bool:
@@ -102,25 +152,37 @@ def end(
         Whether the node changes.
 
     Raises:
-        TurnError: it is not healthy in time, and is left cordoned; or deployments are not available in time.
+        TurnError: it is not healthy in time, and is left cordoned; or deployments are not available in the same time again.
         KubeError: the API is away for longer than it may be, or refuses.
     """
-    started = clock.now()
     if check_mode:
         return TURN in (_node(api, name)["metadata"].get("annotations") or {})
-    _wait(lambda: _ailments(api, name, healthy), name, clock, timeout_seconds, "is left cordoned")
+    look = (
+        f"`kubectl describe node {name}`, `kubectl get pods -A --field-selector spec.nodeName={name}`, and `journalctl -u "
+        "kubelet -n 50` there"
+    )
+    _wait(
+        lambda: _ailments(api, name, healthy), f"{name} is left cordoned, but", clock, timeout_seconds, look
+    )
     marks = _node(api, name)["metadata"].get("annotations") or {}
     if TURN in marks:
         body: dict[str, Any] = {"metadata": {"annotations": {TURN: None}}}
         if marks[TURN] != _CORDONED:
             body["spec"] = {"unschedulable": None}
         api.patch(f"/api/v1/nodes/{name}", body)
-    left = max(0.0, timeout_seconds - (clock.now() - started))
-    _wait(lambda: _unavailable(api, healthy.namespaces), name, clock, left, "takes pods again")
+    # What waits for this node has its own time, from now on.
+    _wait(
+        lambda: [str(one) for one in unavailable(api, healthy.namespaces)],
+        f"{name} takes pods again, but",
+        clock,
+        timeout_seconds,
+        _DEPLOYMENTS,
+    )
     return TURN in marks
 
 
-def _wait(ask: Any, name: str, clock: Clock, timeout_seconds: float, state: str) -> None:
+def _wait(ask: Callable[[], list[str]], state: str, clock: Clock, timeout_seconds: float, look: str) -> None:
+    """Wait until nothing is at fault. The error begins with the state that all is left in, and ends with where to look."""
     waited = wait_until(
         lambda _seconds: ask(),
         lambda faults: not faults,
@@ -132,10 +194,7 @@ def _wait(ask: Any, name: str, clock: Clock, timeout_seconds: float, state: str)
     )
     if not waited.done:
         seen = "; ".join(waited.seen[:6])
-        raise TurnError(
-            f"{name} {state}, but after {waited.seconds:.0f} s: {seen}. Look at `kubectl describe node {name}`, `kubectl get "
-            f"pods -A --field-selector spec.nodeName={name}`, and `journalctl -u kubelet -n 50` there"
-        )
+        raise TurnError(f"{state} after {waited.seconds:.0f} s: {seen}. Look at {look}")
 
 
 def _ailments(api: KubeApi, name: str, healthy: Healthy) -> list[str]:
@@ -166,14 +225,3 @@ def _is_ready(pod: Mapping[str, Any]) -> bool:
     return not pod["metadata"].get("deletionTimestamp") and any(
         entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions
     )
-
-
-def _unavailable(api: KubeApi, namespaces: Sequence[str]) -> list[str]:
-    """Name deployments that are not wholly available; the next node must not take their last pod."""
-    found = []
-    for item in (api.get("/apis/apps/v1/deployments") or {}).get("items") or []:
-        about, wanted = item["metadata"], (item.get("spec") or {}).get("replicas", 1)
-        there = (item.get("status") or {}).get("availableReplicas") or 0
-        if about.get("namespace") in namespaces and there < wanted:
-            found.append(f"{there} of {wanted} pods of {about['name']} in {about['namespace']} are available")
-    return found

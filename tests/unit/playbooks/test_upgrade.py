@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from controller_runs import play
 
 ROOT = Path(__file__).parents[3]
 PLAYS = yaml.safe_load((ROOT / "playbooks/upgrade.yml").read_text())
@@ -40,6 +41,18 @@ TURN = [
         "when": "inventory_hostname in broken | default([])",
     },
     {"name": "End", "ansible.builtin.debug": {"msg": "END {{ inventory_hostname }}"}},
+]
+
+
+# The real one would take this machine's own.
+LOCK = [
+    {"name": "Lock", "ansible.builtin.debug": {"msg": "LOCK {{ lock_kept }}"}, "run_once": True},
+    {
+        "name": "Lose it",
+        "ansible.builtin.fail": {"msg": "bob is changing this site"},
+        "run_once": True,
+        "when": "(ansible_play_batch | first) in lost | default([])",
+    },
 ]
 
 
@@ -71,6 +84,7 @@ def run(tmp_path: Path) -> Any:
     """Return a function that plays the turns of heads and workers."""
     shutil.copytree(ROOT / "playbooks/tasks", tmp_path / "tasks")
     (tmp_path / "tasks/upgrade_turn.yml").write_text(yaml.safe_dump(TURN))
+    (tmp_path / "tasks/lock.yml").write_text(yaml.safe_dump(LOCK))
     hosts = ["head1", *(f"worker{number}" for number in range(1, 5))]
     lines = ["[head]", hosts[0], "[workers]", *hosts[1:], "[all:vars]", "ansible_connection=local"]
     lines.append(f"ansible_python_interpreter={sys.executable}")
@@ -81,7 +95,9 @@ def run(tmp_path: Path) -> Any:
     turns = [play for play in PLAYS if "upgrade_node.yml" in json.dumps(play)]
     assert len(turns) == 2
 
-    def play(batches: list[list[str]], *arguments: str, broken: tuple[str, ...] = ()) -> Run:
+    def play(
+        batches: list[list[str]], *arguments: str, broken: tuple[str, ...] = (), lost: tuple[str, ...] = ()
+    ) -> Run:
         plan = {
             "steps": steps(["head1"], batches),
             "control_planes": ["head1"],
@@ -115,7 +131,7 @@ def run(tmp_path: Path) -> Any:
                 tmp_path / "hosts",
                 book,
                 "-e",
-                json.dumps({"broken": broken}),
+                json.dumps({"broken": broken, "lost": lost}),
                 *arguments,
             ],
             cwd=ROOT,
@@ -172,9 +188,73 @@ def test_a_head_that_fails_stops_it_before_any_worker(run: Any) -> None:
     assert "Done: no node. Not begun: worker1, worker2." in told.text
 
 
+@pytest.mark.parametrize(
+    ("lost", "turns"), [("head1", []), ("worker1", ["head1"]), ("worker3", ["head1", "worker1"])]
+)
+def test_who_has_lost_the_lock_begins_no_further_turn(run: Any, lost: str, turns: list[str]) -> None:
+    """A controller that slept finds somebody else at work."""
+    told = run([["worker1"], ["worker3"]], lost=(lost,))
+    assert (told.code != 0, told.turns, "AFTER" in told.text) == (True, turns, False)
+    assert "bob is changing this site" in told.text
+    assert told.text.count("LOCK True") == len(turns) + 1
+
+
+def test_the_control_plane_is_upgraded_under_the_lock_only() -> None:
+    """Its snapshot is taken before, and harms nobody."""
+    first = yaml.safe_load((ROOT / "playbooks/tasks/upgrade_control_plane.yml").read_text())[0]
+    assert (first["ansible.builtin.import_tasks"], first["vars"]) == ("lock.yml", {"lock_kept": True})
+
+
 def test_a_check_begins_no_turn(run: Any) -> None:
     told = run([["worker1"]], "--check")
     assert (told.code, told.turns, "AFTER" in told.text) == (0, [], True)
+
+
+@pytest.mark.parametrize(
+    ("said", "words", "ends"),
+    [
+        ({}, "the upgrade stops there (end_sessions=true or site_upgrade_end_sessions ends them)", False),
+        ({"site_upgrade_end_sessions": True}, "ended", True),
+        ({"end_sessions": "true"}, "ended", True),
+        ({"end_sessions": "false", "site_upgrade_end_sessions": True}, "the upgrade stops there", False),
+    ],
+)
+def test_people_are_ended_where_this_run_or_the_site_says_so(
+    tmp_path: Path, said: dict[str, Any], words: str, ends: bool
+) -> None:
+    """As in every other playbook that empties a node, and as a node that is not empty in time says itself."""
+    first, plan, *_others = yaml.safe_load((ROOT / "playbooks/tasks/upgrade_plan.yml").read_text())
+    asked = plan["ironbinder.platform.upgrade_plan"]
+    begins, drains, *_others = yaml.safe_load((ROOT / "playbooks/tasks/upgrade_turn.yml").read_text())
+    turns = [
+        asked,
+        begins["ironbinder.platform.upgrade_turn"],
+        drains["ironbinder.platform.cluster_drain"],
+    ]
+    shown = {"plan": asked["sessions"], "turns": [entry["end_sessions"] for entry in turns]}
+    hubs = {"hub": {"namespace": "binder"}}
+    given = {
+        "site_resolved_hubs": hubs,
+        "site_upgrade_end_sessions": False,
+        "site_upgrade_drain_timeout_seconds": 900,
+        **said,
+    }
+    given |= {"site_node_builds": True, "upgrade_turn_ended": True, "site_docker_version": "29.8.1"}
+    tasks = [
+        first,
+        {"ansible.builtin.copy": {"content": "{{ shown | to_json }}", "dest": f"{tmp_path}/shown"}},
+    ]
+    tasks[1]["vars"] = {"shown": shown}
+    book = tmp_path / "book.yml"
+    book.write_text(yaml.safe_dump([{"hosts": "head", "gather_facts": False, "tasks": tasks}]))
+    (tmp_path / "hosts").write_text(
+        f"[head]\nh1 ansible_connection=local ansible_python_interpreter={sys.executable}\n"
+    )
+    done = play("-i", str(tmp_path / "hosts"), str(book), "-e", json.dumps(given))
+    assert done.returncode == 0, done.stdout
+    told = json.loads((tmp_path / "shown").read_text())
+    assert words in told["plan"]
+    assert [str(one).lower() for one in told["turns"]] == 3 * [str(ends).lower()]
 
 
 def test_the_snapshot_has_the_program_that_takes_it() -> None:

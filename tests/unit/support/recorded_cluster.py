@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from kube_memory import MemoryApi
 
@@ -30,6 +30,14 @@ class RecordedApi(MemoryApi):
         self._ask("GET", path, query)
         return self.metrics if path == "/metrics" else super().text(path, **query)
 
+    def get(self, path: str, **query: str) -> Optional[dict[str, Any]]:
+        """Give what is asked for; of pods, those of one node where one is named."""
+        told = super().get(path, **query)
+        field, _, node = query.get("fieldSelector", "").partition("=")
+        if told and field == "spec.nodeName":
+            told["items"] = [item for item in told["items"] if item["spec"].get("nodeName") == node]
+        return told
+
     def node(self, name: str) -> dict[str, Any]:
         """Give a node, to be changed."""
         return self.objects[f"/api/v1/nodes/{name}"]
@@ -41,6 +49,14 @@ class RecordedApi(MemoryApi):
             for path, item in self.objects.items()
             if "/pods/" in path and item["spec"].get("nodeName") == node
         ]
+
+    def add_budget(self, name: str, labels: dict[str, str], healthy: int, expected: int) -> None:
+        """Add a PodDisruptionBudget to the namespace binder that wants so many of its pods healthy, and lets none go now."""
+        self.objects[f"/apis/policy/v1/namespaces/binder/poddisruptionbudgets/{name}"] = {
+            "metadata": {"name": name, "namespace": "binder"},
+            "spec": {"selector": {"matchLabels": labels}},
+            "status": {"desiredHealthy": healthy, "expectedPods": expected, "disruptionsAllowed": 0},
+        }
 
     def add_pod(self, name: str, node: str, component: str, phase: str = "Running") -> None:
         """Add a pod of a component of the chart."""
@@ -82,6 +98,10 @@ def recorded(
             about["containerRuntimeVersion"] = f"containerd://{containerd[name]}"
         memory.objects[f"/api/v1/nodes/{name}"] = node
     for pod in told["pods"]:
+        for owner in pod["metadata"].get("ownerReferences", []):
+            owner["controller"] = True
+            if owner["kind"] == "Node":
+                pod["metadata"].setdefault("annotations", {})["kubernetes.io/config.mirror"] = "x"
         memory.objects[f"/api/v1/pods/{pod['metadata']['name']}"] = pod
     config = told["kubeadm_config"]
     config["data"]["ClusterConfiguration"] = config["data"]["ClusterConfiguration"].replace(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_facts import TURN
 from ansible_collections.ironbinder.platform.plugins.modules import cluster_drain
 from drain_cluster import DrainCluster
 
@@ -43,6 +44,29 @@ def test_check_do_check_do(
         assert done["diff"]["before"] != done["diff"]["after"]
         for check in (True, False):
             assert run(capsys, state, _ansible_check_mode=check)["changed"] is False
+
+
+def test_a_node_that_is_opened_has_no_turn_any_more(
+    cluster: DrainCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else the next upgrade would take an admin's later cordon for its own. Also of one that kubectl has opened."""
+    for closed in (True, None):
+        about = {"annotations": {TURN: "schedulable", "other": "stays"}}
+        cluster.patch("/api/v1/nodes/worker2", {"metadata": about, "spec": {"unschedulable": closed}})
+        before = list(cluster.changes())
+        assert run(capsys, "uncordoned", _ansible_check_mode=True)["changed"]
+        assert cluster.changes() == before
+        done = run(capsys, "uncordoned")
+        assert done["changed"] and done["diff"]["before"]["turn in an upgrade"] == "schedulable"
+        assert cluster.objects["/api/v1/nodes/worker2"]["metadata"]["annotations"] == {"other": "stays"}
+        assert not cluster.objects["/api/v1/nodes/worker2"]["spec"]
+        assert not run(capsys, "uncordoned")["changed"]
+
+
+def test_a_turn_outlives_a_cordon(cluster: DrainCluster, capsys: pytest.CaptureFixture[str]) -> None:
+    cluster.patch("/api/v1/nodes/worker2", {"metadata": {"annotations": {TURN: "schedulable"}}})
+    assert run(capsys, "cordoned")["changed"]
+    assert cluster.objects["/api/v1/nodes/worker2"]["metadata"]["annotations"] == {TURN: "schedulable"}
 
 
 def test_a_check_says_who_works_there(cluster: DrainCluster, capsys: pytest.CaptureFixture[str]) -> None:

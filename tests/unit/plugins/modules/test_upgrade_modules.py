@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_facts import TURN
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeError
 from ansible_collections.ironbinder.platform.plugins.modules import (
     kubeadm_upgrade,
@@ -67,6 +68,59 @@ def test_a_plan_that_must_not_begin(
     assert any("This must not begin" in line for line in told["lines"])
 
 
+def test_a_hub_that_is_down_is_put_right_first(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not met only after the control plane was upgraded. Where a turn has begun, its cordon may be what keeps it down."""
+    api = recorded("1.35.4")
+    api.objects["/apis/apps/v1/deployments/hub"] = {"metadata": {"name": "hub", "namespace": "binder"}}
+    given = {**PLAN, "namespaces": ["binder"]}
+    told = run(upgrade_plan, given, capsys, monkeypatch, api)
+    assert told["failed"] and "0 of 1 pods of hub in binder are available" in told["msg"]
+    assert "`kubectl -n binder scale deployment hub --replicas=0`" in told["msg"]
+    assert (told["steps"], len(told["problems"])) == ([], 1)
+    assert not run(upgrade_plan, PLAN, capsys, monkeypatch, api).get("failed")
+    api.node("worker1")["metadata"]["annotations"] = {TURN: "schedulable"}
+    assert run(upgrade_plan, given, capsys, monkeypatch, api)["workers"] == ["worker1", "worker2"]
+
+
+def test_where_nothing_is_to_be_done_a_hub_that_is_down_is_no_matter_of_upgrades(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = recorded()
+    api.objects["/apis/apps/v1/deployments/hub"] = {"metadata": {"name": "hub", "namespace": "binder"}}
+    told = run(upgrade_plan, {**PLAN, "namespaces": ["binder"]}, capsys, monkeypatch, api)
+    assert (told.get("failed"), told["lines"][-1]) == (None, "Nothing is to be done.")
+
+
+def test_what_can_never_be_emptied_is_said_before_anything_begins(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it at once. Not of a node that is done, nor of one that is not emptied."""
+    api = recorded("1.36.3", {"worker1": "1.35.4", "worker2": "1.35.4"})
+    for node in ("head1", "worker1", "worker2"):
+        api.add_pod(f"lone-{node}", node, "somebodys")
+    api.pods("worker1")[0]["metadata"] |= {"namespace": "binder", "labels": {"app": "hub"}}
+    api.add_budget("hub", {"app": "hub"}, 1, 1)
+    told = run(upgrade_plan, PLAN, capsys, monkeypatch, api)
+    assert told["failed"] and told["steps"] == []
+    first, second = told["problems"]
+    assert first.startswith("worker1 can never be emptied: ") and "binder/lone-worker1" in first
+    assert "PodDisruptionBudget binder/hub, which wants 1 healthy of 1" in first
+    assert second.startswith("worker2 can never be emptied: ") and "binder/lone-worker2" in second
+    assert told["msg"].count("Nothing was changed") == 1
+    assert any("worker1 can never be emptied" in line for line in told["lines"])
+    told = run(upgrade_plan, {**PLAN, "end_sessions": True}, capsys, monkeypatch, api)
+    assert [problem.partition(" ")[0] for problem in told["problems"]] == ["worker1"]
+    assert "lone" not in told["msg"]
+    # With no other node that takes pods, worker1 is upgraded under what runs there.
+    for node in ("head1", "worker2"):
+        api.node(node)["spec"]["unschedulable"] = True
+    api.node("worker2")["status"]["nodeInfo"]["kubeletVersion"] = "v1.36.3"
+    [step] = run(upgrade_plan, PLAN, capsys, monkeypatch, api)["steps"]
+    assert (step["hosts"], step["drain"]) == (["worker1"], [])
+
+
 def test_a_cluster_that_does_not_answer(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,7 +139,7 @@ def test_a_turn(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPa
     """Check, do, check again, do again; the beginning and the end."""
     api = recorded()
     for state, more in (("begun", {}), ("ended", {"kubelet_version": "1.36.3", "timeout_seconds": 0})):
-        given = {"node": "worker1", "state": state, "kubeconfig": "/k", **more}
+        given = {"node": "worker1", "state": state, "namespaces": ["binder"], "kubeconfig": "/k", **more}
         before = len(api.changes())
         assert run(upgrade_turn, {**given, "_ansible_check_mode": True}, capsys, monkeypatch, api)["changed"]
         assert len(api.changes()) == before
@@ -107,6 +161,25 @@ def test_a_turn(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPa
         api,
     )
     assert told["failed"] and "its kubelet is v1.36.3, not 1.37.0" in told["msg"]
+
+
+def test_a_turn_that_may_not_begin_changes_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is down now may be up when its turn comes, so a check refuses nothing for that."""
+    api = recorded()
+    api.objects["/apis/apps/v1/deployments/hub"] = {"metadata": {"name": "hub", "namespace": "binder"}}
+    given = {
+        "node": "worker1",
+        "state": "begun",
+        "namespaces": ["binder"],
+        "timeout_seconds": 0,
+        "kubeconfig": "/k",
+    }
+    told = run(upgrade_turn, given, capsys, monkeypatch, api)
+    assert told["failed"] and "worker1 is left as it was" in told["msg"]
+    assert run(upgrade_turn, {**given, "_ansible_check_mode": True}, capsys, monkeypatch, api)["changed"]
+    assert api.changes() == []
 
 
 def test_kubeadms_words_reach_the_user(

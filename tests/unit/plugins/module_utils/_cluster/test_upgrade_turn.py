@@ -14,6 +14,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgra
     TurnError,
     begin,
     end,
+    look_first,
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import GRACE_SECONDS, KubeError
 from hand_clock import HandClock
@@ -195,6 +196,84 @@ def test_the_next_turn_waits_for_what_this_one_moved(api: RecordedApi) -> None:
     assert state(api) == (False, None)
     api.objects[DEPLOYMENT]["metadata"]["namespace"] = "somebody"
     assert not ended(api)
+
+
+def hub_down(api: RecordedApi) -> None:
+    api.objects[DEPLOYMENT]["status"] = {}
+
+
+def test_no_turn_begins_while_the_one_before_has_left_a_hub_down(api: RecordedApi) -> None:
+    """Its own has ended with the error above, and its mark is gone; so whoever starts again has to wait here."""
+    begin(api, "worker1")
+    hub_down(api)
+    with pytest.raises(TurnError):
+        ended(api)
+    before = list(api.changes())
+    with pytest.raises(
+        TurnError, match=r"worker2 is left as it was: after 60 s: 0 of 1 pods of hub in binder"
+    ):
+        look_first(api, "worker2", WANTED.namespaces, clock=HandClock(), timeout_seconds=60)
+    assert api.changes() == before
+    api.objects[DEPLOYMENT]["status"] = {"availableReplicas": 1}
+    look_first(api, "worker2", WANTED.namespaces, clock=HandClock(), timeout_seconds=0)
+
+
+@pytest.mark.parametrize("marked", ["worker1", "worker2"])
+def test_a_hub_that_waits_for_a_turn_to_end_keeps_none_from_going_on(api: RecordedApi, marked: str) -> None:
+    """A cordon may be what keeps it down: that of this node, or of one of the same batch."""
+    begin(api, marked)
+    hub_down(api)
+    look_first(api, "worker1", WANTED.namespaces, clock=HandClock(), timeout_seconds=0)
+
+
+def test_what_has_just_become_schedulable_has_its_own_time(api: RecordedApi) -> None:
+    """However long the node itself took."""
+    begin(api, "worker1")
+    not_ready(api)
+    hub_down(api)
+    clock = HandClock()
+
+    def recover(verb: str, path: str, body: Any) -> None:
+        if clock.now() >= 58:
+            api.node("worker1")["status"]["conditions"][0]["status"] = "True"
+        if clock.now() >= 100:
+            api.objects[DEPLOYMENT]["status"] = {"availableReplicas": 1}
+
+    api.before = recover
+    assert end(api, "worker1", WANTED, clock=clock, timeout_seconds=60)
+
+
+@pytest.mark.parametrize(("name", "counts"), [("coredns", True), ("somebodys-own", False)])
+def test_of_kube_system_only_its_dns_counts(api: RecordedApi, name: str, counts: bool) -> None:
+    """What an admin has put there, and is down for good, would stop every turn."""
+    begin(api, "worker1")
+    api.objects["/apis/apps/v1/deployments/x"] = {"metadata": {"name": name, "namespace": "kube-system"}}
+    if counts:
+        with pytest.raises(TurnError, match="0 of 1 pods of coredns in kube-system"):
+            ended(api)
+    else:
+        assert ended(api)
+
+
+@pytest.mark.parametrize(("empties", "end_sessions"), [(True, False), (True, True), (False, False)])
+def test_what_can_never_be_emptied_is_refused_before_its_turn(
+    api: RecordedApi, empties: bool, end_sessions: bool
+) -> None:
+    """Else it would be cordoned and marked for nothing. A node that is not emptied keeps what it has."""
+    api.add_pod("lone", "worker1", "somebodys")
+    how: dict[str, Any] = {
+        "empties": empties,
+        "end_sessions": end_sessions,
+        "clock": HandClock(),
+        "timeout_seconds": 0,
+    }
+    if empties and not end_sessions:
+        with pytest.raises(TurnError, match=r"binder/lone .* It is left as it was") as error:
+            look_first(api, "worker1", (), **how)
+        assert "Nothing was changed" not in str(error.value)
+    else:
+        look_first(api, "worker1", (), **how)
+    assert api.changes() == []
 
 
 def test_no_such_node(api: RecordedApi) -> None:
