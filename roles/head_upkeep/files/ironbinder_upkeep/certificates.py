@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-from ironbinder_upkeep.machine import Process, UpkeepError, processes, read_json, run, write_json
+from ironbinder_upkeep.machine import Process, UpkeepError, number, processes, read_json, run, why, write_json
 
 __all__ = ["PARTS", "Head", "renew"]
 
@@ -272,14 +272,14 @@ def renew(head: Head, state: Path, days: int, *, now: bool = False) -> dict[str,
     # `in_use` is False from the moment of writing until the ports have shown the new ones.
     attempt = {
         "began": int(time.time()),
-        "renewed_at": known.get("renewed_at", 0),
+        "renewed_at": int(number(known, "renewed_at")),
         "in_use": known.get("in_use", True),
         "error": "",
     }
     try:
         due = head.expiring(days)
         # Certificates that live for less than that would be renewed every night.
-        rested = attempt["began"] - attempt["renewed_at"] > days * DAY_SECONDS // 3
+        rested = not 0 <= attempt["began"] - attempt["renewed_at"] <= days * DAY_SECONDS // 3
         renewed = now or killed or bool(due and rested)
         if renewed:
             attempt["in_use"] = False
@@ -289,8 +289,8 @@ def renew(head: Head, state: Path, days: int, *, now: bool = False) -> dict[str,
         # Somebody may have renewed them by hand, and restarted nothing.
         restarted = [] if attempt["in_use"] and not any(head.unused()) else head.use()
         attempt["in_use"] = True
-    except (UpkeepError, OSError, ValueError, KeyError) as error:
-        attempt["error"] = str(error) or type(error).__name__
+    except BaseException as error:
+        attempt["error"] = why(error)
         raise
     finally:
         write_json(state, {**attempt, "ended": int(time.time())})

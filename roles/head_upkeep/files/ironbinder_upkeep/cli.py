@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ironbinder_upkeep.certificates import Head, renew
-from ironbinder_upkeep.machine import UpkeepError, kubeadm_alone
+from ironbinder_upkeep.machine import UpkeepError, kubeadm_alone, why
 from ironbinder_upkeep.snapshots import Store, prove, take
 
 __all__ = ["main"]
@@ -44,10 +44,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         print(json.dumps(_do(given)))
     except (UpkeepError, OSError, ValueError, KeyError) as error:
-        print(
-            str(error) if isinstance(error, UpkeepError) else f"{type(error).__name__}: {error}",
-            file=sys.stderr,
-        )
+        print(why(error), file=sys.stderr)
         return 1
     return 0
 

@@ -17,12 +17,12 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from ironbinder_upkeep.etcd import Etcd, find_etcd, integrity, restore
-from ironbinder_upkeep.machine import UNFINISHED, UpkeepError, read_json, write_json
+from ironbinder_upkeep.machine import UNFINISHED, UpkeepError, number, read_json, why, write_json
 
 __all__ = ["Store", "prove", "take"]
 
@@ -51,9 +51,15 @@ class Store:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Make the folder, wait until nobody else works in it, and clear away what a kill left."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("w") as lock:
+        """Make the folder, wait until nobody else works in it, and clear away what a kill left. Raises UpkeepError."""
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            opened = (self.folder / ".lock").open("w")
+        except OSError as error:
+            raise UpkeepError(
+                f"{self.folder} cannot be used: {error}. Put that right, or name another folder in site_etcd_snapshot_dir"
+            ) from error
+        with opened as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             for path in self.folder.glob(f"{UNFINISHED}*"):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -110,27 +116,38 @@ def take(
         "keep": keep,
         "error": "",
     }
-    with store.alone():
-        now, records = time.time(), store.records()
-        young = [
-            record
-            for record in records
-            if not record["damage"] and 0 <= now - record.get("taken_at", 0) < unless_younger_seconds
-        ]
-        made, removed = young[-1] if young else {}, []
+    # What was told before, where the folder cannot even be looked into.
+    records, removed, young = _told(state, attempt["directory"]), [], []
+    with ExitStack() as stack:
         try:
+            stack.enter_context(store.alone())
+            now, records = time.time(), store.records()
+            young = [
+                record
+                for record in records
+                if not record["damage"] and 0 <= now - number(record, "taken_at") < unless_younger_seconds
+            ]
+            made = young[-1] if young else {}
             if not young:
                 write_json(state, {**attempt, "snapshots": records})
                 made = store.take(find(), now)
                 records.append(made)
                 removed = store.prune(records, keep)
-        except (UpkeepError, OSError, ValueError, KeyError) as error:
-            attempt["error"] = str(error) or type(error).__name__
+        except BaseException as error:
+            attempt["error"] = why(error)
             raise
         finally:
             left = [record for record in records if record["file"] not in removed]
             write_json(state, {**attempt, "ended": int(time.time()), "snapshots": left})
     return {**made, "path": str(store.folder / made["file"]), "removed": removed, "taken": not young}
+
+
+def _told(state: Path, directory: str) -> list[dict[str, Any]]:
+    """Give the snapshots of this folder that were told of last; none where it was another one."""
+    known = read_json(state)
+    entries = known.get("snapshots") if known.get("directory") == directory else None
+    found = entries if isinstance(entries, list) else []
+    return [entry for entry in found if isinstance(entry, dict) and "file" in entry]
 
 
 def prove(snapshot: Path, find: Finder = find_etcd) -> dict[str, Any]:

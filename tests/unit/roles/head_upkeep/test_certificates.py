@@ -200,6 +200,32 @@ def test_a_part_that_stays_away_is_named(
     assert (kubeadm.renewals, state(tmp_path)["error"], state(tmp_path)["in_use"]) == (1, "", True)
 
 
+@pytest.mark.parametrize("renewed_at", [None, "yesterday", True, float("nan"), 10**400, 1 << 40])
+def test_a_record_that_somebody_changed_stops_nothing(
+    nightly: Callable[..., Any], kubeadm: Kubeadm, tmp_path: Path, renewed_at: Any
+) -> None:
+    """Nor does one of a clock that was ahead."""
+    kubeadm.days_left = 80
+    (tmp_path / "state.json").write_text(json.dumps({"ended": 2, "renewed_at": renewed_at}))
+    assert nightly()["renewed"] is True
+    assert state(tmp_path)["error"] == ""
+
+
+@pytest.mark.parametrize("fault", [TypeError("no list"), AssertionError(), KeyboardInterrupt()])
+def test_no_failure_ends_without_a_reason(
+    head: Head, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+) -> None:
+    """Also one that nobody thought of."""
+
+    def asked(_argv: Sequence[str]) -> str:
+        raise fault
+
+    monkeypatch.setattr(certificates, "run", asked)
+    with pytest.raises(type(fault)):
+        renew(head, tmp_path / "state.json", 90)
+    assert state(tmp_path)["error"].startswith(type(fault).__name__)
+
+
 def test_a_refusal_of_kubeadm_is_told(
     nightly: Callable[..., Any], kubeadm: Kubeadm, tmp_path: Path, plane: ControlPlane
 ) -> None:

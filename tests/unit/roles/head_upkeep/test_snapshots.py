@@ -19,6 +19,7 @@ from ironbinder_upkeep.machine import UpkeepError
 from ironbinder_upkeep.snapshots import Store, prove, take
 from live_etcd import LiveEtcd, needs_etcd
 
+GONE = object()
 STAT = "7 (etcd) S " + " ".join(["0"] * 18) + " 4711 0 0"
 WORDS = [
     "etcd",
@@ -151,6 +152,51 @@ def test_a_failure_removes_nothing_and_is_told(head: Head) -> None:
     assert "etcdctl endpoint status" in told["error"]
     assert len(told["snapshots"]) == 1
     assert told["ended"] >= told["began"]
+
+
+@needs_etcd
+@pytest.mark.parametrize("taken_at", [None, "yesterday", True, float("nan"), float("inf"), 10**400, GONE])
+def test_a_record_that_somebody_changed_stops_nothing(head: Head, taken_at: Any) -> None:
+    """Nor is a snapshot young that does not say when it was taken."""
+    head.take()
+    head.age(60)
+    [record] = head.folder.glob("*.json")
+    known = {**json.loads(record.read_text()), "taken_at": taken_at}
+    record.write_text(json.dumps({key: value for key, value in known.items() if value is not GONE}))
+    assert head.take(unless_younger_seconds=3600)["taken"] is True
+    assert (head.told()["error"], len(head.told()["snapshots"])) == ("", 2)
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    """With what was in it, as far as anybody knows."""
+    head = Head(tmp_path, Etcd(1, tmp_path, ""))
+    head.folder.write_text("in the way")
+    known = {"directory": str(head.folder), "snapshots": [{"file": "etcd-1.db"}, 7], "error": "", "ended": 9}
+    head.state.write_text(json.dumps(known))
+    with pytest.raises(UpkeepError, match=r"snapshots cannot be used: .*site_etcd_snapshot_dir"):
+        head.take()
+    told = head.told()
+    assert "cannot be used" in told["error"]
+    assert told["snapshots"] == [{"file": "etcd-1.db"}]
+    assert told["ended"] >= told["began"]
+    # Those of another folder are no longer told of.
+    head.state.write_text(json.dumps({**known, "directory": "/elsewhere"}))
+    with pytest.raises(UpkeepError, match="cannot be used"):
+        head.take()
+    assert head.told()["snapshots"] == []
+
+
+@pytest.mark.parametrize("fault", [TypeError("no list"), AssertionError(), KeyboardInterrupt()])
+def test_no_failure_ends_without_a_reason(tmp_path: Path, fault: BaseException) -> None:
+    """Also one that nobody thought of."""
+
+    def find() -> Etcd:
+        raise fault
+
+    state = tmp_path / "state.json"
+    with pytest.raises(type(fault)):
+        take(Store(tmp_path / "snapshots"), state, 3, 0, find)
+    assert json.loads(state.read_text())["error"].startswith(type(fault).__name__)
 
 
 @needs_etcd
