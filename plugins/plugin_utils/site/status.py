@@ -111,8 +111,9 @@ def _snapshots(told: Mapping[str, Any], now: float) -> dict[str, Any]:
         "newest": as_text(last.get("file")),
         "age_hours": int((now - newest) // HOUR) if newest else None,
         "restored": last.get("restored") is True,
-        "revision": last.get("revision"),
-        "bytes": last.get("bytes"),
+        # Strict readers of JSON take no NaN.
+        "revision": as_int(last.get("revision")) or None,
+        "bytes": as_int(last.get("bytes")) or None,
         "error": failure_of(told, "snapshots", now),
     }
 
@@ -213,7 +214,7 @@ def _shown(host: str, told: Mapping[str, Any]) -> tuple[str, ...]:
         host,
         str(told["kept"]),
         told["newest"],
-        f"{told['age_hours']} h",
+        "unknown" if told["age_hours"] is None else f"{told['age_hours']} h",
         _mib(as_int(told["bytes"])),
         proof,
     )

@@ -40,6 +40,7 @@ LIMITS = {
     # Those of the public URL and the registry: many live for 90 days, and rules about TLS files judge them.
     "tls": (21, 0),
 }
+HUGE = 1 << 53
 # A job that began this long ago and did not end was killed: its unit would have ended it.
 LONGEST_SECONDS = 2 * HOUR
 # What a timer of role head_upkeep does, by the fact that it leaves.
@@ -122,4 +123,6 @@ def fill_percent(upkeep: Mapping[str, Any]) -> int:
 
 
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else 0.0
+    """Give a number; 0 for what is none, as NaN and Infinity, which Python reads from JSON, and for what no clock reaches."""
+    plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if plain and -HUGE < value < HUGE else 0.0

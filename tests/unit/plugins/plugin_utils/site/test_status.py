@@ -8,6 +8,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import WARNING, Finding
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.status import Look, as_data, render
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.upkeep import judge
@@ -33,7 +34,7 @@ HUB: dict[str, Any] = {
     "sessions": 7,
     "workloads": [{"name": "hub", "ready": False, "told": "0 of 1 ready"}],
 }
-HEAD = {
+HEAD: dict[str, Any] = {
     "certificates": [
         {
             "name": "apiserver",
@@ -170,6 +171,18 @@ def test_data_are_json_with_the_promised_keys() -> None:
         "bytes": 5 << 20,
         "error": "",
     }
+
+
+@pytest.mark.parametrize("odd", ["NaN", "Infinity", "1e999", "1" * 400, "null", '"text"'])
+def test_an_odd_record_stops_nothing(odd: str) -> None:
+    """JSON stays JSON, for whoever reads it."""
+    entry = {**HEAD["snapshots"]["snapshots"][1], **dict.fromkeys(("taken_at", "revision"), "ODD")}
+    told = json.loads(json.dumps({**HEAD["snapshots"], "snapshots": [entry]}).replace('"ODD"', odd))
+    look = replace(LOOK, machines={"head1": {**HEAD, "snapshots": told}})
+    shown = as_data(look)["snapshots"]["head1"]
+    assert (shown["kept"], shown["newest"], shown["age_hours"]) == (1, "b.db", None)
+    assert "NaN" not in json.dumps(as_data(look)) and "Infinity" not in json.dumps(as_data(look))
+    assert "head1 1 b.db unknown 5 MiB restored" in lines(look)
 
 
 def test_a_cluster_that_does_not_answer_is_said() -> None:

@@ -11,6 +11,8 @@ from site_cases import DAY, NOW, Case, case, found, rules_in, texts
 
 HOUR = 3600
 LATE = "site_etcd_snapshot_late_hours"
+# As json.loads gives NaN, Infinity, 1e999 and long numbers.
+ODD = [float("nan"), float("inf"), -float("inf"), 10**400, None, "yesterday", True]
 
 
 def certificate(days: float, name: str = "apiserver", kind: str = "kubeadm", **more: Any) -> dict[str, Any]:
@@ -146,6 +148,17 @@ GOOD = [
 @pytest.mark.parametrize("good", GOOD, ids=[entry.name for entry in GOOD])
 def test_good_site(good: Case) -> None:
     assert found(good.site()) == set()
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_odd_times_stop_no_rule(odd: Any) -> None:
+    """They are of no known time: one beside them counts, and alone they are none."""
+    strange = snapshot(3, taken_at=odd)
+    assert found(head("", snapshots=attempt(strange, snapshot(5))).site()) == set()
+    assert found(head("", snapshots=attempt(strange)).site()) == {("snapshot-late", LATE, "head1")}
+    # It began at no known time, and has not ended.
+    killed = head("", snapshots={"directory": "/srv/etcd", "began": odd})
+    assert found(killed.site()) == {("snapshot-failed", "", "head1")}
 
 
 def test_certificates_of_a_host_are_one_finding() -> None:
