@@ -33,6 +33,11 @@ def main(argv: Sequence[str]) -> int:
     taking.add_argument(
         "--unless-younger-seconds", type=int, default=0, help="take none where one is younger"
     )
+    taking.add_argument(
+        "--state-name",
+        default="etcd-snapshot.json",
+        help="the file that tells of it; the timer's, unless told",
+    )
     proving = verbs.add_parser("prove", help="restore a snapshot into a scratch folder beside it")
     proving.add_argument("snapshot", type=Path)
     renewing = verbs.add_parser(
@@ -51,7 +56,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _do(given: argparse.Namespace) -> dict[str, Any]:
     if given.verb == "snapshot":
-        state = given.state_dir / "etcd-snapshot.json"
+        state = given.state_dir / given.state_name
         return take(Store(given.directory), state, max(1, given.keep), given.unless_younger_seconds)
     if given.verb == "prove":
         return prove(given.snapshot)

@@ -13,22 +13,27 @@ from __future__ import annotations
 
 import fcntl
 import json
+import re
 import shutil
 import tempfile
 import time
+from calendar import timegm
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from ironbinder_upkeep.etcd import Etcd, find_etcd, integrity, restore
 from ironbinder_upkeep.machine import UNFINISHED, UpkeepError, number, read_json, why, write_json
 
 __all__ = ["Store", "prove", "take"]
 
-BEGINNING = "etcd-"
 # The snapshot, and the restored copy beside it.
 ROOM = 2.2
+
+# Names that are written here. Whatever else lies in the folder is somebody else's, such as a link to the newest.
+NAME = re.compile(r"etcd-(\d{8}T\d{6}Z)-(\d+)")
+STAMP = "%Y%m%dT%H%M%SZ"
 
 Finder = Callable[[], Etcd]
 
@@ -41,6 +46,17 @@ def damage(path: Path) -> str:
         return str(error)
     known = read_json(path.with_suffix(".json")).get("sha256", found)
     return "" if known == found else f"{path} is another one than its record says: remove both"
+
+
+def written(path: Path) -> Optional[tuple[int, int]]:
+    """Read when a snapshot was taken, in seconds since the epoch, and etcd's revision by its name; None where it is not ours."""
+    found = NAME.fullmatch(path.stem)
+    if found is None or path.is_symlink() or not path.is_file():
+        return None
+    try:
+        return timegm(time.strptime(found.group(1), STAMP)), int(found.group(2))
+    except ValueError:  # digits that are no time
+        return None
 
 
 class Store:
@@ -69,7 +85,7 @@ class Store:
         """Read all snapshots, oldest first: the record of each, with its `file` and what is wrong with it as `damage`."""
         return [
             {**read_json(path.with_suffix(".json")), "file": path.name, "damage": damage(path)}
-            for path in sorted(self.folder.glob(f"{BEGINNING}*.db"))
+            for path in sorted(filter(written, self.folder.glob("*.db")))
         ]
 
     def take(self, etcd: Etcd, now: float) -> dict[str, Any]:
@@ -87,8 +103,7 @@ class Store:
             record = {"sha256": integrity(fresh), "bytes": fresh.stat().st_size, "taken_at": int(now)}
             record |= {"etcd_version": told["version"], "revision": told["header"]["revision"]}
             record |= restore(etcd, fresh, Path(name, "restored"))
-            stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
-            path = self.folder / f"{BEGINNING}{stamp}-{record['revision']}.db"
+            path = self.folder / f"etcd-{time.strftime(STAMP, time.gmtime(now))}-{record['revision']}.db"
             write_json(path.with_suffix(".json"), record)
             fresh.chmod(0o600)
             fresh.replace(path)
@@ -100,7 +115,7 @@ class Store:
         gone = whole[: max(0, len(whole) - keep)]
         for name in gone:
             (self.folder / name).unlink()
-        for record in self.folder.glob(f"{BEGINNING}*.json"):
+        for record in filter(written, self.folder.glob("*.json")):
             if not record.with_suffix(".db").exists():
                 record.unlink()
         return gone

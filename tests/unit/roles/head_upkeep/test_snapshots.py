@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -57,7 +58,8 @@ class Head:
         found = [(json.loads(path.read_text()), path) for path in self.folder.glob("*.json")]
         for record, path in sorted(found, key=lambda entry: int(entry[0]["taken_at"])):
             record["taken_at"] -= seconds
-            aged = self.folder / f"etcd-2020{record['taken_at']}-6.json"
+            stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(record["taken_at"]))
+            aged = self.folder / f"etcd-{stamp}-6.json"
             path.with_suffix(".db").rename(aged.with_suffix(".db"))
             path.unlink()
             aged.write_text(json.dumps(record))
@@ -218,6 +220,26 @@ def test_what_a_kill_left_is_cleared_away(head: Head) -> None:
 
 
 @needs_etcd
+def test_what_others_keep_there_is_theirs(head: Head) -> None:
+    """It is no snapshot of ours, so it is no reason to remove one, and it stays."""
+    for _ in range(2):
+        head.take()
+        head.age(60)
+    oldest, newest = sorted(path.name for path in head.folder.glob("*.db"))
+    links = ["etcd-latest.db", "etcd-20300101T000000Z-7.db"]
+    files = ["etcd-before-my-change.db", "etcd-plan.json", "etcd-20209999T000000Z-9.db"]
+    for name in links:
+        (head.folder / name).symlink_to(newest)
+    for name in files:
+        (head.folder / name).write_text("theirs")
+    (head.folder / "etcd-20200101T000000Z-8.db").mkdir()
+    last = head.take(keep=2)
+    assert last["removed"] == [oldest]
+    assert [entry["file"] for entry in head.told()["snapshots"]] == [newest, last["file"]]
+    assert {*links, *files, "etcd-20200101T000000Z-8.db"} <= set(head.names())
+
+
+@needs_etcd
 def test_an_image_without_etcdutl_proves_the_checksum(head: Head, tmp_path: Path) -> None:
     tools = tmp_path / "bin"
     tools.mkdir()
@@ -259,6 +281,19 @@ def test_what_is_no_snapshot_is_refused(tmp_path: Path, size: int) -> None:
     path.write_bytes(b"x" * size)
     with pytest.raises(UpkeepError, match="is truncated, or no snapshot"):
         integrity(path)
+
+
+def test_one_that_somebody_asked_for_is_told_of_elsewhere(tmp_path: Path) -> None:
+    """What the timer's last attempt left says how the timer stands."""
+    timers, folder = tmp_path / "etcd-snapshot.json", tmp_path / "in-the-way"
+    for path in (timers, folder):
+        path.write_text("{}")
+    words = [f"--state-dir={tmp_path}", "snapshot", f"--directory={folder}", "--keep=1"]
+    assert cli.main([*words, "--state-name=asked.json"]) == 1
+    assert timers.read_text() == "{}"
+    assert "cannot be used" in json.loads((tmp_path / "asked.json").read_text())["error"]
+    assert cli.main(words) == 1
+    assert "cannot be used" in timers.read_text()
 
 
 def test_the_command_says_what_was_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
