@@ -25,6 +25,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.upkeep im
     JOBS,
     Certificate,
     certificates_of,
+    dated_ahead,
     failure_of,
     fill_percent,
     newest_snapshot,
@@ -133,16 +134,15 @@ def _failed(site: Site, job: str, doing: str) -> Iterator[Problem]:
 def snapshot_late(site: Site) -> Iterator[Problem]:
     hours = as_int(site.values.get(LATE), 26)
     for host, upkeep in _clusters(site):
-        began, newest = upkeep.get("timer_at"), newest_snapshot(upkeep)
+        began, newest = upkeep.get("timer_at"), newest_snapshot(upkeep, site.clock)
         # Before the timer came nobody promised any.
         if not isinstance(began, (int, float)) or failure_of(upkeep, "snapshots", site.clock):
             continue
-        age = site.clock - max(newest, began)
+        # A timer that came by a clock that was ahead has been there for nobody knows how long.
+        age = site.clock - max(newest, began if began <= site.clock + HOUR else 0)
         if age > hours * HOUR:
-            since = (
-                f"the newest snapshot of etcd is {int(age // HOUR)} hours old"
-                if newest
-                else "has no snapshot of etcd"
+            since = _newest(
+                upkeep, site.clock, f"the newest snapshot of etcd is {int(age // HOUR)} hours old"
             )
             yield Problem(
                 f"{since}, and {hours} are the limit",
@@ -150,6 +150,15 @@ def snapshot_late(site: Site) -> Iterator[Problem]:
                 LATE,
                 host.name,
             )
+
+
+def _newest(upkeep: Mapping[str, Any], now: float, said: str) -> str:
+    """Say what is known of the newest snapshot, and which are left out."""
+    if not newest_snapshot(upkeep, now):
+        whole = any(not entry["damage"] for entry in snapshots_of(upkeep))
+        said = "has no snapshot of etcd" + (" that says when it was taken" if whole else "")
+    ahead = len(dated_ahead(upkeep, now))
+    return said + (f", but for {ahead} that a clock ahead of time has dated" if ahead else "")
 
 
 @rule("snapshot-damaged", ERROR, "A snapshot of etcd is truncated, or was changed since it was taken.")

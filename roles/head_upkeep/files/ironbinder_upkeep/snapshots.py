@@ -34,6 +34,8 @@ ROOM = 2.2
 # Names that are written here. Whatever else lies in the folder is somebody else's, such as a link to the newest.
 NAME = re.compile(r"etcd-(\d{8}T\d{6}Z)-(\d+)")
 STAMP = "%Y%m%dT%H%M%SZ"
+# One that is dated this much after now was dated by a clock that was ahead.
+AHEAD_SECONDS = 3600
 
 Finder = Callable[[], Etcd]
 
@@ -82,10 +84,17 @@ class Store:
             yield
 
     def records(self) -> list[dict[str, Any]]:
-        """Read all snapshots, oldest first: the record of each, with its `file` and what is wrong with it as `damage`."""
+        """Read all snapshots: the record of each, with its `file` and what is wrong with it as `damage`.
+
+        Those that a clock dated which was ahead come first, as they would outlive all that is taken from then on. The others by
+        their age, the oldest first.
+        """
+        latest = time.time() + AHEAD_SECONDS
+        found = ((written(path), path) for path in self.folder.glob("*.db"))
+        ordered = sorted((told[0] <= latest, *told, path) for told, path in found if told)
         return [
             {**read_json(path.with_suffix(".json")), "file": path.name, "damage": damage(path)}
-            for path in sorted(filter(written, self.folder.glob("*.db")))
+            for *_, path in ordered
         ]
 
     def take(self, etcd: Etcd, now: float) -> dict[str, Any]:
@@ -110,7 +119,7 @@ class Store:
         return {**record, "file": path.name, "damage": ""}
 
     def prune(self, records: Sequence[Mapping[str, Any]], keep: int) -> list[str]:
-        """Remove the oldest of those that are whole, but for `keep`, and records of nothing. Returns what was removed."""
+        """Remove the first of those that are whole, but for `keep`, and records of nothing. Returns what was removed."""
         whole = [str(record["file"]) for record in records if not record["damage"]]
         gone = whole[: max(0, len(whole) - keep)]
         for name in gone:

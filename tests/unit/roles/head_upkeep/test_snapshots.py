@@ -11,10 +11,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ironbinder_upkeep import cli
+from ironbinder_upkeep import cli, snapshots
 from ironbinder_upkeep.etcd import Etcd, find_etcd, integrity
 from ironbinder_upkeep.machine import UpkeepError
 from ironbinder_upkeep.snapshots import Store, prove, take
@@ -94,6 +95,42 @@ def test_as_many_are_kept_as_wanted(head: Head) -> None:
     assert len(last["removed"]) == 1
     assert len([name for name in head.names() if name.endswith(".db")]) == 2
     assert len(head.names()) == 4
+
+
+@needs_etcd
+def test_a_clock_that_was_ahead_costs_no_later_one(head: Head, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that it dated go first, and of the others the oldest."""
+    began = time.time()
+    ahead, clock = began + 200 * 86400, SimpleNamespace(**vars(time))
+    monkeypatch.setattr(snapshots, "time", clock)
+
+    def take_at(now: float) -> tuple[str, list[str]]:
+        clock.time = lambda: now
+        made = head.take(keep=2, unless_younger_seconds=30)
+        assert made["taken"] is True
+        return made["file"], made["removed"]
+
+    damaged, _ = take_at(ahead)
+    (head.folder / damaged).write_bytes(b"short")
+    first, _ = take_at(ahead + 60)
+    second, _ = take_at(ahead + 120)
+    third, removed = take_at(began)
+    assert removed == [first]
+    fourth, removed = take_at(began + 60)
+    assert removed == [second]
+    fifth, removed = take_at(began + 120)
+    assert removed == [third]
+    assert [entry["file"] for entry in head.told()["snapshots"]] == [damaged, fourth, fifth]
+
+
+@needs_etcd
+def test_a_clock_that_is_put_back_a_little_changes_no_order(head: Head) -> None:
+    """What was taken last is never what goes."""
+    head.take()
+    head.age(-600)
+    last = head.take(keep=1)
+    assert len(last["removed"]) == 1
+    assert Path(last["path"]).exists()
 
 
 @needs_etcd

@@ -164,6 +164,7 @@ def test_data_are_json_with_the_promised_keys() -> None:
         "directory": "/srv/etcd",
         "kept": 1,
         "damaged": ["a.db"],
+        "dated_ahead": [],
         "newest": "b.db",
         "age_hours": 8,
         "restored": True,
@@ -171,6 +172,27 @@ def test_data_are_json_with_the_promised_keys() -> None:
         "bytes": 5 << 20,
         "error": "",
     }
+
+
+def test_a_snapshot_from_the_future_is_not_the_newest() -> None:
+    """Its clock was ahead, so its time says nothing, wherever the head puts it."""
+    entry = {**HEAD["snapshots"]["snapshots"][1], "file": "c.db", "taken_at": NOW + 2 * HOUR}
+    entries = [*HEAD["snapshots"]["snapshots"], entry]
+    look = replace(
+        LOOK, machines={"head1": {**HEAD, "snapshots": {**HEAD["snapshots"], "snapshots": entries}}}
+    )
+    shown = as_data(look)["snapshots"]["head1"]
+    assert (shown["kept"], shown["newest"], shown["age_hours"], shown["dated_ahead"]) == (
+        2,
+        "b.db",
+        8,
+        ["c.db"],
+    )
+    assert "head1 2 b.db 8 h, 1 dated ahead 5 MiB restored" in lines(look)
+    alone = replace(
+        LOOK, machines={"head1": {**HEAD, "snapshots": {**HEAD["snapshots"], "snapshots": [entry]}}}
+    )
+    assert "head1 1 c.db unknown, 1 dated ahead 5 MiB restored" in lines(alone)
 
 
 @pytest.mark.parametrize("odd", ["NaN", "Infinity", "1e999", "1" * 400, "null", '"text"'])
