@@ -40,6 +40,17 @@ REMEDIES = {
     "kubelet": "see journalctl --unit kubelet for why its certificate was not renewed; kubectl get csr shows requests that wait",
     "authority": "plan another one, which touches every node: kubernetes.io/docs/tasks/tls/manual-rotation-of-ca-certificates",
 }
+# Of what cannot be read. kubeadm renews nothing that it cannot read, and writes over nothing: what is gone it makes anew.
+UNREADABLE = {
+    "kubeadm": "on that head: move it away, and its key where it has one; kubeadm init phase {phase} --config FILE, with FILE "
+    "from kubectl --namespace kube-system get configmap kubeadm-config --output jsonpath={{.data.ClusterConfiguration}}; then: "
+    "systemctl start ironbinder-certificates",
+    "authority": "put the same file of another node, or of a backup, in its place",
+    "kubelet": "link it to an older kubelet-client-*.pem beside it that is whole, and systemctl restart kubelet; where there is "
+    "none, see kubernetes.io/docs/setup/production-environment/tools/kubeadm/troubleshooting-kubeadm, "
+    "Kubelet client certificate rotation fails",
+    "kubelet-serving": "remove it, with kubelet.key beside it, and systemctl restart kubelet, which makes both anew",
+}
 
 
 def _clusters(site: Site) -> Iterator[tuple[Host, Mapping[str, Any]]]:
@@ -85,10 +96,19 @@ def certificate_unreadable(site: Site) -> Iterator[Problem]:
             if as_text(entry.get("error")):
                 yield Problem(
                     f"{as_text(entry.get('file'))} cannot be read as a certificate: {as_text(entry.get('error'))}",
-                    "on that head: ironbinder-upkeep renew --now, which writes all of them anew",
+                    _made_anew(as_text(entry.get("kind")), as_text(entry.get("name"))),
                     "",
                     host.name,
                 )
+
+
+def _made_anew(kind: str, name: str) -> str:
+    phase = (
+        f"kubeconfig {name.removesuffix('.conf')}"
+        if name.endswith(".conf")
+        else f"certs {name.replace('/', '-')}"
+    )
+    return UNREADABLE.get(kind, "see journalctl --unit kubelet for who needs it").format(phase=phase)
 
 
 @rule(

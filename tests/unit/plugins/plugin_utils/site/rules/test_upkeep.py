@@ -182,6 +182,25 @@ def test_certificates_of_a_host_are_one_finding() -> None:
     assert "systemctl start ironbinder-certificates" in text
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "said"),
+    [
+        ("etcd/server", "kubeadm", "kubeadm init phase certs etcd-server --config"),
+        ("admin.conf", "kubeadm", "kubeadm init phase kubeconfig admin --config"),
+        ("ca", "authority", "the same file of another node"),
+        ("kubelet", "kubelet", "Kubelet client certificate rotation fails"),
+        ("kubelet-serving", "kubelet-serving", "systemctl restart kubelet, which makes both anew"),
+        ("what is to come", "another", "journalctl --unit kubelet"),
+    ],
+)
+def test_what_cannot_be_read_has_a_way_out_of_its_kind(name: str, kind: str, said: str) -> None:
+    """kubeadm renews nothing that it cannot read."""
+    broken = certificate(1, name, kind, not_after=None, error="it holds no certificate")
+    [text] = texts(head("", certificates=[broken]).site(), "certificate-unreadable")
+    assert said in text
+    assert "renew --now" not in text
+
+
 def test_a_truncated_snapshot_is_named_with_its_way_out() -> None:
     [text] = texts(head("", snapshots=attempt(snapshot(40, found_bytes=7))).site(), "snapshot-damaged")
     assert text.startswith("/srv/etcd/etcd-40.db is truncated or changed: it has 7 bytes of 10 -> ")
