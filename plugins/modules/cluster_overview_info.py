@@ -102,7 +102,8 @@ def main() -> None:
     except KubeError as error:
         module.fail_json(msg=str(error))
     try:
-        ends = not_after(first_certificate(in_kubeconfig(Path(module.params["kubeconfig"]).read_text())))
+        text = Path(module.params["kubeconfig"]).read_text(encoding="utf-8", errors="replace")
+        ends = not_after(first_certificate(in_kubeconfig(text)))
     except CertificateError:  # it has a token, or names a file
         ends = None
     module.exit_json(changed=False, cluster=told, kubeconfig_not_after=ends)

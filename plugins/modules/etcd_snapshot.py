@@ -14,6 +14,8 @@ description:
   - Has the program of role C(head_upkeep) take one, as its timer does, with the tools of the image that etcd runs from.
   - The snapshot counts when its checksum is right and it was restored into a scratch folder with the same revision and as many
     keys. Only then are older ones removed.
+  - What the timer's last attempt left, which preflight and the status tell of, stays as it is. What came of this one is in
+    C(/var/lib/ironbinder/etcd-snapshot-on-demand.json).
   - For what comes before a change of the cluster, such as an upgrade.
 options:
   directory:
@@ -80,6 +82,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.commands import NOT_THERE, run_command
 
 PROGRAM = "/usr/local/sbin/ironbinder-upkeep"
+# Not the timer's: that one says whether the timer works.
+STATE = "etcd-snapshot-on-demand.json"
 TIMEOUT_SECONDS = 3600
 TOLD = ("path", "sha256", "revision", "bytes", "restored", "removed")
 
@@ -104,6 +108,7 @@ def main() -> None:
         "snapshot",
         f"--directory={module.params['directory']}",
         f"--keep={module.params['keep']}",
+        f"--state-name={STATE}",
     ]
     ran = run_command(argv, TIMEOUT_SECONDS)
     if ran.rc == NOT_THERE:

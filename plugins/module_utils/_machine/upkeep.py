@@ -109,10 +109,10 @@ class _Certificates:
         places += [(folder / f"{name}.conf", f"{name}.conf", "kubeadm") for name in KUBECONFIGS]
         places += [(self._root / KUBELET_PKI / name, kind, kind) for kind, name in KUBELET_FILES.items()]
         for path, name, kind in places:
-            text = _text(path)
-            if text:
+            # One that is empty, or a link to nothing, is told as well: what starts next needs it.
+            if path.is_symlink() or path.exists():
                 file = f"/{path.relative_to(self._root)}"
-                yield {"name": name, "file": file, "kind": kind, **self._read(path, name, text)}
+                yield {"name": name, "file": file, "kind": kind, **self._read(path, name, _text(path))}
 
     def _read(self, path: Path, name: str, text: str) -> dict[str, Any]:
         told: dict[str, Any] = {"error": "", "not_after": None, "port": None, "served": ""}

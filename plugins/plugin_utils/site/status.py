@@ -19,10 +19,12 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.upkeep im
     HOUR,
     Certificate,
     certificates_of,
+    dated_ahead,
     failure_of,
     fill_percent,
     newest_snapshot,
     snapshots_of,
+    taken_at,
 )
 
 __all__ = ["Look", "as_data", "render"]
@@ -102,17 +104,20 @@ def _certificates(look: Look) -> list[tuple[str, Certificate]]:
 
 def _snapshots(told: Mapping[str, Any], now: float) -> dict[str, Any]:
     entries = snapshots_of(told)
-    newest = newest_snapshot(told)
-    last: Mapping[str, Any] = next((entry for entry in reversed(entries) if not entry.get("damage")), {})
+    newest = newest_snapshot(told, now)
+    whole = [entry for entry in reversed(entries) if not entry.get("damage")]
+    last: Mapping[str, Any] = max(whole, key=lambda entry: taken_at(entry, now), default={})
     return {
         "directory": as_text(as_mapping(told.get("snapshots")).get("directory")),
-        "kept": sum(1 for entry in entries if not entry.get("damage")),
+        "kept": len(whole),
         "damaged": [str(entry.get("file")) for entry in entries if entry.get("damage")],
+        "dated_ahead": dated_ahead(told, now),
         "newest": as_text(last.get("file")),
         "age_hours": int((now - newest) // HOUR) if newest else None,
         "restored": last.get("restored") is True,
-        "revision": last.get("revision"),
-        "bytes": last.get("bytes"),
+        # Strict readers of JSON take no NaN.
+        "revision": as_int(last.get("revision")) or None,
+        "bytes": as_int(last.get("bytes")) or None,
         "error": failure_of(told, "snapshots", now),
     }
 
@@ -208,12 +213,14 @@ def _etcd(host: str, told: Mapping[str, Any]) -> tuple[str, ...]:
 def _shown(host: str, told: Mapping[str, Any]) -> tuple[str, ...]:
     if not told["newest"]:
         return (host, "0", "none", "-", "-", "-")
+    age = "unknown" if told["age_hours"] is None else f"{told['age_hours']} h"
+    ahead = len(told["dated_ahead"])
     proof = "restored" if told["restored"] else "checksum"
     return (
         host,
         str(told["kept"]),
         told["newest"],
-        f"{told['age_hours']} h",
+        age + (f", {ahead} dated ahead" if ahead else ""),
         _mib(as_int(told["bytes"])),
         proof,
     )

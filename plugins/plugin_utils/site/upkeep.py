@@ -21,10 +21,12 @@ __all__ = [
     "JOBS",
     "Certificate",
     "certificates_of",
+    "dated_ahead",
     "failure_of",
     "fill_percent",
     "newest_snapshot",
     "snapshots_of",
+    "taken_at",
 ]
 
 DAY, HOUR = 86_400, 3_600
@@ -40,6 +42,9 @@ LIMITS = {
     # Those of the public URL and the registry: many live for 90 days, and rules about TLS files judge them.
     "tls": (21, 0),
 }
+HUGE = 1 << 53
+# What is dated this much after now was dated by a clock that was ahead, so that its time is not known.
+AHEAD_SECONDS = HOUR
 # A job that began this long ago and did not end was killed: its unit would have ended it.
 LONGEST_SECONDS = 2 * HOUR
 # What a timer of role head_upkeep does, by the fact that it leaves.
@@ -84,7 +89,7 @@ def certificates_of(upkeep: Mapping[str, Any], now: float) -> Iterator[Certifica
 
 
 def snapshots_of(upkeep: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """Give the snapshots of a head, oldest first, with `damage` also where one became shorter or went since it was looked at."""
+    """Give the snapshots of a head, in its order, with `damage` also where one became shorter or went since it was looked at."""
     told = as_mapping(upkeep.get("snapshots"))
     found = []
     for entry in map(as_mapping, as_list(told.get("snapshots"))):
@@ -97,10 +102,21 @@ def snapshots_of(upkeep: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return found
 
 
-def newest_snapshot(upkeep: Mapping[str, Any]) -> int:
-    """When the newest snapshot that is whole was taken, in seconds since the epoch; 0 where there is none."""
-    whole = [int(_number(entry.get("taken_at"))) for entry in snapshots_of(upkeep) if not entry.get("damage")]
-    return max(whole, default=0)
+def taken_at(entry: Mapping[str, Any], now: float) -> int:
+    """When a snapshot was taken, in seconds since the epoch; 0 where it does not say so, or is dated ahead."""
+    told = int(_number(entry.get("taken_at")))
+    return told if told <= now + AHEAD_SECONDS else 0
+
+
+def newest_snapshot(upkeep: Mapping[str, Any], now: float) -> int:
+    """When the newest snapshot that is whole was taken, as far as that is known; 0 where there is none."""
+    return max((taken_at(entry, now) for entry in snapshots_of(upkeep) if not entry["damage"]), default=0)
+
+
+def dated_ahead(upkeep: Mapping[str, Any], now: float) -> list[str]:
+    """Give the files of snapshots that are whole and dated ahead."""
+    whole = [entry for entry in snapshots_of(upkeep) if not entry["damage"]]
+    return [str(entry.get("file")) for entry in whole if _number(entry.get("taken_at")) > now + AHEAD_SECONDS]
 
 
 def failure_of(upkeep: Mapping[str, Any], job: str, now: float) -> str:
@@ -122,4 +138,6 @@ def fill_percent(upkeep: Mapping[str, Any]) -> int:
 
 
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else 0.0
+    """Give a number; 0 for what is none, as NaN and Infinity, which Python reads from JSON, and for what no clock reaches."""
+    plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if plain and -HUGE < value < HUGE else 0.0

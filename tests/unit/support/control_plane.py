@@ -43,6 +43,9 @@ class ControlPlane:
         self._stopped = threading.Event()
         for name in ("pki/apiserver", "pki/etcd/server", "pki/etcd/peer", "controller-manager", "scheduler"):
             self.renew(name)
+        manifest = folder / "manifests/etcd.yaml"
+        manifest.parent.mkdir()
+        manifest.write_text("kind: Pod\n")
         client, peer, metrics, api, manager, scheduler = (free_port() for _ in range(6))
         # Not /etc/kubernetes, which a lab on this computer has.
         of = str(folder)
@@ -100,6 +103,12 @@ class ControlPlane:
                         stderr=subprocess.DEVNULL,
                     )
             self._stopped.wait(0.05)
+
+    def lose(self, name: str) -> None:
+        """End a part, which stays away."""
+        self.stays_down.add(name)
+        self.processes[name].kill()
+        self.processes[name].wait()
 
     def stop(self) -> None:
         """End everything."""

@@ -25,6 +25,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.upkeep im
     JOBS,
     Certificate,
     certificates_of,
+    dated_ahead,
     failure_of,
     fill_percent,
     newest_snapshot,
@@ -38,6 +39,17 @@ REMEDIES = {
     "its timer did not; a head without that timer gets it from the stage cluster",
     "kubelet": "see journalctl --unit kubelet for why its certificate was not renewed; kubectl get csr shows requests that wait",
     "authority": "plan another one, which touches every node: kubernetes.io/docs/tasks/tls/manual-rotation-of-ca-certificates",
+}
+# Of what cannot be read. kubeadm renews nothing that it cannot read, and writes over nothing: what is gone it makes anew.
+UNREADABLE = {
+    "kubeadm": "on that head: move it away, and its key where it has one; kubeadm init phase {phase} --config FILE, with FILE "
+    "from kubectl --namespace kube-system get configmap kubeadm-config --output jsonpath={{.data.ClusterConfiguration}}; then: "
+    "systemctl start ironbinder-certificates",
+    "authority": "put the same file of another node, or of a backup, in its place",
+    "kubelet": "link it to an older kubelet-client-*.pem beside it that is whole, and systemctl restart kubelet; where there is "
+    "none, see kubernetes.io/docs/setup/production-environment/tools/kubeadm/troubleshooting-kubeadm, "
+    "Kubelet client certificate rotation fails",
+    "kubelet-serving": "remove it, with kubelet.key beside it, and systemctl restart kubelet, which makes both anew",
 }
 
 
@@ -84,10 +96,19 @@ def certificate_unreadable(site: Site) -> Iterator[Problem]:
             if as_text(entry.get("error")):
                 yield Problem(
                     f"{as_text(entry.get('file'))} cannot be read as a certificate: {as_text(entry.get('error'))}",
-                    "on that head: ironbinder-upkeep renew --now, which writes all of them anew",
+                    _made_anew(as_text(entry.get("kind")), as_text(entry.get("name"))),
                     "",
                     host.name,
                 )
+
+
+def _made_anew(kind: str, name: str) -> str:
+    phase = (
+        f"kubeconfig {name.removesuffix('.conf')}"
+        if name.endswith(".conf")
+        else f"certs {name.replace('/', '-')}"
+    )
+    return UNREADABLE.get(kind, "see journalctl --unit kubelet for who needs it").format(phase=phase)
 
 
 @rule(
@@ -133,16 +154,15 @@ def _failed(site: Site, job: str, doing: str) -> Iterator[Problem]:
 def snapshot_late(site: Site) -> Iterator[Problem]:
     hours = as_int(site.values.get(LATE), 26)
     for host, upkeep in _clusters(site):
-        began, newest = upkeep.get("timer_at"), newest_snapshot(upkeep)
+        began, newest = upkeep.get("timer_at"), newest_snapshot(upkeep, site.clock)
         # Before the timer came nobody promised any.
         if not isinstance(began, (int, float)) or failure_of(upkeep, "snapshots", site.clock):
             continue
-        age = site.clock - max(newest, began)
+        # A timer that came by a clock that was ahead has been there for nobody knows how long.
+        age = site.clock - max(newest, began if began <= site.clock + HOUR else 0)
         if age > hours * HOUR:
-            since = (
-                f"the newest snapshot of etcd is {int(age // HOUR)} hours old"
-                if newest
-                else "has no snapshot of etcd"
+            since = _newest(
+                upkeep, site.clock, f"the newest snapshot of etcd is {int(age // HOUR)} hours old"
             )
             yield Problem(
                 f"{since}, and {hours} are the limit",
@@ -150,6 +170,15 @@ def snapshot_late(site: Site) -> Iterator[Problem]:
                 LATE,
                 host.name,
             )
+
+
+def _newest(upkeep: Mapping[str, Any], now: float, said: str) -> str:
+    """Say what is known of the newest snapshot, and which are left out."""
+    if not newest_snapshot(upkeep, now):
+        whole = any(not entry["damage"] for entry in snapshots_of(upkeep))
+        said = "has no snapshot of etcd" + (" that says when it was taken" if whole else "")
+    ahead = len(dated_ahead(upkeep, now))
+    return said + (f", but for {ahead} that a clock ahead of time has dated" if ahead else "")
 
 
 @rule("snapshot-damaged", ERROR, "A snapshot of etcd is truncated, or was changed since it was taken.")

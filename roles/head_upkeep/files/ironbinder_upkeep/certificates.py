@@ -23,71 +23,23 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Optional
 
-from ironbinder_upkeep.machine import Process, UpkeepError, processes, read_json, run, write_json
+from ironbinder_upkeep.machine import Process, UpkeepError, number, processes, read_json, run, why, write_json
+from ironbinder_upkeep.parts import PARTS, Part
 
-__all__ = ["PARTS", "Head", "renew"]
+__all__ = ["Head", "renew"]
 
 KUBERNETES = Path("/etc/kubernetes")
 DAY_SECONDS = 86400
 ASK_SECONDS = 10
-RESTART_SECONDS = 240
+# For each part. The kubelet waits up to 300 s before it starts one again that ended often, as they do with certificates that have
+# ended, and the unit ends after an hour. https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#restart-policy
+RESTART_SECONDS = 420
 STEP_SECONDS = 1
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part of the control plane: its program, the option and its value by which it is this head's own, and its health.
-
-    `serves` are the files of certificates that ports serve, below /etc/kubernetes, each with the option that names the port, and
-    the port without it. `health` is a URL with that of the first.
-    """
-
-    name: str
-    mark: tuple[str, str]
-    health: str
-    port: tuple[str, int]
-    serves: Mapping[str, tuple[str, int]]
-
-
-# In the order in which they are restarted. Programs of the same name run in pods, such as a hub's own scheduler.
-PARTS = (
-    Part(
-        "etcd",
-        ("--cert-file", "pki/etcd/server.crt"),
-        "http://127.0.0.1:{}/health",
-        ("--listen-metrics-urls", 2381),
-        {
-            "pki/etcd/server.crt": ("--listen-client-urls", 2379),
-            "pki/etcd/peer.crt": ("--listen-peer-urls", 2380),
-        },
-    ),
-    Part(
-        "kube-apiserver",
-        ("--tls-cert-file", "pki/apiserver.crt"),
-        "https://127.0.0.1:{}/readyz",
-        ("--secure-port", 6443),
-        {"pki/apiserver.crt": ("--secure-port", 6443)},
-    ),
-    Part(
-        "kube-controller-manager",
-        ("--kubeconfig", "controller-manager.conf"),
-        "https://127.0.0.1:{}/healthz",
-        ("--secure-port", 10257),
-        {},
-    ),
-    Part(
-        "kube-scheduler",
-        ("--kubeconfig", "scheduler.conf"),
-        "https://127.0.0.1:{}/healthz",
-        ("--secure-port", 10259),
-        {},
-    ),
-)
 
 
 class Head:
@@ -128,6 +80,11 @@ class Head:
         """Have kubeadm write new ones for all. Raises UpkeepError."""
         run(["kubeadm", "certs", "renew", "all"])
 
+    def parts(self) -> list[Part]:
+        """Give the parts that this head runs: a cluster's etcd may run elsewhere."""
+        with_etcd = (self.folder / "manifests/etcd.yaml").exists()
+        return [part for part in PARTS if part.name != "etcd" or with_etcd]
+
     def process(self, part: Part) -> Optional[Process]:
         """Find the process of a part; None while it is down."""
         option, file = part.mark
@@ -160,7 +117,8 @@ class Head:
         before = self.process(part)
         old = before is not None and self.is_older(before)
         if before is not None and old:
-            os.kill(before.pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):  # it has ended by itself
+                os.kill(before.pid, signal.SIGTERM)
         lacking, ends = "it does not run", time.monotonic() + RESTART_SECONDS
         while time.monotonic() < ends:
             now = self.process(part)
@@ -169,8 +127,11 @@ class Head:
                 if not lacking:
                     return old
             self._sleep(STEP_SECONDS)
+        told = "told to end, as its certificates are new, and is not back"
+        if not old:
+            told = "not told to end, as no process of it is older than its certificates, and is not healthy"
         raise UpkeepError(
-            f"{part.name} was told to end, as its certificates are new, and is not back after {RESTART_SECONDS} s: {lacking}. "
+            f"{part.name} was {told} after {RESTART_SECONDS} s: {lacking}. "
             f"See /var/log/pods/kube-system_{part.name}-*/ and `journalctl --unit kubelet`"
         )
 
@@ -197,7 +158,7 @@ class Head:
 
     def unused(self) -> Iterator[str]:
         """Say of each certificate that a port should serve that it serves another one."""
-        for part in PARTS:
+        for part in self.parts():
             process = self.process(part)
             if process is None:
                 yield f"{part.name} does not run"
@@ -217,7 +178,15 @@ class Head:
 
     def use(self) -> list[str]:
         """Have everything that runs use the files, and prove it. Returns the parts that were restarted. Raises UpkeepError."""
-        restarted = [part.name for part in PARTS if self.restart(part)]
+        restarted, failed = [], []
+        for part in self.parts():
+            # One that stays away is no reason to leave the others with certificates that end.
+            try:
+                restarted += [part.name] if self.restart(part) else []
+            except UpkeepError as error:
+                failed.append(str(error))
+        if failed:
+            raise UpkeepError("; ".join(failed))
         lacking = list(self.unused())
         if lacking:
             raise UpkeepError(
@@ -272,14 +241,14 @@ def renew(head: Head, state: Path, days: int, *, now: bool = False) -> dict[str,
     # `in_use` is False from the moment of writing until the ports have shown the new ones.
     attempt = {
         "began": int(time.time()),
-        "renewed_at": known.get("renewed_at", 0),
+        "renewed_at": int(number(known, "renewed_at")),
         "in_use": known.get("in_use", True),
         "error": "",
     }
     try:
         due = head.expiring(days)
         # Certificates that live for less than that would be renewed every night.
-        rested = attempt["began"] - attempt["renewed_at"] > days * DAY_SECONDS // 3
+        rested = not 0 <= attempt["began"] - attempt["renewed_at"] <= days * DAY_SECONDS // 3
         renewed = now or killed or bool(due and rested)
         if renewed:
             attempt["in_use"] = False
@@ -289,8 +258,8 @@ def renew(head: Head, state: Path, days: int, *, now: bool = False) -> dict[str,
         # Somebody may have renewed them by hand, and restarted nothing.
         restarted = [] if attempt["in_use"] and not any(head.unused()) else head.use()
         attempt["in_use"] = True
-    except (UpkeepError, OSError, ValueError, KeyError) as error:
-        attempt["error"] = str(error) or type(error).__name__
+    except BaseException as error:
+        attempt["error"] = why(error)
         raise
     finally:
         write_json(state, {**attempt, "ended": int(time.time())})

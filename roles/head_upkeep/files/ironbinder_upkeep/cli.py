@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ironbinder_upkeep.certificates import Head, renew
-from ironbinder_upkeep.machine import UpkeepError, kubeadm_alone
+from ironbinder_upkeep.machine import UpkeepError, kubeadm_alone, why
 from ironbinder_upkeep.snapshots import Store, prove, take
 
 __all__ = ["main"]
@@ -33,6 +33,11 @@ def main(argv: Sequence[str]) -> int:
     taking.add_argument(
         "--unless-younger-seconds", type=int, default=0, help="take none where one is younger"
     )
+    taking.add_argument(
+        "--state-name",
+        default="etcd-snapshot.json",
+        help="the file that tells of it; the timer's, unless told",
+    )
     proving = verbs.add_parser("prove", help="restore a snapshot into a scratch folder beside it")
     proving.add_argument("snapshot", type=Path)
     renewing = verbs.add_parser(
@@ -44,17 +49,14 @@ def main(argv: Sequence[str]) -> int:
     try:
         print(json.dumps(_do(given)))
     except (UpkeepError, OSError, ValueError, KeyError) as error:
-        print(
-            str(error) if isinstance(error, UpkeepError) else f"{type(error).__name__}: {error}",
-            file=sys.stderr,
-        )
+        print(why(error), file=sys.stderr)
         return 1
     return 0
 
 
 def _do(given: argparse.Namespace) -> dict[str, Any]:
     if given.verb == "snapshot":
-        state = given.state_dir / "etcd-snapshot.json"
+        state = given.state_dir / given.state_name
         return take(Store(given.directory), state, max(1, given.keep), given.unless_younger_seconds)
     if given.verb == "prove":
         return prove(given.snapshot)

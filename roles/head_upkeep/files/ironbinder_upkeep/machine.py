@@ -22,9 +22,11 @@ __all__ = [
     "Process",
     "UpkeepError",
     "kubeadm_alone",
+    "number",
     "processes",
     "read_json",
     "run",
+    "why",
     "write_json",
 ]
 
@@ -35,6 +37,8 @@ UNFINISHED = ".unfinished-"
 COMMAND_SECONDS = 900
 # This machine's, and that of a container of it.
 CONTAINER_DEPTH = 2
+# What no second since the epoch reaches.
+HUGE = 1 << 53
 
 
 class UpkeepError(RuntimeError):
@@ -126,6 +130,18 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     Path(beside).replace(path)
+
+
+def number(record: Mapping[str, Any], key: str) -> float:
+    """Read a number of a record; 0 where it has none, or one that is none, as JSON of Python may have."""
+    value: Any = record.get(key)
+    plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if plain and -HUGE < value < HUGE else 0.0
+
+
+def why(error: BaseException) -> str:
+    """Say what went wrong, never nothing. Errors of ours need no name."""
+    return str(error) if isinstance(error, UpkeepError) else f"{type(error).__name__}: {error}"
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -46,7 +46,14 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 def test_it_takes_one_and_tells_of_it(run: Run) -> None:
     told = run(Ran(0, json.dumps({**TOLD, "taken": True, "damage": ""})), directory="/srv/etcd", keep=3)
     assert told["ran"] == [
-        ["/usr/local/sbin/ironbinder-upkeep", "snapshot", "--directory=/srv/etcd", "--keep=3"]
+        [
+            "/usr/local/sbin/ironbinder-upkeep",
+            "snapshot",
+            "--directory=/srv/etcd",
+            "--keep=3",
+            # Beside the timer's own.
+            "--state-name=etcd-snapshot-on-demand.json",
+        ]
     ]
     assert told["changed"] is True
     assert {name: told[name] for name in TOLD} == TOLD

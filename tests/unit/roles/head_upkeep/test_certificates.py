@@ -19,8 +19,9 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._base.lock imp
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm import LOCK_FILE
 from control_plane import ControlPlane
 from ironbinder_upkeep import certificates, cli
-from ironbinder_upkeep.certificates import PARTS, Head, renew
+from ironbinder_upkeep.certificates import Head, renew
 from ironbinder_upkeep.machine import KUBEADM_LOCK, UpkeepError
+from ironbinder_upkeep.parts import PARTS
 from programs import ROLES
 
 DAY = 86400
@@ -198,6 +199,80 @@ def test_a_part_that_stays_away_is_named(
     monkeypatch.setattr(certificates, "RESTART_SECONDS", 120)
     assert nightly()["renewed"] is False
     assert (kubeadm.renewals, state(tmp_path)["error"], state(tmp_path)["in_use"]) == (1, "", True)
+
+
+@pytest.mark.usefixtures("kubeadm")
+def test_a_part_that_stays_away_keeps_no_other_from_new_certificates(
+    nightly: Callable[..., Any], plane: ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They end all the same, long before the next night comes to it."""
+    monkeypatch.setattr(certificates, "RESTART_SECONDS", 2)
+    plane.stays_down.add("etcd")
+    with pytest.raises(UpkeepError, match="etcd was told to end"):
+        nightly(now=True)
+    ends = time.monotonic() + 60
+    while set(plane.starts[len(ALL) :]) != set(ALL[1:]):
+        assert time.monotonic() < ends, plane.starts
+        time.sleep(0.05)
+
+
+@pytest.mark.usefixtures("kubeadm")
+def test_a_part_that_did_not_run_was_not_told_to_end(
+    nightly: Callable[..., Any], plane: ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(certificates, "RESTART_SECONDS", 2)
+    for name in ("etcd", "kube-scheduler"):
+        plane.lose(name)
+    with pytest.raises(UpkeepError) as caught:
+        nightly(now=True)
+    for name in ("etcd", "kube-scheduler"):
+        assert f"{name} was not told to end" in str(caught.value)
+        assert f"{name} was told to end" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("kubeadm")
+def test_an_etcd_that_runs_elsewhere_is_not_waited_for(
+    nightly: Callable[..., Any], plane: ControlPlane, tmp_path: Path
+) -> None:
+    plane.lose("etcd")
+    (plane.folder / "manifests/etcd.yaml").unlink()
+    assert nightly(now=True)["restarted"] == ALL[1:]
+    assert nightly() == {"due": [], "renewed": False, "restarted": []}
+    assert state(tmp_path)["error"] == ""
+
+
+def test_parts_are_waited_for_as_long_as_the_kubelet_lets_them_wait() -> None:
+    """It backs off for five minutes at most; systemd ends the unit when all parts and the API took that long, and no earlier."""
+    assert certificates.RESTART_SECONDS > 300 + 60
+    unit = (ROLES / "head_upkeep/templates/job.service.j2").read_text()
+    assert "\nTimeoutStartSec=1h\n" in unit
+    assert (len(PARTS) + 1) * certificates.RESTART_SECONDS < 3600 - 600
+
+
+@pytest.mark.parametrize("renewed_at", [None, "yesterday", True, float("nan"), 10**400, 1 << 40])
+def test_a_record_that_somebody_changed_stops_nothing(
+    nightly: Callable[..., Any], kubeadm: Kubeadm, tmp_path: Path, renewed_at: Any
+) -> None:
+    """Nor does one of a clock that was ahead."""
+    kubeadm.days_left = 80
+    (tmp_path / "state.json").write_text(json.dumps({"ended": 2, "renewed_at": renewed_at}))
+    assert nightly()["renewed"] is True
+    assert state(tmp_path)["error"] == ""
+
+
+@pytest.mark.parametrize("fault", [TypeError("no list"), AssertionError(), KeyboardInterrupt()])
+def test_no_failure_ends_without_a_reason(
+    head: Head, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+) -> None:
+    """Also one that nobody thought of."""
+
+    def asked(_argv: Sequence[str]) -> str:
+        raise fault
+
+    monkeypatch.setattr(certificates, "run", asked)
+    with pytest.raises(type(fault)):
+        renew(head, tmp_path / "state.json", 90)
+    assert state(tmp_path)["error"].startswith(type(fault).__name__)
 
 
 def test_a_refusal_of_kubeadm_is_told(

@@ -7,18 +7,21 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ironbinder_upkeep import cli
+from ironbinder_upkeep import cli, snapshots
 from ironbinder_upkeep.etcd import Etcd, find_etcd, integrity
 from ironbinder_upkeep.machine import UpkeepError
 from ironbinder_upkeep.snapshots import Store, prove, take
 from live_etcd import LiveEtcd, needs_etcd
 
+GONE = object()
 STAT = "7 (etcd) S " + " ".join(["0"] * 18) + " 4711 0 0"
 WORDS = [
     "etcd",
@@ -56,7 +59,8 @@ class Head:
         found = [(json.loads(path.read_text()), path) for path in self.folder.glob("*.json")]
         for record, path in sorted(found, key=lambda entry: int(entry[0]["taken_at"])):
             record["taken_at"] -= seconds
-            aged = self.folder / f"etcd-2020{record['taken_at']}-6.json"
+            stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(record["taken_at"]))
+            aged = self.folder / f"etcd-{stamp}-6.json"
             path.with_suffix(".db").rename(aged.with_suffix(".db"))
             path.unlink()
             aged.write_text(json.dumps(record))
@@ -91,6 +95,42 @@ def test_as_many_are_kept_as_wanted(head: Head) -> None:
     assert len(last["removed"]) == 1
     assert len([name for name in head.names() if name.endswith(".db")]) == 2
     assert len(head.names()) == 4
+
+
+@needs_etcd
+def test_a_clock_that_was_ahead_costs_no_later_one(head: Head, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that it dated go first, and of the others the oldest."""
+    began = time.time()
+    ahead, clock = began + 200 * 86400, SimpleNamespace(**vars(time))
+    monkeypatch.setattr(snapshots, "time", clock)
+
+    def take_at(now: float) -> tuple[str, list[str]]:
+        clock.time = lambda: now
+        made = head.take(keep=2, unless_younger_seconds=30)
+        assert made["taken"] is True
+        return made["file"], made["removed"]
+
+    damaged, _ = take_at(ahead)
+    (head.folder / damaged).write_bytes(b"short")
+    first, _ = take_at(ahead + 60)
+    second, _ = take_at(ahead + 120)
+    third, removed = take_at(began)
+    assert removed == [first]
+    fourth, removed = take_at(began + 60)
+    assert removed == [second]
+    fifth, removed = take_at(began + 120)
+    assert removed == [third]
+    assert [entry["file"] for entry in head.told()["snapshots"]] == [damaged, fourth, fifth]
+
+
+@needs_etcd
+def test_a_clock_that_is_put_back_a_little_changes_no_order(head: Head) -> None:
+    """What was taken last is never what goes."""
+    head.take()
+    head.age(-600)
+    last = head.take(keep=1)
+    assert len(last["removed"]) == 1
+    assert Path(last["path"]).exists()
 
 
 @needs_etcd
@@ -154,6 +194,51 @@ def test_a_failure_removes_nothing_and_is_told(head: Head) -> None:
 
 
 @needs_etcd
+@pytest.mark.parametrize("taken_at", [None, "yesterday", True, float("nan"), float("inf"), 10**400, GONE])
+def test_a_record_that_somebody_changed_stops_nothing(head: Head, taken_at: Any) -> None:
+    """Nor is a snapshot young that does not say when it was taken."""
+    head.take()
+    head.age(60)
+    [record] = head.folder.glob("*.json")
+    known = {**json.loads(record.read_text()), "taken_at": taken_at}
+    record.write_text(json.dumps({key: value for key, value in known.items() if value is not GONE}))
+    assert head.take(unless_younger_seconds=3600)["taken"] is True
+    assert (head.told()["error"], len(head.told()["snapshots"])) == ("", 2)
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    """With what was in it, as far as anybody knows."""
+    head = Head(tmp_path, Etcd(1, tmp_path, ""))
+    head.folder.write_text("in the way")
+    known = {"directory": str(head.folder), "snapshots": [{"file": "etcd-1.db"}, 7], "error": "", "ended": 9}
+    head.state.write_text(json.dumps(known))
+    with pytest.raises(UpkeepError, match=r"snapshots cannot be used: .*site_etcd_snapshot_dir"):
+        head.take()
+    told = head.told()
+    assert "cannot be used" in told["error"]
+    assert told["snapshots"] == [{"file": "etcd-1.db"}]
+    assert told["ended"] >= told["began"]
+    # Those of another folder are no longer told of.
+    head.state.write_text(json.dumps({**known, "directory": "/elsewhere"}))
+    with pytest.raises(UpkeepError, match="cannot be used"):
+        head.take()
+    assert head.told()["snapshots"] == []
+
+
+@pytest.mark.parametrize("fault", [TypeError("no list"), AssertionError(), KeyboardInterrupt()])
+def test_no_failure_ends_without_a_reason(tmp_path: Path, fault: BaseException) -> None:
+    """Also one that nobody thought of."""
+
+    def find() -> Etcd:
+        raise fault
+
+    state = tmp_path / "state.json"
+    with pytest.raises(type(fault)):
+        take(Store(tmp_path / "snapshots"), state, 3, 0, find)
+    assert json.loads(state.read_text())["error"].startswith(type(fault).__name__)
+
+
+@needs_etcd
 def test_a_full_disk_is_told_before_anything_is_written(head: Head, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(10, 9, 1000))  # type: ignore[attr-defined]
     with pytest.raises(UpkeepError, match=r"has 0 MiB left.*site_etcd_snapshot_dir"):
@@ -169,6 +254,26 @@ def test_what_a_kill_left_is_cleared_away(head: Head) -> None:
     (head.folder / "etcd-20200101T000000Z-1.json").write_text("{}")
     made = Path(head.take()["path"])
     assert head.names() == [made.name, made.with_suffix(".json").name]
+
+
+@needs_etcd
+def test_what_others_keep_there_is_theirs(head: Head) -> None:
+    """It is no snapshot of ours, so it is no reason to remove one, and it stays."""
+    for _ in range(2):
+        head.take()
+        head.age(60)
+    oldest, newest = sorted(path.name for path in head.folder.glob("*.db"))
+    links = ["etcd-latest.db", "etcd-20300101T000000Z-7.db"]
+    files = ["etcd-before-my-change.db", "etcd-plan.json", "etcd-20209999T000000Z-9.db"]
+    for name in links:
+        (head.folder / name).symlink_to(newest)
+    for name in files:
+        (head.folder / name).write_text("theirs")
+    (head.folder / "etcd-20200101T000000Z-8.db").mkdir()
+    last = head.take(keep=2)
+    assert last["removed"] == [oldest]
+    assert [entry["file"] for entry in head.told()["snapshots"]] == [newest, last["file"]]
+    assert {*links, *files, "etcd-20200101T000000Z-8.db"} <= set(head.names())
 
 
 @needs_etcd
@@ -213,6 +318,19 @@ def test_what_is_no_snapshot_is_refused(tmp_path: Path, size: int) -> None:
     path.write_bytes(b"x" * size)
     with pytest.raises(UpkeepError, match="is truncated, or no snapshot"):
         integrity(path)
+
+
+def test_one_that_somebody_asked_for_is_told_of_elsewhere(tmp_path: Path) -> None:
+    """What the timer's last attempt left says how the timer stands."""
+    timers, folder = tmp_path / "etcd-snapshot.json", tmp_path / "in-the-way"
+    for path in (timers, folder):
+        path.write_text("{}")
+    words = [f"--state-dir={tmp_path}", "snapshot", f"--directory={folder}", "--keep=1"]
+    assert cli.main([*words, "--state-name=asked.json"]) == 1
+    assert timers.read_text() == "{}"
+    assert "cannot be used" in json.loads((tmp_path / "asked.json").read_text())["error"]
+    assert cli.main(words) == 1
+    assert "cannot be used" in timers.read_text()
 
 
 def test_the_command_says_what_was_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

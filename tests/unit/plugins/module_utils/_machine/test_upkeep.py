@@ -99,6 +99,27 @@ def test_a_file_without_a_certificate_is_told(machine: Machine) -> None:
     assert "no certificate" in found["error"]
 
 
+@pytest.mark.parametrize(
+    ("file", "name", "left"),
+    [
+        ("etc/kubernetes/pki/apiserver.crt", "apiserver", b""),
+        ("var/lib/kubelet/pki/kubelet-client-current.pem", "kubelet", b""),
+        ("etc/kubernetes/admin.conf", "admin.conf", b"    client-certificate-data: LS0\xfftLS0=\n"),
+    ],
+)
+def test_what_a_crash_left_of_a_file_is_told(machine: Machine, file: str, name: str, left: bytes) -> None:
+    (machine.root / file).write_bytes(left)
+    assert "no certificate" in machine.certificates()[name]["error"]
+
+
+def test_a_link_to_nothing_is_told(machine: Machine) -> None:
+    """The kubelet's certificate is one to its newest."""
+    link = machine.root / "var/lib/kubelet/pki/kubelet-client-current.pem"
+    link.unlink()
+    link.symlink_to("kubelet-client-2026-11-01-10-00-00.pem")
+    assert "no certificate" in machine.certificates()["kubelet"]["error"]
+
+
 def test_etcd_tells_its_size(machine: Machine) -> None:
     assert machine.facts()["etcd"] == {
         "bytes": 8343552,

@@ -68,11 +68,13 @@ def test_a_kubeconfig_holds_one(tmp_path: Path) -> None:
     pem = (tmp_path / "ca.pem").read_text()
     text = f"users:\n- user:\n    client-certificate-data: {base64.b64encode(pem.encode()).decode()}\n"
     assert in_kubeconfig(text) == pem
-    assert (
-        in_kubeconfig("users:\n- user: {token: abc}\n")
-        == in_kubeconfig("client-certificate-data: =x\n")
-        == ""
-    )
+    # Without one, with what is no base64, and with what is not even ASCII, as a damaged file is read.
+    for other in (
+        "user: {token: abc}",
+        "client-certificate-data: =x",
+        "client-certificate-data: LS0\ufffdtLS0=",
+    ):
+        assert in_kubeconfig(f"users:\n- user:\n    {other}\n") == ""
 
 
 @pytest.mark.parametrize("text", ["", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----", "MIIB"])

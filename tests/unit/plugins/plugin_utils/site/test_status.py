@@ -8,6 +8,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import WARNING, Finding
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.status import Look, as_data, render
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.upkeep import judge
@@ -33,7 +34,7 @@ HUB: dict[str, Any] = {
     "sessions": 7,
     "workloads": [{"name": "hub", "ready": False, "told": "0 of 1 ready"}],
 }
-HEAD = {
+HEAD: dict[str, Any] = {
     "certificates": [
         {
             "name": "apiserver",
@@ -163,6 +164,7 @@ def test_data_are_json_with_the_promised_keys() -> None:
         "directory": "/srv/etcd",
         "kept": 1,
         "damaged": ["a.db"],
+        "dated_ahead": [],
         "newest": "b.db",
         "age_hours": 8,
         "restored": True,
@@ -170,6 +172,39 @@ def test_data_are_json_with_the_promised_keys() -> None:
         "bytes": 5 << 20,
         "error": "",
     }
+
+
+def test_a_snapshot_from_the_future_is_not_the_newest() -> None:
+    """Its clock was ahead, so its time says nothing, wherever the head puts it."""
+    entry = {**HEAD["snapshots"]["snapshots"][1], "file": "c.db", "taken_at": NOW + 2 * HOUR}
+    entries = [*HEAD["snapshots"]["snapshots"], entry]
+    look = replace(
+        LOOK, machines={"head1": {**HEAD, "snapshots": {**HEAD["snapshots"], "snapshots": entries}}}
+    )
+    shown = as_data(look)["snapshots"]["head1"]
+    assert (shown["kept"], shown["newest"], shown["age_hours"], shown["dated_ahead"]) == (
+        2,
+        "b.db",
+        8,
+        ["c.db"],
+    )
+    assert "head1 2 b.db 8 h, 1 dated ahead 5 MiB restored" in lines(look)
+    alone = replace(
+        LOOK, machines={"head1": {**HEAD, "snapshots": {**HEAD["snapshots"], "snapshots": [entry]}}}
+    )
+    assert "head1 1 c.db unknown, 1 dated ahead 5 MiB restored" in lines(alone)
+
+
+@pytest.mark.parametrize("odd", ["NaN", "Infinity", "1e999", "1" * 400, "null", '"text"'])
+def test_an_odd_record_stops_nothing(odd: str) -> None:
+    """JSON stays JSON, for whoever reads it."""
+    entry = {**HEAD["snapshots"]["snapshots"][1], **dict.fromkeys(("taken_at", "revision"), "ODD")}
+    told = json.loads(json.dumps({**HEAD["snapshots"], "snapshots": [entry]}).replace('"ODD"', odd))
+    look = replace(LOOK, machines={"head1": {**HEAD, "snapshots": told}})
+    shown = as_data(look)["snapshots"]["head1"]
+    assert (shown["kept"], shown["newest"], shown["age_hours"]) == (1, "b.db", None)
+    assert "NaN" not in json.dumps(as_data(look)) and "Infinity" not in json.dumps(as_data(look))
+    assert "head1 1 b.db unknown 5 MiB restored" in lines(look)
 
 
 def test_a_cluster_that_does_not_answer_is_said() -> None:

@@ -11,6 +11,8 @@ from site_cases import DAY, NOW, Case, case, found, rules_in, texts
 
 HOUR = 3600
 LATE = "site_etcd_snapshot_late_hours"
+# As json.loads gives NaN, Infinity, 1e999 and long numbers.
+ODD = [float("nan"), float("inf"), -float("inf"), 10**400, None, "yesterday", True]
 
 
 def certificate(days: float, name: str = "apiserver", kind: str = "kubeadm", **more: Any) -> dict[str, Any]:
@@ -91,6 +93,15 @@ CASES = [
     head("no room", "snapshot-failed", snapshots=attempt(snapshot(99), error="has 3 MiB left")),
     head("killed", "snapshot-failed", snapshots={"directory": "/srv/etcd", "began": NOW - 3 * HOUR}),
     head("no timer fired", "snapshot-late", snapshots=attempt(snapshot(30))),
+    # A clock was 200 days ahead, when a snapshot was taken and when the timer came, and then was set right.
+    head("one from the future", "snapshot-late", snapshots=attempt(snapshot(30), snapshot(-4800))),
+    head("only from the future", "snapshot-late", snapshots=attempt(snapshot(-4800), snapshot(-2))),
+    head(
+        "a timer from the future",
+        "snapshot-late",
+        snapshots=attempt(snapshot(30)),
+        timer_at=NOW + 200 * DAY,
+    ),
     head("never a snapshot", "snapshot-late", snapshots={}),
     head("damaged", "snapshot-damaged", snapshots=attempt(snapshot(40, damage="is damaged"), snapshot(5))),
     head("truncated since", "snapshot-damaged", snapshots=attempt(snapshot(40, found_bytes=7), snapshot(5))),
@@ -126,6 +137,8 @@ def test_every_rule_has_a_case() -> None:
 
 GOOD = [
     head("all well"),
+    head("one from the future beside a new one", snapshots=attempt(snapshot(-4800), snapshot(5))),
+    head("a clock that is a little ahead", snapshots=attempt(snapshot(-0.9)), timer_at=NOW - 99 * DAY),
     head("two months left", certificates=[certificate(60.1)]),
     head("a kubelet that renews soon", certificates=[certificate(40, "kubelet", "kubelet")]),
     head("what nobody looks at", certificates=[certificate(-9, "kubelet-serving", "kubelet-serving")]),
@@ -148,6 +161,17 @@ def test_good_site(good: Case) -> None:
     assert found(good.site()) == set()
 
 
+@pytest.mark.parametrize("odd", ODD)
+def test_odd_times_stop_no_rule(odd: Any) -> None:
+    """They are of no known time: one beside them counts, and alone they are none."""
+    strange = snapshot(3, taken_at=odd)
+    assert found(head("", snapshots=attempt(strange, snapshot(5))).site()) == set()
+    assert found(head("", snapshots=attempt(strange)).site()) == {("snapshot-late", LATE, "head1")}
+    # It began at no known time, and has not ended.
+    killed = head("", snapshots={"directory": "/srv/etcd", "began": odd})
+    assert found(killed.site()) == {("snapshot-failed", "", "head1")}
+
+
 def test_certificates_of_a_host_are_one_finding() -> None:
     """kubeadm renews them together, and they end together."""
     [text] = texts(
@@ -158,10 +182,50 @@ def test_certificates_of_a_host_are_one_finding() -> None:
     assert "systemctl start ironbinder-certificates" in text
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "said"),
+    [
+        ("etcd/server", "kubeadm", "kubeadm init phase certs etcd-server --config"),
+        ("admin.conf", "kubeadm", "kubeadm init phase kubeconfig admin --config"),
+        ("ca", "authority", "the same file of another node"),
+        ("kubelet", "kubelet", "Kubelet client certificate rotation fails"),
+        ("kubelet-serving", "kubelet-serving", "systemctl restart kubelet, which makes both anew"),
+        ("what is to come", "another", "journalctl --unit kubelet"),
+    ],
+)
+def test_what_cannot_be_read_has_a_way_out_of_its_kind(name: str, kind: str, said: str) -> None:
+    """kubeadm renews nothing that it cannot read."""
+    broken = certificate(1, name, kind, not_after=None, error="it holds no certificate")
+    [text] = texts(head("", certificates=[broken]).site(), "certificate-unreadable")
+    assert said in text
+    assert "renew --now" not in text
+
+
 def test_a_truncated_snapshot_is_named_with_its_way_out() -> None:
     [text] = texts(head("", snapshots=attempt(snapshot(40, found_bytes=7))).site(), "snapshot-damaged")
     assert text.startswith("/srv/etcd/etcd-40.db is truncated or changed: it has 7 bytes of 10 -> ")
     assert "remove /srv/etcd/etcd-40.db" in text
+
+
+@pytest.mark.parametrize(
+    ("snapshots", "said"),
+    [
+        ([], "has no snapshot of etcd, and 26 are"),
+        ([snapshot(30)], "the newest snapshot of etcd is 30 hours old, and 26 are"),
+        (
+            [snapshot(-4800), snapshot(-2), snapshot(30)],
+            "the newest snapshot of etcd is 30 hours old, but for 2 that a clock ahead of time has dated, and 26 are",
+        ),
+        (
+            [snapshot(-4800)],
+            "has no snapshot of etcd that says when it was taken, but for 1 that a clock ahead of time has dated, and",
+        ),
+        ([snapshot(3, taken_at=None)], "has no snapshot of etcd that says when it was taken, and 26 are"),
+    ],
+)
+def test_a_late_snapshot_says_which_do_not_count(snapshots: list[dict[str, Any]], said: str) -> None:
+    [text] = texts(head("", snapshots=attempt(*snapshots)).site(), "snapshot-late")
+    assert said in text
 
 
 def test_a_site_may_take_fewer() -> None:
