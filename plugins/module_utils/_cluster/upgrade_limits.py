@@ -62,7 +62,8 @@ def _skew(cluster: Cluster, machines: Sequence[Machine], targets: Targets) -> It
             )
 
 
-def _downgrades(machines: Sequence[Machine], targets: Targets) -> Iterable[str]:
+def _downgrades(cluster: Cluster, machines: Sequence[Machine], targets: Targets) -> Iterable[str]:
+    control_plane_goes_back = numbers(targets.control_plane) < numbers(cluster.api)
     for machine in machines:
         for what, has, wanted, variable in (
             (
@@ -74,8 +75,10 @@ def _downgrades(machines: Sequence[Machine], targets: Targets) -> Iterable[str]:
             ("containerd", machine.containerd, targets.containerd, CONTAINERD),
             ("Docker", machine.docker, targets.docker, DOCKER),
         ):
-            # Of the control plane itself it is said already.
-            told = machine.is_head and what == "kubelet"
+            # Of the control plane itself it is said already, and of kubelets that are newer than the API.
+            told = what == "kubelet" and (
+                (machine.is_head and control_plane_goes_back) or minor(has) > minor(cluster.api)
+            )
             if machine.is_asked and differs(has, wanted) and numbers(wanted) < numbers(has) and not told:
                 yield f"{variable} is {wanted} and {machine.name} runs {what} {has}: nothing goes back. Set it to {has} or higher"
 
@@ -117,7 +120,7 @@ def problems_of(
     return [
         *_jumps(cluster, targets),
         *_skew(cluster, machines, targets),
-        *_downgrades(machines, targets),
+        *_downgrades(cluster, machines, targets),
         *_removed(cluster, targets, accepted),
         *_unhealthy(machines),
     ]

@@ -115,6 +115,11 @@ def test_workers_may_stay_behind() -> None:
             "site_kubernetes_nodes_version is 1.36.3 and worker2 runs kubelet 1.36.4",
         ),
         (
+            {"kubelets": {"head1": "1.36.4"}},
+            {},
+            "site_kubernetes_version is 1.36.3 and head1 runs kubelet 1.36.4: nothing goes back",
+        ),
+        (
             {"containerd": {"worker2": "2.5.0"}},
             {},
             "site_containerd_version is 2.4.2 and worker2 runs containerd 2.5.0",
@@ -126,6 +131,28 @@ def test_what_must_not_begin(cluster: dict[str, Any], targets: dict[str, str], w
     plan = planned(recorded(**cluster), replace(WANTED, **targets))
     assert words in " / ".join(plan.problems)
     assert plan.steps == ()
+
+
+@pytest.mark.parametrize(
+    ("cluster", "targets", "words"),
+    [
+        ({"api": "1.36.4"}, {"nodes": BEFORE}, ["the control plane 1.36.4: Kubernetes never goes back"]),
+        ({"api": BEFORE, "kubelets": {"head1": "1.36.4"}}, {}, ["put the older kubelet back"]),
+        ({"kubelets": {"worker1": "1.37.0"}}, {}, ["put the older kubelet back"]),
+        (
+            {"kubelets": {"head1": "1.36.4", "worker1": "1.36.4"}},
+            {},
+            ["head1 runs kubelet", "worker1 runs kubelet"],
+        ),
+    ],
+)
+def test_what_goes_back_is_told_once(
+    cluster: dict[str, Any], targets: dict[str, str], words: list[str]
+) -> None:
+    cluster = {**cluster, "kubelets": dict.fromkeys(NAMES[1:], BEFORE) | cluster.get("kubelets", {})}
+    problems = planned(recorded(**cluster), replace(WANTED, **targets)).problems
+    assert len(problems) == len(words)
+    assert all(word in problem for word, problem in zip(words, problems, strict=True))
 
 
 def test_a_kubelet_three_minor_versions_behind_goes_with_the_api() -> None:
