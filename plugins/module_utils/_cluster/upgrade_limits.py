@@ -49,10 +49,13 @@ def _skew(cluster: Cluster, machines: Sequence[Machine], targets: Targets) -> It
             f"{NODES} is {targets.nodes} and {CONTROL_PLANE} is {wanted}: nodes may be {KUBELET_SKEW} minor versions behind the "
             f"API. Raise {NODES}, or drop it"
         )
+    # While versions differ site.yml refuses, so that a new worker joins after an upgrade without it.
+    new = ":".join(f"!{one.name}" for one in machines if not numbers(one.kubelet) and not one.is_head)
+    ways = {True: "run site.yml,", False: f"run this with --limit '{new}', and site.yml afterwards;"}
     for machine in machines:
         has = machine.kubelet
         if not numbers(has):
-            yield f"{machine.name} is no node of the cluster: run site.yml, or remove it from the inventory"
+            yield f"{machine.name} is no node of the cluster: {ways[machine.is_head]} or remove it from the inventory"
         elif minor(has) > minor(cluster.api):
             yield f"the kubelet of {machine.name} is {has} and the API {cluster.api}: put the older kubelet back"
         elif minor(wanted)[1] - minor(has)[1] > KUBELET_SKEW:

@@ -161,10 +161,19 @@ def test_a_kubelet_three_minor_versions_behind_goes_with_the_api() -> None:
     assert plan.problems == ()
 
 
-def test_a_machine_that_is_no_node() -> None:
-    given = [*GIVEN, {"name": "worker3"}]
+def test_machines_that_are_no_nodes() -> None:
+    """site.yml, which makes them nodes, refuses while versions differ; so an upgrade says how to go on without them."""
+    given = [*GIVEN, {"name": "worker3"}, {"name": "worker4"}]
+    first, second = planned(recorded(BEFORE), given=given).problems
+    assert first == (
+        "worker3 is no node of the cluster: run this with --limit '!worker3:!worker4', and site.yml afterwards; or remove it "
+        "from the inventory"
+    )
+    assert second.startswith("worker4 is no node")
+    assert planned(recorded(BEFORE)).problems == ()
+    given = [{"name": "head2", "is_head": True}, *GIVEN]
     assert planned(recorded(), given=given).problems == (
-        "worker3 is no node of the cluster: run site.yml, or remove it from the inventory",
+        "head2 is no node of the cluster: run site.yml, or remove it from the inventory",
     )
 
 
