@@ -58,6 +58,11 @@ options:
     description: Whether packages of O(name) that are installed in another version may be moved to O(version), up or down.
     type: bool
     default: false
+  movable:
+    description: Packages of O(name) that may be moved with O(allow_change=false), too, where no other one would have to be.
+    type: list
+    elements: str
+    default: []
   allow_removal:
     description:
       - Which packages apt may remove because they conflict with what is installed. apt is asked before anything is changed, and
@@ -209,6 +214,7 @@ def main() -> None:
             "kept_where": {"type": "path", "default": ""},
             "hold": {"type": "bool", "default": True},
             "allow_change": {"type": "bool", "default": False},
+            "movable": {"type": "list", "elements": "str", "default": []},
             "allow_removal": {"type": "str", "choices": ["none", "own", "all"], "default": "none"},
             "update_cache": {
                 "type": "str",

@@ -102,6 +102,8 @@ class KubeadmUpgrade:
 
     def _bring_about(self, check_mode: bool) -> Upgraded:
         before = self._others()
+        if before:
+            self._check_proxy()
         if not before or check_mode:
             return Upgraded(bool(before), before)
         self._check_kubeadm()
@@ -137,7 +139,7 @@ class KubeadmUpgrade:
             return {} if self._marked() == self.version else {"this node": self._marked() or "as it joined"}
         told = {name: self._manifest(name) for name in _PARTS}
         told["kubeadm-config"] = self._configured()
-        told["kube-proxy"] = self._proxy()
+        told["kube-proxy"] = self._proxy() or self.version
         return {name: has for name, has in told.items() if has != self.version}
 
     def _marked(self) -> str:
@@ -162,14 +164,18 @@ class KubeadmUpgrade:
         return version.group(1) if version else "unknown"
 
     def _proxy(self) -> str:
-        containers = self._ask("daemonset/kube-proxy")["spec"]["template"]["spec"]["containers"]
+        """Give the version of kube-proxy; empty where another program does its work."""
+        found = self._ask("daemonset/kube-proxy", "--ignore-not-found")
+        if not found:
+            return ""
+        containers = found["spec"]["template"]["spec"]["containers"]
         return str(containers[0]["image"]).partition("@")[0].rpartition(":")[2].removeprefix("v")
 
-    def _ask(self, name: str) -> Any:
+    def _ask(self, name: str, *options: str) -> Any:
         done = self.host.run(
             [
                 *("kubectl", "--kubeconfig", _ADMIN_CONF, "--request-timeout", f"{_QUESTION_SECONDS}s"),
-                *("get", name, "--namespace", "kube-system", "--output", "json"),
+                *("get", name, "--namespace", "kube-system", "--output", "json", *options),
             ],
             2 * _QUESTION_SECONDS,
         )
@@ -180,7 +186,24 @@ class KubeadmUpgrade:
                 f"the API could not be asked for {name}: {why}. "
                 "An upgrade needs a control plane that works: see `kubectl get --raw /readyz?verbose`"
             )
-        return json.loads(done.stdout)
+        return json.loads(done.stdout or "{}")
+
+    def _check_proxy(self) -> None:
+        """Refuse what would bring kube-proxy back.
+
+        kubeadm leaves it out only where its ConfigMap is gone too, https://github.com/kubernetes/kubeadm/issues/1318.
+        """
+        if (
+            self.state == "node"
+            or self._proxy()
+            or not self._ask("configmap/kube-proxy", "--ignore-not-found")
+        ):
+            return
+        raise KubeadmError(
+            "this cluster has no DaemonSet kube-proxy, but its ConfigMap, so kubeadm would bring it back: where another program "
+            "does its work, `kubectl -n kube-system delete configmap kube-proxy`; else `kubeadm init phase addon kube-proxy`. "
+            "Nothing was changed"
+        )
 
     def _check_kubeadm(self) -> None:
         """Only a kubeadm of the wanted version knows what that needs."""

@@ -49,10 +49,13 @@ def _skew(cluster: Cluster, machines: Sequence[Machine], targets: Targets) -> It
             f"{NODES} is {targets.nodes} and {CONTROL_PLANE} is {wanted}: nodes may be {KUBELET_SKEW} minor versions behind the "
             f"API. Raise {NODES}, or drop it"
         )
+    # While versions differ site.yml refuses, so that a new worker joins after an upgrade without it.
+    new = ":".join(f"!{one.name}" for one in machines if not numbers(one.kubelet) and not one.is_head)
+    ways = {True: "run site.yml,", False: f"run this with --limit '{new}', and site.yml afterwards;"}
     for machine in machines:
         has = machine.kubelet
         if not numbers(has):
-            yield f"{machine.name} is no node of the cluster: run site.yml, or remove it from the inventory"
+            yield f"{machine.name} is no node of the cluster: {ways[machine.is_head]} or remove it from the inventory"
         elif minor(has) > minor(cluster.api):
             yield f"the kubelet of {machine.name} is {has} and the API {cluster.api}: put the older kubelet back"
         elif minor(wanted)[1] - minor(has)[1] > KUBELET_SKEW:
@@ -62,7 +65,8 @@ def _skew(cluster: Cluster, machines: Sequence[Machine], targets: Targets) -> It
             )
 
 
-def _downgrades(machines: Sequence[Machine], targets: Targets) -> Iterable[str]:
+def _downgrades(cluster: Cluster, machines: Sequence[Machine], targets: Targets) -> Iterable[str]:
+    control_plane_goes_back = numbers(targets.control_plane) < numbers(cluster.api)
     for machine in machines:
         for what, has, wanted, variable in (
             (
@@ -74,8 +78,10 @@ def _downgrades(machines: Sequence[Machine], targets: Targets) -> Iterable[str]:
             ("containerd", machine.containerd, targets.containerd, CONTAINERD),
             ("Docker", machine.docker, targets.docker, DOCKER),
         ):
-            # Of the control plane itself it is said already.
-            told = machine.is_head and what == "kubelet"
+            # Of the control plane itself it is said already, and of kubelets that are newer than the API.
+            told = what == "kubelet" and (
+                (machine.is_head and control_plane_goes_back) or minor(has) > minor(cluster.api)
+            )
             if machine.is_asked and differs(has, wanted) and numbers(wanted) < numbers(has) and not told:
                 yield f"{variable} is {wanted} and {machine.name} runs {what} {has}: nothing goes back. Set it to {has} or higher"
 
@@ -117,7 +123,7 @@ def problems_of(
     return [
         *_jumps(cluster, targets),
         *_skew(cluster, machines, targets),
-        *_downgrades(machines, targets),
+        *_downgrades(cluster, machines, targets),
         *_removed(cluster, targets, accepted),
         *_unhealthy(machines),
     ]

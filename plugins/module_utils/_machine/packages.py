@@ -58,6 +58,7 @@ class Wanted:
     kept: Sequence[str] = ()
     hold: bool = True
     allow_change: bool = False
+    movable: Sequence[str] = ()
     allow_removal: str = "none"
     update_cache: str = "when_unknown"
     refusal_hint: str = ""
@@ -87,6 +88,7 @@ class HeldPackages:
         self.clock = clock
         self.wanted = wanted
         self.everything = [*wanted.names, *wanted.also]
+        self.movable = wanted.names if wanted.allow_change else wanted.movable
         self.settled: dict[str, str] = {}
         self.is_fresh = False
 
@@ -100,8 +102,8 @@ class HeldPackages:
         before = self._states()
         self.settled = {name: before[name].version for name in self.wanted.kept if before[name].version}
         others = [name for name in self.wanted.names if before[name].version and not self._fits(before[name])]
-        if others and not self.wanted.allow_change:
-            raise PackagesError(self._refusal({name: before[name] for name in others}))
+        if fixed := [name for name in others if name not in self.movable]:
+            raise PackagesError(self._refusal({name: before[name] for name in fixed}))
         missing = [name for name in self.everything if not self._is_right(before[name])]
         unheld = [name for name in self.wanted.names if self.wanted.hold and not before[name].held]
         after, present = before, True
@@ -147,10 +149,7 @@ class HeldPackages:
 
     def _refusal(self, others: Mapping[str, State]) -> str:
         there = ", ".join(f"{name} {state.version}" for name, state in others.items())
-        hint = (
-            self.wanted.refusal_hint
-            or "Allow the change (allow_change), or ask for the version that is there."
-        )
+        hint = self.wanted.refusal_hint or "Allow the change (allow_change), or ask for what is there."
         asked = ", ".join(dict.fromkeys(self._version_of(name) for name in others))
         return f"this machine has {there}, and {asked} was asked for. {hint}"
 
@@ -239,7 +238,7 @@ class HeldPackages:
     ) -> list[str]:
         """Give the words after `apt-get`."""
         options = {
-            "--allow-downgrades": self.wanted.allow_change,
+            "--allow-downgrades": bool(self.movable),
             # What is held and has another version was refused above, or may be moved.
             "--allow-change-held-packages": any(before[name].held for name in missing),
             # To apt a package that was being unpacked when dpkg was killed may be "already the newest version".

@@ -1,6 +1,6 @@
 # Copyright: Ironbinder maintainers
 # BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
-"""What servers answered to the nodes, each distinct answer once."""
+"""What servers answered to the nodes, each distinct answer once, and how several hosts are named."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site, as_mapping
 
-__all__ = ["SILENT", "detail", "seen_from_nodes", "some_hosts"]
+__all__ = ["SILENT", "detail", "seen_from_nodes", "some_hosts", "without_hosts"]
 
 # Ways not to get an answer, as the probe names them.
 SILENT = {
@@ -23,6 +23,11 @@ SILENT = {
 def some_hosts(names: list[str]) -> str:
     """Name a host, and how many more there are."""
     return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+
+
+def without_hosts(names: list[str]) -> str:
+    """Write the option of a playbook that leaves hosts out."""
+    return f"--limit '{':'.join(f'!{name}' for name in names)}'"
 
 
 def seen_from_nodes(site: Site, name: str) -> Iterator[tuple[Mapping[str, Any], str]]:

@@ -15,7 +15,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings 
     render_table,
     sort_findings,
 )
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site, as_list
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import (
     CRASHED,
     Rule,
@@ -170,8 +170,8 @@ def check_site(data: Mapping[str, Any]) -> Report:
 
     Rules whose ids are in `settled` are left out: the caller is about to bring about what they ask for.
     """
-    site, settled = Site.from_data(data), as_list(data.get("settled"))
-    rules = (entry for file in RULE_FILES for entry in rules_of(file) if entry.id not in settled)
+    site = Site.from_data(data)
+    rules = (entry for file in RULE_FILES for entry in rules_of(file) if entry.id not in site.settled)
     found = check_rules(rules, site)
     judged = replace(
         site,
@@ -179,6 +179,6 @@ def check_site(data: Mapping[str, Any]) -> Report:
         found=frozenset(finding.id for finding in found),
     )
     # An acceptance of what was not looked for is not one of nothing.
-    judged = replace(judged, found=judged.found | frozenset(settled))
+    judged = replace(judged, found=judged.found | site.settled)
     found += check_rules((entry for file in JUDGES for entry in rules_of(file)), judged)
     return Report(tuple(sort_findings(accept(found, judged))))

@@ -186,6 +186,7 @@ class Site:
         clock: controller's time in seconds when the check began.
         rules: every rule with whether its finding may be accepted; only where findings are judged.
         found: ids of the rules that have found something; likewise.
+        settled: ids of rules whose findings the caller is about to settle.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -201,6 +202,7 @@ class Site:
     clock: float = 0.0
     rules: Mapping[str, bool] = field(default_factory=dict)
     found: frozenset[str] = frozenset()
+    settled: frozenset[str] = frozenset()
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Site:
@@ -240,6 +242,7 @@ class Site:
             secrets=as_mapping(data.get("secrets")),
             controller=as_mapping(data.get("controller")),
             clock=float(clock) if isinstance(clock, (int, float)) else 0.0,
+            settled=frozenset(name for name in as_list(data.get("settled")) if isinstance(name, str)),
         )
 
     def text(self, variable: str) -> str:

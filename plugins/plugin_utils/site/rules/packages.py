@@ -26,6 +26,7 @@ from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.past impo
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.versions import of_package
 
+KUBERNETES, NODES = "site_kubernetes_version", "site_kubernetes_nodes_version"
 MIRROR, REPOSITORIES = "artifact_mirror_url", "site_apt_repositories"
 DOCKER, CNI, DIGEST = "site_docker_version", "site_kubernetes_cni_version", "site_pod_network_manifest_digest"
 # Where upstream has them, behind https://.
@@ -53,59 +54,85 @@ def _wants(site: Site, host: Host, variable: str) -> bool:
     return variable not in FOR_BUILDS or site.builds_on(host)
 
 
+def _asked(site: Site, host: Host, variable: str) -> tuple[str, str]:
+    """Give the variable by which a host has its version of what `variable` names, and that version."""
+    nodes = site.text(NODES)
+    if variable == KUBERNETES and "head" not in host.groups and nodes and nodes != site.text(variable):
+        return NODES, nodes
+    return variable, site.text(variable)
+
+
+def _is_due(site: Site, host: Host, variable: str, package: str) -> bool:
+    """Whether somebody is going to ask apt for a package. A node keeps what it has until another version is wanted."""
+    if not host.joined:
+        return True
+    if variable == CNI:
+        return False
+    told, wanted = as_mapping(host.probe.get("kubernetes")), _asked(site, host, variable)[1]
+    if variable == KUBERNETES:
+        running = [as_text(told.get("kubelet_version")), as_text(told.get("api_version"))]
+    else:
+        running = [_installed(host, package)]
+    if variable in FOR_BUILDS and (not running[0] or "docker-version-changed" not in site.settled):
+        # Under builds only an upgrade replaces it.
+        return not running[0]
+    return is_exact_chart(wanted) and any(has and numbers(has) != numbers(wanted) for has in running)
+
+
+def _due(site: Site, host: Host, variable: str) -> list[str]:
+    """Name the packages of a version that a host is going to have from apt."""
+    wants = _wants(site, host, variable)
+    return [package for package in PACKAGES[variable] if wants and _is_due(site, host, variable, package)]
+
+
 @rule("package-version-unknown", ERROR, "The apt repositories do not have a wanted version.")
 def package_version_unknown(site: Site) -> Iterator[Problem]:
-    for variable, packages in PACKAGES.items():
-        wanted = site.text(variable)
-        if not is_exact_chart(wanted):
-            continue
-        lacking: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-        # A node of the cluster has its packages already.
-        for host in (host for host in site.seen("head", "workers") if not host.joined):
+    for variable in PACKAGES:
+        lacking: dict[tuple[str, str, str, tuple[str, ...]], list[str]] = {}
+        for host in site.seen("head", "workers"):
+            asked, wanted = _asked(site, host, variable)
             # A list that could not be read may have it: apt has the last word then.
-            if as_list(host.probe.get("unread_lists")) or not _wants(site, host, variable):
+            if not is_exact_chart(wanted) or as_list(host.probe.get("unread_lists")):
                 continue
-            for package in packages:
+            for package in _due(site, host, variable):
                 versions = _offered(host, package)
                 if versions and not any(is_version(version, wanted) for version in versions):
-                    lacking.setdefault((package, versions), []).append(host.name)
+                    lacking.setdefault((asked, wanted, package, versions), []).append(host.name)
                     break
-        for (package, versions), names in lacking.items():
+        for (asked, wanted, package, versions), names in lacking.items():
             newest = max(filter(None, map(of_package, versions)), default=versions[0])
             yield Problem(
                 f"is {wanted[:40]}, and the repositories have no {package} of that version; the newest is {newest}",
                 "set a version that the repository has, or mirror this one",
-                variable,
+                asked,
                 some_hosts(names),
             )
 
 
 @rule("package-missing", ERROR, "The apt repositories do not have a package at all that the site needs.")
 def package_missing(site: Site) -> Iterator[Problem]:
-    for variable, packages in PACKAGES.items():
-        lacking: dict[tuple[str, ...], list[str]] = {}
+    for variable in PACKAGES:
+        lacking: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
         for host in site.seen("head", "workers"):
             # Without a list that was read nobody has looked, and one that could not be read may have it.
             if not as_list(host.probe.get("read_lists")) or as_list(host.probe.get("unread_lists")):
                 continue
-            if host.joined and variable not in FOR_BUILDS:
-                continue
             absent = tuple(
                 package
-                for package in packages
-                if not _offered(host, package) and not _installed(host, package)
+                for package in _due(site, host, variable)
+                if not _offered(host, package) and (host.joined or not _installed(host, package))
             )
-            if absent and _wants(site, host, variable):
-                lacking.setdefault(absent, []).append(host.name)
-        for absent, names in lacking.items():
+            if absent:
+                lacking.setdefault((*_asked(site, host, variable), absent), []).append(host.name)
+        for (asked, wanted, absent), names in lacking.items():
             where = f"{site.text(MIRROR)}/{HOMES[variable]}" if site.uses_mirror else HOMES[variable]
             yield Problem(
-                f"asks for {', '.join(absent)} {site.text(variable)[:40]}".rstrip()
+                f"asks for {', '.join(absent)} {wanted[:40]}".rstrip()
                 + ", and no repository of the site has any version of it",
                 f"put it on {where}: upstream has it at https://{HOMES[variable]}"
                 if site.uses_mirror
                 else f"correct {REPOSITORIES}: upstream has it at https://{where}",
-                variable,
+                asked,
                 some_hosts(names),
             )
 
@@ -115,7 +142,7 @@ def package_list_gone(site: Site) -> Iterator[Problem]:
     told: dict[str, list[str]] = {}
     for host in site.seen("head", "workers"):
         # apt is not asked where everything is there.
-        if not host.joined:
+        if any(_due(site, host, variable) for variable in PACKAGES):
             for said in as_mapping(host.probe.get("gone_lists")).values():
                 names = told.setdefault(as_text(said), [])
                 names.extend([] if host.name in names else [host.name])

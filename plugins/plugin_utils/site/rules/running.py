@@ -12,6 +12,10 @@ from ipaddress import ip_network
 from typing import Any
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.versions import is_exact, numbers
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.answers import (
+    some_hosts,
+    without_hosts,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, Problem
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import (
     Host,
@@ -28,7 +32,6 @@ KUBERNETES = "site_kubernetes_version"
 CONTAINERD = "site_containerd_version"
 PROVIDER = "site_pod_network_provider"
 NODES = "site_kubernetes_nodes_version"
-UPGRADE = "run playbooks/upgrade.yml; with --check it tells first what that means"
 # Where kubeadm's configuration names no port.
 API_PORT = 6443
 
@@ -53,7 +56,14 @@ def _running(site: Site, made_here: bool = False) -> Iterator[tuple[Host, Mappin
 
 
 def _names(hosts: Sequence[Host]) -> str:
-    return hosts[0].name if len(hosts) == 1 else f"{hosts[0].name} and {len(hosts) - 1} more"
+    return some_hosts([host.name for host in hosts])
+
+
+def _upgrade(site: Site) -> str:
+    """Say how to bring other versions. A worker that has yet to join is no node, and joins by site.yml afterwards."""
+    new = [host.name for host in site.seen("workers") if not host.joined]
+    left_out = f" {without_hosts(new)}, as {some_hosts(new)} has not joined yet" if new else ""
+    return f"run playbooks/upgrade.yml{left_out}; with --check it tells first what that means"
 
 
 def _networks(text: str) -> list[str]:
@@ -226,7 +236,7 @@ def kubernetes_version_changed(site: Site) -> Iterator[Problem]:
         if not _told_elsewhere(wanted, api):
             yield Problem(
                 f"is {wanted}, and the cluster runs {api}",
-                f"{UPGRADE}; or set {KUBERNETES} back to {api}",
+                f"{_upgrade(site)}; or set {KUBERNETES} back to {api}",
                 KUBERNETES,
                 head.name,
             )
@@ -234,17 +244,17 @@ def kubernetes_version_changed(site: Site) -> Iterator[Problem]:
     kubelets = {name: as_text(entry.get("kubelet_version")) for name, entry in told.items()}
     nodes = site.text(NODES)
     if nodes != wanted and is_exact(nodes):
-        yield from _kubelets_changed(_others(site, wanted, kubelets, ["head"]), KUBERNETES, wanted, api)
+        yield from _kubelets_changed(site, _others(site, wanted, kubelets, ["head"]), KUBERNETES, wanted, api)
         # A head that runs sessions may be in both groups, and is a head.
         heads = {host.name for host in site.seen("head")}
         kubelets = {name: version for name, version in kubelets.items() if name not in heads}
-        yield from _kubelets_changed(_others(site, nodes, kubelets, ["workers"]), NODES, nodes, api)
+        yield from _kubelets_changed(site, _others(site, nodes, kubelets, ["workers"]), NODES, nodes, api)
     else:
-        yield from _kubelets_changed(_others(site, wanted, kubelets), KUBERNETES, wanted, api)
+        yield from _kubelets_changed(site, _others(site, wanted, kubelets), KUBERNETES, wanted, api)
 
 
 def _kubelets_changed(
-    others: Mapping[str, list[Host]], variable: str, wanted: str, api: str
+    site: Site, others: Mapping[str, list[Host]], variable: str, wanted: str, api: str
 ) -> Iterator[Problem]:
     for version, hosts in others.items():
         if api and numbers(version)[:2] > numbers(api)[:2]:
@@ -254,7 +264,7 @@ def _kubelets_changed(
         if joined:
             yield Problem(
                 f"is {wanted}, and the kubelet there is {version}",
-                f"{UPGRADE}, which empties nodes one after another; or set {variable} back to {version} where all run it",
+                f"{_upgrade(site)}, which empties nodes one after another; or set {variable} back to {version} where all run it",
                 variable,
                 _names(joined),
             )
@@ -283,7 +293,7 @@ def containerd_version_changed(site: Site) -> Iterator[Problem]:
     for version, hosts in _others(site, wanted, versions).items():
         yield Problem(
             f"is {wanted}, and {version} runs there: the stage nodes would replace it under running pods",
-            f"{UPGRADE}, which empties nodes one after another; or set {CONTAINERD} back to {version}",
+            f"{_upgrade(site)}, which empties nodes one after another; or set {CONTAINERD} back to {version}",
             CONTAINERD,
             _names(hosts),
         )

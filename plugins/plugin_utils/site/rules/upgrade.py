@@ -7,7 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._base.versions import is_exact, numbers
-from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.answers import some_hosts
+from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.answers import (
+    some_hosts,
+    without_hosts,
+)
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.findings import ERROR, Problem
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.model import Site, as_int
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.rule import rule
@@ -72,7 +75,7 @@ def worker_joins_late_version(site: Site) -> Iterator[Problem]:
     if joining and wanted and nodes[:2] != wanted[:2]:
         yield Problem(
             f"is {site.text(NODES)}, and kubeadm of {site.text(CONTROL_PLANE)} is needed to join",
-            f"upgrade the other workers first: drop {NODES} and run playbooks/upgrade.yml with --limit '!{joining[0]}'",
+            f"upgrade the other workers first: drop {NODES} and run playbooks/upgrade.yml with {without_hosts(joining)}",
             NODES,
             some_hosts(joining),
         )

@@ -37,6 +37,7 @@ class Machine:
         self.silent_looks = 0
         self.commands: list[list[str]] = []
         self.is_head = True
+        self.proxy = {"daemonset/kube-proxy", "configmap/kube-proxy"}
 
     def work(self) -> CommandResult:
         self.versions = dict.fromkeys(self.versions, NEW)
@@ -61,6 +62,11 @@ class Machine:
         if "configmap/kubeadm-config" in argv:
             text = f"clusterName: lab\nkubernetesVersion: v{self.versions['kubeadm-config']}\n"
             return CommandResult(0, json.dumps({"data": {"ClusterConfiguration": text}}), "")
+        [name] = {"daemonset/kube-proxy", "configmap/kube-proxy"} & set(argv)
+        if name not in self.proxy:
+            return CommandResult(
+                *((0, "", "") if "--ignore-not-found" in argv else (1, "", "Error from server (NotFound)"))
+            )
         image = f"mirror.example:5000/registry.k8s.io/kube-proxy:v{self.versions['kube-proxy']}@sha256:0"
         spec = {"template": {"spec": {"containers": [{"image": image}]}}}
         return CommandResult(0, json.dumps({"spec": spec}), "")
@@ -181,6 +187,22 @@ def test_a_cluster_that_does_not_answer_is_not_upgraded(work: Callable[..., Kube
     machine.is_head = False
     with pytest.raises(KubeadmError, match="no control plane that kubeadm made"):
         work(machine).bring_about()
+
+
+def test_a_cluster_without_kube_proxy(work: Callable[..., KubeadmUpgrade]) -> None:
+    """Another program does its work. kubeadm leaves it out only where its settings are gone too."""
+    machine = Machine()
+    machine.proxy = {"configmap/kube-proxy"}
+    for check_mode in (True, False):
+        with pytest.raises(
+            KubeadmError, match=r"kubeadm would bring it back: .* delete configmap kube-proxy"
+        ):
+            work(machine).bring_about(check_mode)
+    assert machine.commands == []
+    machine.proxy = set()
+    assert set(work(machine).bring_about().before) == {*PARTS, "kubeadm-config"}
+    assert not work(machine).bring_about().changed
+    assert len(machine.commands) == 1
 
 
 def test_a_nodes_own_part(work: Callable[..., KubeadmUpgrade]) -> None:

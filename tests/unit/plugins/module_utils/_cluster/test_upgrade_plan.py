@@ -115,6 +115,11 @@ def test_workers_may_stay_behind() -> None:
             "site_kubernetes_nodes_version is 1.36.3 and worker2 runs kubelet 1.36.4",
         ),
         (
+            {"kubelets": {"head1": "1.36.4"}},
+            {},
+            "site_kubernetes_version is 1.36.3 and head1 runs kubelet 1.36.4: nothing goes back",
+        ),
+        (
             {"containerd": {"worker2": "2.5.0"}},
             {},
             "site_containerd_version is 2.4.2 and worker2 runs containerd 2.5.0",
@@ -128,16 +133,47 @@ def test_what_must_not_begin(cluster: dict[str, Any], targets: dict[str, str], w
     assert plan.steps == ()
 
 
+@pytest.mark.parametrize(
+    ("cluster", "targets", "words"),
+    [
+        ({"api": "1.36.4"}, {"nodes": BEFORE}, ["the control plane 1.36.4: Kubernetes never goes back"]),
+        ({"api": BEFORE, "kubelets": {"head1": "1.36.4"}}, {}, ["put the older kubelet back"]),
+        ({"kubelets": {"worker1": "1.37.0"}}, {}, ["put the older kubelet back"]),
+        (
+            {"kubelets": {"head1": "1.36.4", "worker1": "1.36.4"}},
+            {},
+            ["head1 runs kubelet", "worker1 runs kubelet"],
+        ),
+    ],
+)
+def test_what_goes_back_is_told_once(
+    cluster: dict[str, Any], targets: dict[str, str], words: list[str]
+) -> None:
+    cluster = {**cluster, "kubelets": dict.fromkeys(NAMES[1:], BEFORE) | cluster.get("kubelets", {})}
+    problems = planned(recorded(**cluster), replace(WANTED, **targets)).problems
+    assert len(problems) == len(words)
+    assert all(word in problem for word, problem in zip(words, problems, strict=True))
+
+
 def test_a_kubelet_three_minor_versions_behind_goes_with_the_api() -> None:
     """And the one behind that is refused before the API is upgraded, not after."""
     plan = planned(recorded(BEFORE, {"worker1": "1.33.1"}))
     assert plan.problems == ()
 
 
-def test_a_machine_that_is_no_node() -> None:
-    given = [*GIVEN, {"name": "worker3"}]
+def test_machines_that_are_no_nodes() -> None:
+    """site.yml, which makes them nodes, refuses while versions differ; so an upgrade says how to go on without them."""
+    given = [*GIVEN, {"name": "worker3"}, {"name": "worker4"}]
+    first, second = planned(recorded(BEFORE), given=given).problems
+    assert first == (
+        "worker3 is no node of the cluster: run this with --limit '!worker3:!worker4', and site.yml afterwards; or remove it "
+        "from the inventory"
+    )
+    assert second.startswith("worker4 is no node")
+    assert planned(recorded(BEFORE)).problems == ()
+    given = [{"name": "head2", "is_head": True}, *GIVEN]
     assert planned(recorded(), given=given).problems == (
-        "worker3 is no node of the cluster: run site.yml, or remove it from the inventory",
+        "head2 is no node of the cluster: run site.yml, or remove it from the inventory",
     )
 
 

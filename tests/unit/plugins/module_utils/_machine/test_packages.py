@@ -124,6 +124,21 @@ def test_another_version_where_that_is_allowed(machine: apt_root.AptRoot, target
     assert versions(done.after) == versions(told.after) == dict.fromkeys(KUBE, (f"{target}-1.1", True))
 
 
+@pytest.mark.parametrize("target", ["1.36.2", "1.36.30"])
+def test_some_may_always_be_moved(machine: apt_root.AptRoot, target: str) -> None:
+    """As long as no other one differs; then nothing is moved at all, and only that one is named."""
+    have(machine)
+    have(machine, names=["kubeadm"], version=target, allow_change=True)
+    told = have(machine, check_mode=True, movable=["kubeadm"])
+    done = have(machine, movable=["kubeadm"])
+    assert done.changed
+    assert versions(done.after) == versions(told.after) == dict.fromkeys(KUBE, ("1.36.3-1.2", True))
+    machine.tools()
+    with pytest.raises(PackagesError, match=rf"has kubelet 1\.36\.3-1\.2, and {re.escape(target)} was asked"):
+        have(machine, version=target, movable=["kubeadm"])
+    assert machine.tools() == [ASK]
+
+
 def test_a_hold_that_an_admin_set_survives_a_move(machine: apt_root.AptRoot) -> None:
     """apt takes it away from what it moves, also where nobody asked for a hold."""
     have(machine)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.check import check_site
-from site_cases import Case, case, found, good_site, rules_in, running_site, texts, value
+from site_cases import Case, Found, case, found, good_site, rules_in, running_site, texts, value
 
 DOCKER_DEBIAN = "https://192.0.2.41/download.docker.com/linux/debian"
 LISTS = [
@@ -190,6 +190,145 @@ def test_what_a_site_of_an_earlier_release_has_refuses_nothing() -> None:
     report = check_site(case("", changes, running=True).site())
     assert [finding for finding in report.findings if finding.severity == "error"] == []
     assert len(report.findings) == 4
+
+
+UPGRADE = ["kubernetes-version-changed", "containerd-version-changed", "docker-version-changed"]
+KUBE = "site_kubernetes_version"
+
+
+def kubelets(version: str, *names: str) -> dict[str, Any]:
+    """Nodes that run this kubelet."""
+    return {f"hosts/{name}/probe/kubernetes/kubelet_version": version for name in names}
+
+
+def old_site(**change: str) -> dict[str, Any]:
+    """All nodes have these, and Kubernetes 1.35.4, as a change from what is wanted."""
+    return {
+        **has(change, *NODES),
+        **kubelets("1.35.4", *NODES),
+        "hosts/head1/probe/kubernetes/api_version": "1.35.4",
+    }
+
+
+# What a run before an upgrade finds on nodes that have other versions than are wanted.
+DUE: list[tuple[str, dict[str, Any], set[Found]]] = [
+    ("all that is wanted is there", offers({}), set()),
+    (
+        "containerd, Docker and Kubernetes that no repository has",
+        {
+            **offers({}),
+            f"values/{KUBE}": "1.36.9",
+            "values/site_containerd_version": "2.4.9",
+            "values/site_docker_version": "29.9.9",
+        },
+        {
+            ("package-version-unknown", KUBE, "head1 and 2 more"),
+            ("package-version-unknown", "site_containerd_version", "head1 and 2 more"),
+            ("package-version-unknown", "site_docker_version", "worker1 and 1 more"),
+        },
+    ),
+    (
+        "workers that follow later in a version that no repository has",
+        {**offers({}), "values/site_kubernetes_nodes_version": "1.36.2"},
+        {("package-version-unknown", "site_kubernetes_nodes_version", "worker1 and 1 more")},
+    ),
+    (
+        "workers that stay, in a repository of their own",
+        {
+            **offers(
+                {name: ["1.35.9-1.1"] for name in ("kubelet", "kubeadm", "kubectl")}, "worker1", "worker2"
+            ),
+            "values/site_kubernetes_nodes_version": "1.35.4",
+        },
+        set(),
+    ),
+    (
+        "a control plane alone that is behind",
+        {
+            **offers({"kubeadm": ["1.36.2-1.1"]}, *NODES),
+            **kubelets("1.36.3", *NODES),
+            "hosts/head1/probe/kubernetes/api_version": "1.36.2",
+        },
+        {("package-version-unknown", KUBE, "head1")},
+    ),
+    (
+        "a version that is none: its own rule tells, and no repository is asked for it",
+        {**offers({"containerd.io": None}, *NODES), "values/site_containerd_version": "2.x"},
+        {("version-floating", "site_containerd_version", "")},
+    ),
+    (
+        "mirror with kubeadm and no kubelet",
+        offers({"kubelet": None}, *NODES),
+        {("package-missing", KUBE, "head1 and 2 more")},
+    ),
+    (
+        "the same for workers that follow later",
+        {
+            **offers({"kubelet": None}, "worker1", "worker2"),
+            "values/site_kubernetes_nodes_version": "1.36.2",
+        },
+        {
+            ("package-missing", "site_kubernetes_nodes_version", "worker1 and 1 more"),
+            ("package-version-unknown", "site_kubernetes_nodes_version", "worker1 and 1 more"),
+        },
+    ),
+    (
+        "mirror without the repository of the new minor version",
+        {
+            f"hosts/{name}/probe/{key}": told
+            for name in NODES
+            for key, told in (
+                ("unread_lists", LISTS[:1]),
+                ("gone_lists", {LISTS[0]: "https://192.0.2.41/k/Release answers 404"}),
+            )
+        },
+        {("package-list-gone", "artifact_mirror_url", "head1 and 2 more")},
+    ),
+    (
+        "a repository that could not be read",
+        {
+            **offers({"kubelet": None}, *NODES),
+            **{f"hosts/{name}/probe/unread_lists": LISTS[:1] for name in NODES},
+        },
+        set(),
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"), [entry[1:] for entry in DUE], ids=[entry[0] for entry in DUE]
+)
+def test_what_an_upgrade_would_lack(changes: dict[str, Any], expected: set[Found]) -> None:
+    """It is refused before the control plane is changed and a node emptied."""
+    site = case("", {**old_site(**{"containerd.io": "2.3.5", "docker-ce": "28.5.2"}), **changes}).changed(
+        running_site()
+    )
+    assert found({**site, "settled": UPGRADE}) == expected
+
+
+def test_nodes_that_have_what_is_wanted_ask_no_repository() -> None:
+    """A mirror loses old versions, and whole repositories, and nothing is installed from it."""
+    newer = {name: ["9.9.9-1"] for name in OFFERED}
+    site = case("", {**offers(newer, *NODES), **has({}), "hosts/worker1/probe/packages": {}}).changed(
+        running_site()
+    )
+    assert found(site) == found({**site, "settled": UPGRADE}) == set()
+    for name in NODES:
+        site["hosts"][name]["probe"]["gone_lists"] = {LISTS[0]: "https://192.0.2.41/k/Release answers 404"}
+    assert found({**site, "settled": UPGRADE}) == set()
+
+
+def test_docker_of_a_node_stays_but_in_an_upgrade() -> None:
+    """Where nodes may differ, no repository needs to have the wanted one."""
+    changes = {
+        **offers({"docker-ce": ["5:28.5.2-1"], "docker-buildx-plugin": None}, *NODES),
+        **has({"docker-ce": "28.5.2"}, "worker1"),
+    }
+    site = case("", changes).changed(running_site())
+    assert found(site) == {("docker-version-changed", "site_docker_version", "worker1")}
+    assert found({**site, "settled": UPGRADE}) == {
+        ("package-version-unknown", "site_docker_version", "worker1")
+    }
 
 
 REMEDIES = [

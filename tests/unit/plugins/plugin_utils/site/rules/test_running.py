@@ -185,6 +185,26 @@ def test_changed_on_a_running_site(changes: dict[str, Any], expected: Found, nam
     assert named in texts(site, expected[0]).partition(" -> ")[2]
 
 
+NEW_WORKER = {"hosts/worker2/probe/kubernetes": {"joined": False, "api_version": "", "kubelet_version": ""}}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"values/site_kubernetes_version": "1.36.4"},
+        versions(worker1="1.36.1"),
+        runtimes(head1="2.3.1"),
+    ],
+    ids=["the API", "a worker", "containerd"],
+)
+def test_a_new_worker_is_left_out_of_an_upgrade(changes: dict[str, Any]) -> None:
+    """Of an upgrade it is no node yet, and site.yml, which makes it one, refuses the other versions."""
+    site = change(cluster_site(), {**changes, **NEW_WORKER})
+    [entry] = found(site)
+    told = texts(site, entry[0])
+    assert "run playbooks/upgrade.yml --limit '!worker2', as worker2 has not joined yet" in told
+
+
 # What looks like a change and is none.
 UNCHANGED: dict[str, dict[str, Any]] = {
     "the same": {},

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.ironbinder.platform.plugins.plugin_utils.site.check import check_site
-from site_cases import Case, case, found, good_site, rules_in, running_site
+from site_cases import Case, case, found, good_site, rules_in, running_site, texts
 
 NODES = "site_kubernetes_nodes_version"
 OLDER = {f"hosts/{name}/probe/kubernetes/kubelet_version": "1.35.4" for name in ("worker1", "worker2")}
@@ -42,6 +42,13 @@ def test_bad_site(bad: Case) -> None:
 def test_every_rule_has_a_case() -> None:
     """A rule that no bad site breaks is a rule that nobody knows to work."""
     assert rules_in("upgrade") <= {rule for entry in CASES for rule, _, _ in entry.expected}
+
+
+def test_all_workers_that_join_are_left_out() -> None:
+    """One that is not would be refused as no node."""
+    changes = {f"hosts/{name}/probe/kubernetes": {"joined": False} for name in ("worker1", "worker2")}
+    site = case("", {f"values/{NODES}": "1.35.4", **changes}).changed(running_site())
+    assert "--limit '!worker1:!worker2'" in texts(site, "worker-joins-late-version")[0]
 
 
 @pytest.mark.parametrize("version", ["", None, 7, "1.36.3", "1.36.1"])
