@@ -16,8 +16,9 @@ description:
   - Changes nothing where the deployed chart version and values are the wanted ones. A chart version is taken to never change.
   - Puts right what an interrupted run left behind, a release stuck in C(pending-install) or C(pending-upgrade) for example.
   - Waits for every workload of the release, and fails early with the reason where one is stuck.
-  - Looks after the objects of the chart's hooks, which Helm does not, such as the Secret that sessions pull with. Where one
-    is gone the release is made again; when the release goes, they go too, as far as they are this release's.
+  - Looks whether all objects of the release are there, which Helm does not before a value changes, and never for those of the
+    chart's hooks, such as the Secret that sessions pull with. Where one is gone the release is made again; when the release goes,
+    those of hooks go too, as far as they are this release's.
   - Runs on the host that talks to the cluster, which needs helm and the Python package C(kubernetes).
 attributes:
   check_mode:
@@ -180,7 +181,7 @@ urls:
 
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Optional
@@ -207,7 +208,10 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm_
     masked_diff,
     secret_texts,
 )
-from ansible_collections.ironbinder.platform.plugins.module_utils._release.hooks import Hook, HookObjects
+from ansible_collections.ironbinder.platform.plugins.module_utils._release.hooks import (
+    HookObjects,
+    objects_of,
+)
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.release import (
     Desired,
     Reporter,
@@ -353,7 +357,7 @@ class ReleaseModule:
                 if check
                 else settle(self.helm, desired.name, self.clock, lambda: datetime.now(timezone.utc))
             )
-            todo = plan(self.helm, desired, release, self._lost_hooks)
+            todo = plan(self.helm, desired, release, self._lost)
         self.result.update(
             changed=todo.changed, action=todo.action, **({"note": todo.note} if todo.note else {})
         )
@@ -375,7 +379,7 @@ class ReleaseModule:
                 list(files),
                 seconds=seconds,
                 reporter=self.reporter,
-                lost_hooks=self._lost_hooks,
+                lost_objects=self._lost,
             )
             self._describe(release)
         if params["wait"] and release:
@@ -401,9 +405,9 @@ class ReleaseModule:
             self._api = api if self.module.check_mode else patient(api, self.clock)
         return self._api
 
-    def _lost_hooks(self, hooks: Sequence[Hook]) -> list[str]:
-        lasting = [hook for hook in hooks if hook.lasts]
-        return HookObjects(self._connect(), self.params["name"]).lost(lasting) if lasting else []
+    def _lost(self, release: Release) -> list[str]:
+        objects = [*objects_of(release.manifest, self.params["namespace"]), *release.hooks]
+        return HookObjects(self._connect(), self.params["name"]).lost(objects)
 
     def _absent(self) -> None:
         params = self.params

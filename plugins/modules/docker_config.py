@@ -157,6 +157,8 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._machine.file_
 )
 from ansible_collections.ironbinder.platform.plugins.module_utils._machine.managed_files import plan
 
+# Who may write this file is root on the machine.
+_OTHERS_WRITE = 0o022
 # In JSON: what stands before an account in a URL, or in a proxy without a scheme; and the account.
 _ACCOUNT = re.compile(
     r"""((?:"https?-proxy"\s*:\s*")(?:[a-z0-9]+:(?:\\?/){2})?|:(?:\\?/){2})(?:[^"\\\n]|\\.)*@""",
@@ -175,9 +177,10 @@ def daemon_group(folder: Path, site: DockerSite, scratch: str) -> list[Group]:
     seen = look(path)
     present = read(seen.data, str(path))
     wanted = merged(present, site)
-    if wanted == present:
+    mode = seen.mode & ~_OTHERS_WRITE if seen.kind == "file" else 0o644
+    if wanted == present and (seen.kind != "file" or mode == seen.mode):
         return []
-    text = written(wanted)
+    text = written(wanted) if wanted != present or seen.data is None else seen.data.decode()
     draft = Path(scratch) / path.name
     draft.write_text(text, encoding="utf-8")
     validate(str(draft), str(path), run_command)
@@ -187,7 +190,7 @@ def daemon_group(folder: Path, site: DockerSite, scratch: str) -> list[Group]:
             {path.name: text},
             # Kept once, as it was before the first change; after that it is ours to change.
             names=[path.name] if path.with_name(path.name + KEPT_SUFFIX).exists() else [],
-            mode=seen.mode if seen.kind == "file" else 0o644,
+            mode=mode,
         )
     ]
 
@@ -264,7 +267,10 @@ def main() -> None:
             {key: without_accounts(text) for key, text in one.items()} for one in differences(wanted.steps)
         ]
     module.exit_json(
-        restart_needed=bool(daemon),
+        # Not where only its mode was wrong.
+        restart_needed=any(
+            step.group is group and step.kind != "mode" for group in daemon for step in wanted.steps
+        ),
         ca_files=[str(Path(folder, "certs.d", name)) for name in cas],
         **told,
     )

@@ -152,7 +152,7 @@ replaced:
       description: What it is called now. Empty where the same is kept already.
       type: str
 missing:
-  description: Files that are wanted whatever they hold, and that are not there yet.
+  description: Files that are wanted whatever they hold, and that are not there yet, or empty.
   returned: success
   type: list
   elements: str

@@ -148,7 +148,7 @@ def plan(groups: Sequence[Group], *, check_mode: bool = False) -> Plan:
         for path, content in group.paths().items():
             seen = look(path)
             if content is None:
-                if seen.data is None:
+                if not seen.data:  # a disk that was full leaves an empty one
                     missing.append(path)
                     steps += _folders(path, group)
                 steps += _drift(path, group, seen, owner)

@@ -92,14 +92,14 @@ class Download:
 
     def is_needed(self, wish: Wish) -> bool:
         """Whether the file is missing, or known without a question not to be what is wanted."""
-        if wish.force or not wish.path.is_file():
+        if wish.force or not _holds_something(wish.path):
             return True
         told = wish.checksum.partition(":")[2].lower()
         return bool(_SHA256.fullmatch(told)) and _digest(wish.path.read_bytes()) != told
 
     def bring(self, wish: Wish) -> bool:
         """Have the file, and say whether it was written. Raises DownloadError, or OSError where it cannot be written."""
-        there = wish.path.read_bytes() if wish.path.is_file() else None
+        there = wish.path.read_bytes() if _holds_something(wish.path) else None
         if there is not None and not wish.force and not wish.checksum:
             return _set_mode(wish.path, wish.mode)
         wanted = self.expected(wish)
@@ -114,6 +114,11 @@ class Download:
         if data == there:
             return _set_mode(wish.path, wish.mode)
         return write_atomically(wish.path, data, mode=wish.mode)
+
+
+def _holds_something(path: Path) -> bool:
+    """Whether there is such a file. A disk that was full leaves an empty one, which is none."""
+    return path.is_file() and path.stat().st_size > 0
 
 
 def _digest(data: bytes) -> str:

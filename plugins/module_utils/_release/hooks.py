@@ -1,9 +1,9 @@
 # Copyright: Ironbinder maintainers
 # BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
-"""The objects that Helm makes as hooks and then no longer looks after.
+"""The objects of a release, and those that Helm makes as hooks and then no longer looks after.
 
-Helm puts hooks into no manifest: it does not put back one that is lost, and leaves all of them behind
-when the release goes. The official JupyterHub chart makes the Secret that sessions pull with this way.
+Helm does not look whether an object is still there before a value changes. Hooks it puts into no manifest, and leaves all of them
+behind when the release goes. The official JupyterHub chart makes the Secret that sessions pull with this way.
 https://helm.sh/docs/topics/charts_hooks/#hook-resources-are-not-managed-with-corresponding-releases
 """
 
@@ -20,7 +20,7 @@ except ImportError:  # Ansible itself brings it; only a target without Ansible l
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi
 
-__all__ = ["Hook", "HookObjects", "hooks_of"]
+__all__ = ["Hook", "HookObjects", "ReleaseObject", "hooks_of", "objects_of"]
 
 _MARK = "helm.sh/hook"
 _OWNER = "meta.helm.sh/release-name"
@@ -36,13 +36,27 @@ _UPGRADES = frozenset({"pre-upgrade", "post-upgrade"})
 
 
 @dataclass(frozen=True)
-class Hook:
-    """One hook of one revision. `ran` tells that Helm made it then; the labels are those of its manifest."""
+class ReleaseObject:
+    """An object of a release's manifest."""
 
     kind: str
     name: str
     namespace: str
     api_version: str
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it has to be there for as long as the release."""
+        return self.kind not in _RUNS
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Hook(ReleaseObject):
+    """One hook of one revision. `ran` tells that Helm made it then; the labels are those of its manifest."""
+
     events: frozenset[str]
     policies: frozenset[str]
     ran: bool
@@ -54,8 +68,28 @@ class Hook:
         stays = "hook-succeeded" not in self.policies and self.kind not in _RUNS
         return stays and self.ran and bool(self.events & _UPGRADES)
 
-    def __str__(self) -> str:
-        return f"{self.kind} {self.namespace}/{self.name}"
+    # A dataclass would write its own.
+    __str__ = ReleaseObject.__str__
+
+
+def objects_of(manifest: str, namespace: str) -> list[ReleaseObject]:
+    """Read a release's manifest.
+
+    Args:
+        manifest: what `helm get manifest` gives.
+        namespace: the release's, for objects that name none.
+    """
+    found = []
+    for document in yaml.load_all(manifest, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+        is_list = isinstance(document, dict) and document.get("kind") == "List"
+        for item in filter(None, document.get("items") or [] if is_list else [document]):
+            metadata = item.get("metadata") or {}
+            if item.get("kind") and metadata.get("name"):
+                where = str(metadata.get("namespace") or namespace)
+                found.append(
+                    ReleaseObject(item["kind"], metadata["name"], where, str(item.get("apiVersion", "")))
+                )
+    return found
 
 
 def hooks_of(entries: Any, namespace: str) -> list[Hook]:
@@ -90,7 +124,7 @@ def _hook(entry: Mapping[str, Any], namespace: str) -> Hook:
 
 
 class HookObjects:
-    """What is in the cluster of a release's hooks."""
+    """What is in the cluster of a release's objects and hooks."""
 
     def __init__(self, api: KubeApi, release: str) -> None:
         self._api = api
@@ -107,9 +141,9 @@ class HookObjects:
                 found[str(hook)] = path
         return found
 
-    def lost(self, hooks: Iterable[Hook]) -> list[str]:
-        """Name the objects of `hooks` that have to be there and are not."""
-        paths = {str(hook): self._path(hook) for hook in hooks if hook.lasts}
+    def lost(self, objects: Iterable[ReleaseObject]) -> list[str]:
+        """Name those of `objects` that have to be there and are not."""
+        paths = {str(one): self._path(one) for one in objects if one.lasts}
         return [name for name, path in paths.items() if path and self._api.get(path) is None]
 
     def remove(self, paths: Sequence[str]) -> None:
@@ -134,8 +168,8 @@ class HookObjects:
             if key in hook.labels
         )
 
-    def _path(self, hook: Hook) -> str:
-        """Return where the API has the hook's object, "" for a kind that the cluster does not know."""
+    def _path(self, hook: ReleaseObject) -> str:
+        """Return where the API has the object, "" for a kind that the cluster does not know."""
         plural, namespaced = self._kinds_of(hook.api_version).get(hook.kind, ("", False))
         if not plural:
             return ""

@@ -27,7 +27,6 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm_
     merge,
     same,
 )
-from ansible_collections.ironbinder.platform.plugins.module_utils._release.hooks import Hook
 
 __all__ = [
     "Desired",
@@ -44,8 +43,8 @@ __all__ = [
 # How long a change by somebody else may run before it counts as abandoned.
 _GRACE_SECONDS = 20
 
-# Names the objects of these hooks that have to be in the cluster and are not.
-LostHooks = Callable[[Sequence[Hook]], list[str]]
+# Names the objects of this release that have to be in the cluster and are not.
+Lost = Callable[[Release], list[str]]
 
 
 @dataclass(frozen=True)
@@ -166,7 +165,7 @@ def _repair(helm: Helm, name: str, release: Release) -> Plan:
     )
 
 
-def plan(helm: Helm, desired: Desired, release: Optional[Release], lost_hooks: LostHooks) -> Plan:
+def plan(helm: Helm, desired: Desired, release: Optional[Release], lost_objects: Lost) -> Plan:
     """Decide what to do about `release`, the newest revision of the wanted release; changes nothing."""
     if release is None or release.status == "uninstalled":
         return Plan("installed", apply=True)
@@ -176,8 +175,8 @@ def plan(helm: Helm, desired: Desired, release: Optional[Release], lost_hooks: L
         return Plan("repaired", apply=True, note=f"revision {release.revision} had failed: upgraded over it")
     if release.status != "deployed" or _differs(release, desired):
         return Plan("upgraded", apply=True)
-    if lost := lost_hooks(release.hooks):
-        # Helm makes hooks in an upgrade only, and does not look whether they are still there.
+    if lost := lost_objects(release):
+        # Helm looks for none of its objects before a value changes, and makes hooks in an upgrade only.
         return Plan("repaired", apply=True, note=f"{', '.join(lost)} was gone: released again")
     return Plan("unchanged")
 
@@ -190,7 +189,7 @@ def apply(
     *,
     seconds: int,
     reporter: Reporter,
-    lost_hooks: LostHooks,
+    lost_objects: Lost,
 ) -> Release:
     """Carry `todo` out and return the release as it is then.
 
@@ -206,11 +205,11 @@ def apply(
                 helm.rollback(desired.name, todo.rollback_to, seconds)
                 release = helm.release(desired.name)
                 # The good revision may be just what is wanted; a rollback makes no hooks.
-                wanted = release is None or _differs(release, desired) or bool(lost_hooks(release.hooks))
+                wanted = release is None or _differs(release, desired) or bool(lost_objects(release))
     release = (
         _upgrade(helm, desired, value_files, seconds, reporter) if wanted else helm.release(desired.name)
     )
-    if wanted and release and lost_hooks(release.hooks):
+    if wanted and release and lost_objects(release):
         # What was an ordinary object in the chart before, Helm deletes after it has made it as a hook.
         release = _upgrade(helm, desired, value_files, seconds, reporter)
     if release is None:

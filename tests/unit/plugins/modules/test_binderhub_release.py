@@ -10,6 +10,7 @@ import re
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -96,9 +97,16 @@ class World:
         return [verb for verb in verbs if verb in CHANGES]
 
 
+# What the recorded manifests have.
+SETTINGS = "/api/v1/namespaces/ns/configmaps/settings"
+
+
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
+def world(tmp_path: Path) -> Iterator[World]:
+    with HookServer(**{SETTINGS: {"kind": "ConfigMap"}}) as cluster:
+        found = World(tmp_path)
+        cluster.kubeconfig(tmp_path / "kc")
+        yield found
 
 
 def test_create_change_delete_each_checked_done_and_done_again(world: World) -> None:
@@ -166,10 +174,10 @@ PULLING: dict[str, Any] = {"values": {"pull": True}, "secret_values": {}}
 
 def test_a_lost_hook_is_predicted_and_put_back(world: World) -> None:
     world.play("hooks", at=1)
-    with HookServer(**{PULL_SECRET: made_by_hook()}) as cluster:
+    with HookServer(**{PULL_SECRET: made_by_hook(), SETTINGS: {"kind": "ConfigMap"}}) as cluster:
         cluster.kubeconfig(world.folder / "kc")
         assert world.run(**PULLING)["action"] == "unchanged"
-        cluster.objects.clear()
+        del cluster.objects[PULL_SECRET]
         predicted = world.run(check=True, **PULLING)
         assert (predicted["changed"], predicted["action"], world.verbs()) == (True, "repaired", [])
         assert "Secret ns/image-pull-secret was gone" in predicted["note"]
@@ -178,6 +186,16 @@ def test_a_lost_hook_is_predicted_and_put_back(world: World) -> None:
         assert (done["changed"], done["action"], world.verbs()) == (True, "repaired", ["upgrade"] * 2)
         cluster.objects[PULL_SECRET] = made_by_hook()
         assert world.run(**PULLING)["changed"] is False
+
+
+def test_a_lost_object_is_predicted_and_put_back(world: World) -> None:
+    world.run()
+    with HookServer() as cluster:
+        cluster.kubeconfig(world.folder / "kc")
+        predicted = world.run(check=True)
+        assert (predicted["changed"], predicted["action"]) == (True, "repaired")
+        assert "ConfigMap ns/settings was gone: released again" in predicted["note"]
+        assert world.run()["action"] == "repaired"
 
 
 def test_what_hooks_made_goes_with_the_release(world: World) -> None:
@@ -319,7 +337,10 @@ def interrupt(world: World, verb: str, times: int, done: bool = False) -> None:
 def test_an_api_server_that_restarts_in_the_middle_is_forgiven(world: World, verb: str, times: int) -> None:
     interrupt(world, verb, times)
     with HookServer() as cluster:
-        cluster.objects["/api/v1/namespaces/default"] = {"metadata": {"name": "default"}}
+        cluster.objects |= {
+            "/api/v1/namespaces/default": {"kind": "Namespace"},
+            SETTINGS: {"kind": "ConfigMap"},
+        }
         cluster.kubeconfig(world.folder / "kc")
         if verb != "upgrade":
             (world.folder / "lost").write_text("")
@@ -334,7 +355,10 @@ def test_a_change_whose_answer_was_lost_is_one(world: World) -> None:
     """helm had released it all, and the second look finds nothing left to do."""
     interrupt(world, "upgrade", 1, done=True)
     with HookServer() as cluster:
-        cluster.objects["/api/v1/namespaces/default"] = {"metadata": {"name": "default"}}
+        cluster.objects |= {
+            "/api/v1/namespaces/default": {"kind": "Namespace"},
+            SETTINGS: {"kind": "ConfigMap"},
+        }
         cluster.kubeconfig(world.folder / "kc")
         result = world.run()
     assert (result["changed"], result["action"], world.verbs()) == (True, "installed", ["upgrade"])
@@ -343,7 +367,10 @@ def test_a_change_whose_answer_was_lost_is_one(world: World) -> None:
 def test_one_that_goes_away_again_and_again_is_given_up(world: World) -> None:
     interrupt(world, "upgrade", 100)
     with HookServer() as cluster:
-        cluster.objects["/api/v1/namespaces/default"] = {"metadata": {"name": "default"}}
+        cluster.objects |= {
+            "/api/v1/namespaces/default": {"kind": "Namespace"},
+            SETTINGS: {"kind": "ConfigMap"},
+        }
         cluster.kubeconfig(world.folder / "kc")
         result = world.run()
     assert result["failed"]

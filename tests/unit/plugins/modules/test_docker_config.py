@@ -91,6 +91,19 @@ def test_another_ca_needs_no_restart(run: Run, tmp_path: Path) -> None:
     assert not answer["restart_needed"]
 
 
+def test_nobody_else_may_write_it(run: Run, tmp_path: Path) -> None:
+    """Who may is root on the machine. What it says and how it is written stays."""
+    run()
+    file = tmp_path / "daemon.json"
+    file.write_text(file.read_text().replace("{", "{ ", 1))
+    text = file.read_text()
+    file.chmod(0o666)
+    answer = run()
+    assert answer["changed"] and not answer["restart_needed"]
+    assert (file.stat().st_mode & 0o777, file.read_text()) == (0o644, text)
+    assert not run()["changed"]
+
+
 def test_what_an_admin_wrote_stays_and_is_kept_once(run: Run, tmp_path: Path) -> None:
     theirs = '{"data-root": "/data",   "debug": true}'
     (tmp_path / "daemon.json").write_text(theirs)

@@ -50,6 +50,12 @@ def test_fetch_and_fetch_no_more(run: Run, tmp_path: Path) -> None:
         # A mode is put right without a download.
         assert run(**wish | {"mode": "0644"})["changed"] is True
         assert len(web.asked) == 1
+        # A disk that was full leaves an empty file.
+        file.write_bytes(b"")
+        assert run(**wish | {"mode": "0644"}, _ansible_check_mode=True)["changed"] is True
+        assert run(**wish | {"mode": "0644"})["changed"] is True
+        assert file.read_bytes() == BODY and len(web.asked) == 2
+        file.chmod(0o600)
         web.answers["/x"] = Answer(body=b"new")
         assert run(**wish, force=True)["changed"] is True
         assert file.read_bytes() == b"new"

@@ -208,6 +208,7 @@ CASES: dict[str, tuple[Tree, Tree, Tree, Tree, Tree]] = {
         {"written": ["a"], "removed": [".a.x1_y2z3w"]},
     ),
     "a file that others write is awaited": ({}, {"key": None}, {"names": ["key"]}, {}, {"missing": ["key"]}),
+    "an empty one too": ({"key": b""}, {"key": None}, {"names": ["key"]}, {"key": b""}, {"missing": ["key"]}),
     "and stays as it is": ({"key": "x"}, {"key": None}, {"names": ["key"]}, {"key": b"x"}, {}),
     "a block": (
         {"hosts": ("127.0.0.1 localhost\n", 0o640)},

@@ -10,6 +10,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._release.hooks
     Hook,
     HookObjects,
     hooks_of,
+    objects_of,
 )
 from helm_replay import statuses
 from hook_cluster import PULL_SECRET, HookCluster, made_by_hook
@@ -71,6 +72,39 @@ def test_an_object_that_is_gone_is_named() -> None:
     # A Secret that an admin made by the same name serves as well.
     cluster.objects[PULL_SECRET] = {"metadata": {}}
     assert HookObjects(cluster, "binder").lost([SECRET]) == []
+
+
+MANIFEST = """
+apiVersion: v1
+kind: Secret
+metadata: {name: image-pull-secret}
+---
+# a template that rendered to nothing
+---
+apiVersion: v1
+kind: List
+items:
+  - {apiVersion: batch/v1, kind: Job, metadata: {name: once}}
+  - {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: y}}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: image-pull-secret, namespace: other}
+"""
+
+
+def test_an_object_of_the_manifest_that_is_gone_is_named() -> None:
+    """A Job that ended may be cleaned up, and is no loss."""
+    objects = objects_of(MANIFEST, "ns")
+    assert [str(one) for one in objects] == [
+        *("Secret ns/image-pull-secret", "Job ns/once", "ClusterRole ns/y", "Secret other/image-pull-secret")
+    ]
+    cluster = HookCluster(**{PULL_SECRET: made_by_hook()})
+    assert HookObjects(cluster, "binder").lost(objects) == [
+        "ClusterRole ns/y",
+        "Secret other/image-pull-secret",
+    ]
+    assert objects_of("", "ns") == []
 
 
 def test_kinds_are_found_where_the_api_has_them() -> None:

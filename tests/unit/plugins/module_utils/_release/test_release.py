@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -14,10 +13,9 @@ import pytest
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.chart import ChartSource
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.command import HelmError
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.helm import Helm, Release
-from ansible_collections.ironbinder.platform.plugins.module_utils._release.hooks import Hook
 from ansible_collections.ironbinder.platform.plugins.module_utils._release.release import (
     Desired,
-    LostHooks,
+    Lost,
     Plan,
     Reporter,
     apply,
@@ -47,19 +45,19 @@ class FakeClock:
         self.seconds += seconds
 
 
-def none_lost(_hooks: Sequence[Hook]) -> list[str]:
+def none_lost(_release: Release) -> list[str]:
     return []
 
 
 def converge(
-    replay: Replay, desired: Desired = DESIRED, lost_hooks: LostHooks = none_lost
+    replay: Replay, desired: Desired = DESIRED, lost_objects: Lost = none_lost
 ) -> tuple[Plan, Release, Reporter]:
     helm = Helm("helm", replay, "kc", "ns")
-    todo = plan(helm, desired, helm.release("binder"), lost_hooks)
+    todo = plan(helm, desired, helm.release("binder"), lost_objects)
     reporter = Reporter(FakeClock())
     assert not replay.changes, "a plan changes nothing"
     after = (
-        apply(helm, desired, todo, FILES, seconds=900, reporter=reporter, lost_hooks=lost_hooks)
+        apply(helm, desired, todo, FILES, seconds=900, reporter=reporter, lost_objects=lost_objects)
         if todo.changed
         else helm.release("binder")
     )
@@ -117,12 +115,12 @@ PULLING = Desired("binder", SOURCE, {"pull": True}, {})
 def test_a_hooks_object_that_is_gone_is_made_again() -> None:
     seen, answers = [], [["Secret ns/image-pull-secret"], []]
 
-    def lost_hooks(hooks: Sequence[Hook]) -> list[str]:
-        seen.append([str(hook) for hook in hooks])
+    def lost_objects(release: Release) -> list[str]:
+        seen.append([str(hook) for hook in release.hooks])
         return answers[len(seen) - 1]
 
     replay = Replay("hooks", at=1)
-    todo, after, _reporter = converge(replay, PULLING, lost_hooks)
+    todo, after, _reporter = converge(replay, PULLING, lost_objects)
     assert (todo.action, replay.changes) == ("repaired", ["upgrade"])
     assert "Secret ns/image-pull-secret was gone" in todo.note
     assert seen == [["Secret ns/image-pull-secret"]] * 2
@@ -152,7 +150,7 @@ def test_a_release_that_vanishes_is_an_error() -> None:
     helm.upgrade = lambda *_: None  # type: ignore[method-assign]  # as if somebody removed what it made
     todo = plan(helm, DESIRED, None, none_lost)
     with pytest.raises(HelmError, match="somebody else removed it"):
-        apply(helm, DESIRED, todo, FILES, seconds=900, reporter=Reporter(FakeClock()), lost_hooks=none_lost)
+        apply(helm, DESIRED, todo, FILES, seconds=900, reporter=Reporter(FakeClock()), lost_objects=none_lost)
 
 
 class Helms(Helm):
