@@ -51,6 +51,12 @@ options:
     description: Whether the cluster itself is to go, with O(state=absent). All that it knows is lost then.
     type: bool
     default: false
+  node_goes:
+    description:
+      - Whether the node was deleted from its cluster just before, with O(state=absent).
+      - A check deletes none, and takes it as deleted. Otherwise the cluster is asked all the same.
+    type: bool
+    default: false
   timeout_seconds:
     description: How long kubeadm itself may take, and how long one that still runs is waited for.
     type: int
@@ -147,6 +153,7 @@ def main() -> None:
             "timeout_seconds": {"type": "int", "default": 600},
             "recovery_seconds": {"type": "int", "default": 120},
             "cluster_goes": {"type": "bool", "default": False},
+            "node_goes": {"type": "bool", "default": False},
         },
         required_if=[("state", "init", ["config"]), ("state", "join", ["config"])],
         supports_check_mode=True,
@@ -154,9 +161,9 @@ def main() -> None:
     try:
         given = dict(module.params)
         machine = (LocalHost(), HttpTransport(), SystemClock(), LockFile(Path(LOCK_FILE)))
-        cluster_goes = given.pop("cluster_goes")
+        goes = {name: given.pop(name) for name in ("cluster_goes", "node_goes")}
         work = (
-            Departure(*machine, remains=KernelRemains(), cluster_goes=cluster_goes, **given)
+            Departure(*machine, remains=KernelRemains(), **goes, **given)
             if given["state"] == "absent"
             else Kubeadm(*machine, **given)
         )

@@ -47,16 +47,24 @@ class Departure(Kubeadm):
     The markers go last: until then a run of the stage `cluster` says that a reset was begun, and makes nothing anew.
     """
 
-    def __init__(self, *arguments: Any, remains: KernelRemains, cluster_goes: bool, **options: Any) -> None:
-        """Take what `Kubeadm` takes, the kernel's part, and whether the cluster itself is to go."""
+    def __init__(
+        self,
+        *arguments: Any,
+        remains: KernelRemains,
+        cluster_goes: bool,
+        node_goes: bool = False,
+        **options: Any,
+    ) -> None:
+        """Take what `Kubeadm` takes, the kernel's part, and whether the cluster itself is to go, or the node from it."""
         super().__init__(*arguments, **options)
         self.remains = remains
         self.cluster_goes = cluster_goes
+        self.node_goes = node_goes
 
     def _bring_about(self, check_mode: bool, started: float) -> KubeadmResult:
         """Refuse, or bring the machine to where kubeadm has never been."""
         worker, head = (probe(self.host, self.asks, state, self.node_name) for state in _STATES)
-        self._refuse_departure(worker, head)
+        self._refuse_departure(worker, head, node_gone=check_mode and self.node_goes)
         files = [*self._files(), *self._marks()]
         try:
             left = self.remains.remove(check_mode=True)
@@ -89,8 +97,8 @@ class Departure(Kubeadm):
             seconds["total"] = round(self.clock.now() - started, 1)
         return KubeadmResult(changed=True, action=Action.RESET, found=worker, seconds=seconds, removed=left)
 
-    def _refuse_departure(self, worker: Found, head: Found) -> None:
-        """Stop where a cluster would go, or be left with a node that is none."""
+    def _refuse_departure(self, worker: Found, head: Found, *, node_gone: bool) -> None:
+        """Stop where a cluster would go, or be left with a node that is none. `node_gone`: it would be, but for the check."""
         if self.cluster_goes:
             return
         plane = [name for name in head.leftovers if name != _KUBELET_CONF]
@@ -101,7 +109,7 @@ class Departure(Kubeadm):
                 f"{self.node_name} has a control plane ({plane[0]} says so), and its cluster would go with it. The playbook "
                 "reset does that, with what=cluster. Nothing was changed."
             )
-        if worker.node_registered:
+        if worker.node_registered and not node_gone:
             raise KubeadmError(
                 f"the cluster still has the node {self.node_name}, and pods may run on it: the playbook remove_node empties "
                 "and deletes it first. Nothing was changed."

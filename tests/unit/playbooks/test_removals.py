@@ -8,8 +8,12 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 from drain_cluster import DrainCluster
 from removal_book import RemovalBook, told
+from role_runs import ROOT
+
+ROLE = "ansible.builtin.include_role"
 
 
 def test_a_worker_is_removed(book: RemovalBook, cluster: DrainCluster) -> None:
@@ -111,6 +115,29 @@ def test_a_check_removes_nothing(book: RemovalBook, cluster: DrainCluster) -> No
     assert done.returncode == 0, done.stdout
     assert cluster.changes() == []
     assert "goes: the node worker2" in told(done)
+
+
+def test_a_check_tells_what_the_machine_would_do(book: RemovalBook) -> None:
+    """Its cluster still has the node then, and nothing is in the way of what would come after."""
+    tasks = yaml.safe_load((ROOT / "playbooks/tasks/leave_cluster.yml").read_text())
+    [given] = [
+        task["vars"] for task in tasks if task.get(ROLE, {}).get("name") == "ironbinder.platform.worker"
+    ]
+    role = (ROOT / "roles/worker/tasks/remove.yml").read_text()
+    shown = role.replace("ironbinder.platform.kubeadm:", "ansible.builtin.set_fact:")
+    (book.folder / "told.yml").write_text(shown)
+    words = "{{ state }} {{ cluster_goes }} {{ node_goes }}"
+    play = {
+        "hosts": "worker2",
+        "gather_facts": False,
+        "vars": {"site_kubeadm_join_timeout_seconds": 1, **given},
+        "tasks": [
+            {"ansible.builtin.import_tasks": str(book.folder / "told.yml")},
+            {"ansible.builtin.debug": {"msg": words}},
+        ],
+    }
+    done = book.play([play], "--check")
+    assert "msg: absent False True" in told(done)
 
 
 def test_nodes_are_closed_emptied_and_opened(book: RemovalBook, cluster: DrainCluster) -> None:

@@ -54,7 +54,11 @@ class Rules:
 @pytest.fixture
 def leaving(tmp_path: Path) -> Callable[..., Departure]:
     def make(
-        host: FakeHost, rules: Rules | None = None, name: str = "worker1", goes: bool = False
+        host: FakeHost,
+        rules: Rules | None = None,
+        name: str = "worker1",
+        goes: bool = False,
+        node_goes: bool = False,
     ) -> Departure:
         return Departure(
             host,
@@ -63,6 +67,7 @@ def leaving(tmp_path: Path) -> Callable[..., Departure]:
             LockFile(tmp_path / "lock"),
             remains=KernelRemains(rules or Rules()),
             cluster_goes=goes,
+            node_goes=node_goes,
             state="absent",
             config="",
             node_name=name,
@@ -99,6 +104,18 @@ def test_a_worker_that_its_cluster_has_is_refused(leaving: Callable[..., Departu
             leaving(host).bring_about(check_mode=check)
     assert host.commands == []
     assert leaving(host, goes=True).bring_about().action is Action.RESET
+
+
+def test_a_check_takes_a_node_that_goes_as_gone(leaving: Callable[..., Departure]) -> None:
+    """It deletes none. A run asks the cluster all the same."""
+    host = FakeHost(WORKER, answers=True, knows=["node/worker1"])
+    checked = leaving(host, node_goes=True).bring_about(check_mode=True)
+    assert (checked.changed, checked.action, host.commands) == (True, Action.RESET, [])
+    with pytest.raises(KubeadmError, match="still has the node worker1"):
+        leaving(host, node_goes=True).bring_about()
+    with pytest.raises(KubeadmError, match="head1 has a control plane"):
+        leaving(FakeHost(HEAD), name="head1", node_goes=True).bring_about(check_mode=True)
+    assert host.commands == []
 
 
 @pytest.mark.parametrize(
