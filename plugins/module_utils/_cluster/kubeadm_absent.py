@@ -101,7 +101,10 @@ class Departure(Kubeadm):
         """Stop where a cluster would go, or be left with a node that is none. `node_gone`: it would be, but for the check."""
         if self.cluster_goes:
             return
-        plane = [name for name in head.leftovers if name != _KUBELET_CONF]
+        # An administrator may have copied a kubeconfig, to use kubectl here. Where it was us who began a head, it is none.
+        plane = [name for name in head.leftovers if not name.endswith(".conf")]
+        if head.attempt:
+            plane += [name for name in head.leftovers if name not in (_KUBELET_CONF, *plane)]
         if head.marker:
             plane.insert(0, marker_file("init"))
         if plane:

@@ -129,6 +129,14 @@ def test_a_control_plane_is_refused(leaving: Callable[..., Departure], files: li
     assert host.commands == []
 
 
+@pytest.mark.parametrize("copied", [ADMIN, "/etc/kubernetes/super-admin.conf"])
+def test_a_copied_kubeconfig_makes_no_control_plane(leaving: Callable[..., Departure], copied: str) -> None:
+    """Administrators put one on a worker to use kubectl there."""
+    host = FakeHost([*WORKER, copied], answers=True, knows=COMPLETE)
+    assert leaving(host).bring_about().action is Action.RESET
+    assert copied not in host.files
+
+
 def test_a_control_plane_goes_with_its_cluster(leaving: Callable[..., Departure]) -> None:
     host = FakeHost(HEAD, answers=True, knows=COMPLETE)
     assert leaving(host, name="head1", goes=True).bring_about().action is Action.RESET
