@@ -17,7 +17,8 @@ description:
   - A machine that has worked and is silent is waited for. It is never reset.
   - A working cluster that others made is adopted.
   - With O(state=absent) C(kubeadm reset) is run, and what it leaves is removed too, chains of kube-proxy, of the kubelet and of
-    network plugins among it. A control plane, and a node that its cluster still has, are refused unless O(cluster_goes).
+    network plugins among it. A control plane, and a node that its cluster still has, are refused unless O(cluster_goes). A
+    machine that is another node than O(node_name) by its marks or its kubelet's certificate always is.
   - One kubeadm works on a machine at a time. One that goes on after the run that began it was stopped, or its connection lost, is
     waited for, and the machine is judged anew when it has ended. C(kubeadm) itself holds V(/var/lib/ironbinder/kubeadm.lock) as
     long as it lives.

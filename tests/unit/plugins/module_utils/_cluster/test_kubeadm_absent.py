@@ -16,6 +16,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kerne
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm import Action, KubeadmError
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm_absent import Departure
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm_host import CommandResult
+from certificate_files import kubelet_certificate
 from kubeadm_machine import (
     ADMIN,
     APISERVER,
@@ -135,6 +136,53 @@ def test_a_copied_kubeconfig_makes_no_control_plane(leaving: Callable[..., Depar
     host = FakeHost([*WORKER, copied], answers=True, knows=COMPLETE)
     assert leaving(host).bring_about().action is Action.RESET
     assert copied not in host.files
+
+
+@pytest.mark.parametrize("goes", [False, True])
+@pytest.mark.parametrize(
+    "files",
+    [
+        {JOIN_MARKER: '{"node_name": "worker3", "action": "run"}', KUBELET: ""},
+        {JOIN_ATTEMPT: '{"node_name": "worker3", "action": "run"}'},
+        {KUBELET: "", CERTIFICATE: kubelet_certificate("worker3")},
+        {JOIN_MARKER: "half a mark", KUBELET: "", CERTIFICATE: kubelet_certificate("worker3")},
+        {JOIN_MARKER: '{"node_name": "worker2"}', KUBELET: "", CERTIFICATE: kubelet_certificate("worker3")},
+    ],
+    ids=["mark", "begun", "others made it", "mark broken", "certificate"],
+)
+def test_another_nodes_machine_is_left_alone(
+    leaving: Callable[..., Departure], files: dict[str, str], goes: bool
+) -> None:
+    """An address was copied in hosts.yml, or two were exchanged. Its own node lives, and is not asked for."""
+    host = FakeHost(files, answers=True, knows=["node/worker3"])
+    before = dict(host.files)
+    for check in (True, False):
+        with pytest.raises(KubeadmError) as refused:
+            leaving(host, Rules(["KUBE-SERVICES"]), name="worker2", goes=goes).bring_about(check_mode=check)
+        told = str(refused.value)
+        assert "is worker3 of its cluster (" in told
+        assert "correct ansible_host of worker2 in hosts.yml" in told
+    assert (host.commands, host.files) == ([], before)
+
+
+def test_a_machine_that_leads_to_a_head_is_left_alone(leaving: Callable[..., Departure]) -> None:
+    with pytest.raises(KubeadmError, match=r"is head1 of its cluster \(.*kubeadm-init.json says so\)"):
+        leaving(FakeHost(HEAD, answers=True, knows=COMPLETE), name="worker2").bring_about()
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {JOIN_MARKER: '{"node_name": "Worker1"}', KUBELET: "", CERTIFICATE: kubelet_certificate("worker1")},
+        {JOIN_MARKER: "[]", KUBELET: "", CERTIFICATE: "no certificate"},
+        {JOIN_MARKER: '{"node_name": 5}', KUBELET: "", CERTIFICATE: ""},
+    ],
+    ids=["itself", "broken", "odd"],
+)
+def test_a_machine_that_is_itself_or_cannot_tell_is_reset(
+    leaving: Callable[..., Departure], files: dict[str, str]
+) -> None:
+    assert leaving(FakeHost(files, answers=True)).bring_about().action is Action.RESET
 
 
 def test_a_control_plane_goes_with_its_cluster(leaving: Callable[..., Departure]) -> None:
