@@ -82,6 +82,9 @@ class RemovalBook:
         if Path(name).name.startswith("leave_"):
             refusal = yaml.safe_load(text)[0]
             text = json.dumps([*([refusal] if IMPORT in refusal else []), MACHINE])
+        text = text.replace("/etc/machine-id", f"{self.folder}/machine-id")
+        if f"{IMPORT}: same_machine.yml" in text:
+            text = text.replace("same_machine.yml", str(self.tasks("tasks/same_machine.yml")))
         for shared in ("confirm.yml", "confirmed.yml", "hub_data.yml"):
             for old in (f"import_tasks: {shared}", f'import_tasks": "{shared}'):
                 text = text.replace(old, old.replace(shared, f"{ROOT}/playbooks/tasks/{shared}"))
