@@ -29,6 +29,7 @@ site_drain_timeout_seconds: 0
 """
 MACHINE = {"name": "A machine is reached", "ansible.builtin.debug": {"msg": "reached-a-machine"}}
 IMPORT, INCLUDE = "ansible.builtin.import_tasks", "ansible.builtin.include_tasks"
+KUBEADM = "ironbinder.platform.kubeadm:"
 # Playbooks that another imports have tests of their own, but for this one.
 WHO_IS_LEFT = "ironbinder.platform.require_hosts"
 
@@ -82,7 +83,9 @@ class RemovalBook:
         if Path(name).name.startswith("leave_"):
             refusal = yaml.safe_load(text)[0]
             text = json.dumps([*([refusal] if IMPORT in refusal else []), MACHINE])
-        text = text.replace("/etc/machine-id", f"{self.folder}/machine-id")
+        text = text.replace("/etc/machine-id", f"{self.folder}/machine-id").replace(
+            KUBEADM, "ansible.builtin.set_fact:"
+        )
         if f"{IMPORT}: same_machine.yml" in text:
             text = text.replace("same_machine.yml", str(self.tasks("tasks/same_machine.yml")))
         for shared in ("confirm.yml", "confirmed.yml", "hub_data.yml"):
