@@ -17,7 +17,8 @@ description:
   - A machine that has worked and is silent is waited for. It is never reset.
   - A working cluster that others made is adopted.
   - With O(state=absent) C(kubeadm reset) is run, and what it leaves is removed too, chains of kube-proxy, of the kubelet and of
-    network plugins among it. A control plane, and a node that its cluster still has, are refused unless O(cluster_goes).
+    network plugins among it. A control plane, and a node that its cluster still has, are refused unless O(cluster_goes). A
+    machine that is another node than O(node_name) by its marks or its kubelet's certificate always is.
   - One kubeadm works on a machine at a time. One that goes on after the run that began it was stopped, or its connection lost, is
     waited for, and the machine is judged anew when it has ended. C(kubeadm) itself holds V(/var/lib/ironbinder/kubeadm.lock) as
     long as it lives.
@@ -49,6 +50,12 @@ options:
     default: []
   cluster_goes:
     description: Whether the cluster itself is to go, with O(state=absent). All that it knows is lost then.
+    type: bool
+    default: false
+  node_goes:
+    description:
+      - Whether the node was deleted from its cluster just before, with O(state=absent).
+      - A check deletes none, and takes it as deleted. Otherwise the cluster is asked all the same.
     type: bool
     default: false
   timeout_seconds:
@@ -147,6 +154,7 @@ def main() -> None:
             "timeout_seconds": {"type": "int", "default": 600},
             "recovery_seconds": {"type": "int", "default": 120},
             "cluster_goes": {"type": "bool", "default": False},
+            "node_goes": {"type": "bool", "default": False},
         },
         required_if=[("state", "init", ["config"]), ("state", "join", ["config"])],
         supports_check_mode=True,
@@ -154,9 +162,9 @@ def main() -> None:
     try:
         given = dict(module.params)
         machine = (LocalHost(), HttpTransport(), SystemClock(), LockFile(Path(LOCK_FILE)))
-        cluster_goes = given.pop("cluster_goes")
+        goes = {name: given.pop(name) for name in ("cluster_goes", "node_goes")}
         work = (
-            Departure(*machine, remains=KernelRemains(), cluster_goes=cluster_goes, **given)
+            Departure(*machine, remains=KernelRemains(), **goes, **given)
             if given["state"] == "absent"
             else Kubeadm(*machine, **given)
         )

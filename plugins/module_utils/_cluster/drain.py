@@ -50,6 +50,8 @@ _STEP_SECONDS = 2.0
 _ENDING_SECONDS = 120.0
 _GONE_SECONDS = 60.0
 _SHOWN = 8
+# How the API forbids whatever is new in a namespace that is being deleted, evictions too. Its pods are told to end without us.
+_CLOSING = "because it is being terminated"
 _CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 _WORDS = {SESSION: "session", BUILD: "build", BARE: "pod without a controller"}
 
@@ -154,7 +156,7 @@ def drain(
             forgive=forgive,
         )
     if not waited.done:
-        raise DrainError(_too_late(node, waited.seen, work.refused, clock.now() - started, end_sessions))
+        raise DrainError(_too_late(work, waited.seen, clock.now() - started, end_sessions))
     return DrainReport(
         node,
         found=True,
@@ -175,11 +177,12 @@ class _Work:
         self.evicted: set[str] = set()
         self.ended: set[str] = set()
         self.refused: dict[str, str] = {}
+        self.closing: set[str] = set()  # namespaces that are being deleted, and have pods that do not end yet
 
     def look(self) -> list[Pod]:
         """Evict what may go, and return what is still there."""
         left = pods_of(self.api, self.node)
-        self.refused = {}
+        self.refused, self.closing = {}, set()
         for pod in left:
             if not pod.leaving and (pod.kind == MOVES or self.ends_people):
                 self._evict(pod)
@@ -196,6 +199,9 @@ class _Work:
         except KubeError as error:
             if error.status == 404:
                 return
+            if error.status == 403 and _CLOSING in error.message:
+                self.closing.add(pod.namespace)
+                return
             # 429 is what a budget says; 500 stands for two of them.
             if error.status not in (429, 500):
                 raise
@@ -204,11 +210,9 @@ class _Work:
         (self.evicted if pod.kind == MOVES else self.ended).add(pod.key)
 
 
-def _too_late(
-    node: str, left: Sequence[Pod], refused: dict[str, str], seconds: float, end_sessions: bool
-) -> str:
+def _too_late(work: _Work, left: Sequence[Pod], seconds: float, end_sessions: bool) -> str:
     """Say who is still there after which time, why, and how to go on."""
-    parts, next_steps = [], []
+    node, parts, next_steps = work.node, [], []
     for kind, word in _WORDS.items():
         mine = [pod for pod in left if pod.kind == kind]
         if mine:
@@ -218,9 +222,15 @@ def _too_late(
         parts.append(f"{len(moving)} pods on the move: {_some(moving)}")
     if parts and not end_sessions and any(pod.kind != MOVES for pod in left):
         next_steps.append("wait and run this again, or end them by -e end_sessions=true")
-    for name, why in list(refused.items())[:_SHOWN]:
+    for name, why in list(work.refused.items())[:_SHOWN]:
         parts.append(f"{name} is not let go: {why}")
         next_steps.append("look at `kubectl get pdb -A` and bring up what is not ready")
+    for name in sorted(work.closing):
+        parts.append(f"the namespace {name} is being deleted, and pods in it are not yet")
+        next_steps.append(f"look at what it waits for, `kubectl get namespace {name} -o yaml`")
+    if held := [pod for pod in left if pod.leaving and pod.finalizers]:
+        parts += [f"{pod.key} waits for its finalizer {', '.join(pod.finalizers)}" for pod in held[:_SHOWN]]
+        next_steps.append("see that what sets a finalizer runs")
     if any(pod.leaving for pod in left):
         next_steps.append(f"for pods that do not end, look at `journalctl -u kubelet -n 50` on {node}")
     then = "; ".join(dict.fromkeys(next_steps)) or "run this again"

@@ -95,11 +95,14 @@ def _blocked_for_ever(api: KubeApi, plan: DrainPlan, end_sessions: bool) -> list
     known = budgets(api, {pod.namespace for pod in concerned})
     reasons = []
     for pod in concerned:
+        # The API asks no budget then: https://github.com/kubernetes/kubernetes/blob/master/pkg/registry/core/pod/storage/eviction.go
+        if pod.leaving or pod.pending:
+            continue
         mine = [budget for budget in known if budget.covers(pod)]
         if len(mine) > 1:
             names = " and ".join(f"{budget.namespace}/{budget.name}" for budget in mine)
             reasons.append(f"{pod} has two PodDisruptionBudgets, {names}, and is evicted by none: delete one")
-        elif mine and mine[0].never and pod.ready and not pod.leaving:
+        elif mine and mine[0].never and pod.ready:
             reasons.append(
                 f"{pod} is kept by {mine[0]}, so it never lets one go: give it one replica more, or "
                 f"`kubectl -n {mine[0].namespace} delete pdb {mine[0].name}`"

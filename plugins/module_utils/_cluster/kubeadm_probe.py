@@ -21,7 +21,16 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubea
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm_output import redact
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.http import HttpFailure, Reply
 
-__all__ = ["BOOTSTRAP_FILE", "LEFTOVERS", "Asks", "Found", "attempt_file", "marker_file", "probe"]
+__all__ = [
+    "BOOTSTRAP_FILE",
+    "KUBELET_CERTIFICATE",
+    "LEFTOVERS",
+    "Asks",
+    "Found",
+    "attempt_file",
+    "marker_file",
+    "probe",
+]
 
 _STATE_DIR = "/var/lib/ironbinder"
 _ADMIN_CONF = "/etc/kubernetes/admin.conf"
@@ -30,7 +39,7 @@ _KUBELET_CONF = "/etc/kubernetes/kubelet.conf"
 BOOTSTRAP_FILE = "/etc/kubernetes/bootstrap-kubelet.conf"
 _KUBELET_HEALTH = "http://127.0.0.1:10248/healthz"
 # Written by the kubelet when the cluster has signed its first certificate.
-_KUBELET_CERTIFICATE = "/var/lib/kubelet/pki/kubelet-client-current.pem"
+KUBELET_CERTIFICATE = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 _MANIFESTS = tuple(
     f"/etc/kubernetes/manifests/{name}.yaml"
     for name in ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
@@ -171,7 +180,7 @@ def _other_role(host: Host, state: str, attempt: bool) -> str:
     if state == "join":
         # A control plane has its static pods; a worker never has.
         return next(iter(name for name in _MANIFESTS if host.matches(name)), "")
-    joined = host.matches(_KUBELET_CONF) and host.matches(_KUBELET_CERTIFICATE)
+    joined = host.matches(_KUBELET_CONF) and host.matches(KUBELET_CERTIFICATE)
     return _KUBELET_CONF if joined and not host.matches(_ADMIN_CONF) else ""
 
 
@@ -235,5 +244,5 @@ def probe(host: Host, asks: Asks, state: str, node_name: str) -> Found:
 def _once_worked(host: Host, state: str) -> bool:
     """Look on the disk for what only a working cluster writes, without asking anything that may be down."""
     if state == "join":
-        return bool(host.matches(_KUBELET_CERTIFICATE))
+        return bool(host.matches(KUBELET_CERTIFICATE))
     return any(host.contains(pattern, _ETCD_CONFIG_KEY) for pattern in _ETCD_FILES)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,9 +42,11 @@ class Pod:
     since: str = ""  # when it began, as the API writes it
     user: str = ""  # whose session it is
     leaving: bool = False  # whether it is being deleted already
+    pending: bool = False  # whether no container of it has begun
     ready: bool = False
     endless: bool = False  # whether its containers are started again whenever they end
     labels: Mapping[str, str] = field(default_factory=dict)
+    finalizers: Sequence[str] = ()  # who has to agree before it is gone
 
     @property
     def key(self) -> str:
@@ -125,12 +127,14 @@ def _read(item: Mapping[str, Any]) -> Pod:
         since=str(status.get("startTime") or metadata.get("creationTimestamp") or ""),
         user=str((metadata.get("annotations") or {}).get(_USER, "")) if kind == SESSION else "",
         leaving=bool(metadata.get("deletionTimestamp")),
+        pending=status.get("phase") == "Pending",
         ready=any(
             entry.get("type") == "Ready" and entry.get("status") == "True"
             for entry in status.get("conditions") or []
         ),
         endless=(item.get("spec") or {}).get("restartPolicy", "Always") == "Always",
         labels=labels,
+        finalizers=tuple(metadata.get("finalizers") or ()),
     )
 
 

@@ -1,6 +1,6 @@
 # Copyright: Ironbinder maintainers
 # BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
-"""When a certificate ends. The standard library reads certificates of connections only, and machines may have no other.
+"""When a certificate ends, and whose it is. The standard library reads those of connections only, and machines may have no other.
 
 Form: https://www.rfc-editor.org/rfc/rfc5280#section-4.1, in the encoding of ITU-T X.690.
 """
@@ -14,9 +14,10 @@ from calendar import timegm
 from collections.abc import Iterator
 from time import strptime
 
-__all__ = ["CertificateError", "first_certificate", "in_kubeconfig", "not_after"]
+__all__ = ["CertificateError", "common_name", "first_certificate", "in_kubeconfig", "not_after"]
 
 SEQUENCE, UTC_TIME, VERSION = 0x30, 0x17, 0xA0
+COMMON_NAME = bytes((0x55, 4, 3))
 PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
@@ -47,14 +48,28 @@ def in_kubeconfig(text: str) -> str:
 def not_after(der: bytes) -> float:
     """Tell when a certificate ends, in seconds since the epoch. Raises CertificateError."""
     try:
-        certificate = next(_parts(der))[1]
-        fields = [part for part in _parts(next(_parts(certificate))[1]) if part[0] != VERSION]
         # serialNumber, signature, issuer, validity
-        tag, text = list(_parts(fields[3][1]))[1]
+        tag, text = list(_parts(_fields(der)[3]))[1]
         form = "%y%m%d%H%M%SZ" if tag == UTC_TIME else "%Y%m%d%H%M%SZ"
         return float(timegm(strptime(text.decode("ascii"), form)))
     except (StopIteration, IndexError, ValueError) as error:
         raise CertificateError(f"it is no certificate: {error or 'it ends early'}") from error
+
+
+def common_name(der: bytes) -> str:
+    """Tell whose a certificate is: the common name of its subject, `` where it has none. Raises CertificateError."""
+    try:
+        # ..., validity, subject: sets of pairs of an identifier and a text
+        pairs = [list(_parts(pair)) for _, one in _parts(_fields(der)[4]) for _, pair in _parts(one)]
+        return next((text.decode() for (_, what), (_, text) in pairs if what == COMMON_NAME), "")
+    except (StopIteration, IndexError, ValueError) as error:
+        raise CertificateError(f"it is no certificate: {error or 'it ends early'}") from error
+
+
+def _fields(der: bytes) -> list[bytes]:
+    """Give what a certificate says, without its version and its signature."""
+    certificate = next(_parts(der))[1]
+    return [content for tag, content in _parts(next(_parts(certificate))[1]) if tag != VERSION]
 
 
 def _parts(data: bytes) -> Iterator[tuple[int, bytes]]:

@@ -15,7 +15,7 @@ PLAYBOOKS = Path(__file__).parents[3] / "playbooks"
 # They change no machine; or are parts of others, as the lock itself.
 FREE = {
     *("artifacts", "capacity", "corpus", "lock", "new_site", "preflight", "require_head", "secrets", "site"),
-    *("verify", "status"),
+    *("require_hosts", "verify", "status"),
 }
 CHANGING = sorted(path for path in PLAYBOOKS.glob("*.yml") if path.stem not in FREE)
 

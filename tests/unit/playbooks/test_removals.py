@@ -1,111 +1,25 @@
 # Copyright: Ironbinder maintainers
 # BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
-"""What the playbooks that take something away refuse, ask and do to a cluster, by real Ansible against an API in memory.
-
-What they do to machines is cut off: this computer is none of a site's.
-"""
+"""What the playbooks that take something away refuse, ask and do to a cluster, by real Ansible against an API in memory."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from drain_cluster import DrainCluster
-from kube_server import kubeconfig_for, serve
-from role_runs import ROOT, ansible, answering
+from removal_book import RemovalBook, told
+from role_runs import ROOT
 
-SITE = """
-site_name: stfc
-site_public_url: http://proxy.example.org
-site_floating_pool: 192.0.2.101
-site_registry_host: registry.example.org
-site_registry_prefix: binder/stfc-
-site_drain_timeout_seconds: 0
-"""
-MACHINE = {"name": "A machine is reached", "ansible.builtin.debug": {"msg": "reached-a-machine"}}
+ROLE = "ansible.builtin.include_role"
 
 
-class Book:
-    """A playbook whose tasks on machines say that they were reached."""
-
-    def __init__(self, folder: Path, cluster: DrainCluster, kubeconfig: str) -> None:
-        self.folder, self.cluster, self.kubeconfig = folder, cluster, kubeconfig
-        local = f"ansible_connection=local ansible_python_interpreter={sys.executable}"
-        (folder / "hosts").write_text(
-            f"[head]\nhead1 {local}\n[workers]\nworker1 {local}\nworker2 {local}\n[proxy]\nproxy1 {local}\n"
-        )
-        (folder / "group_vars").mkdir()
-        (folder / "group_vars/all.yml").write_text(f"{SITE}site_kubeconfig_file: {kubeconfig}\n")
-
-    def plays(self, name: str) -> list[dict[str, Any]]:
-        """The plays, and their tasks where they stay on the controller."""
-        plays = yaml.safe_load((ROOT / f"playbooks/{name}.yml").read_text())
-        # Playbooks that it imports have tests of their own: here that is the site's lock.
-        found = [play for play in plays if "ansible.builtin.import_playbook" not in play]
-        for play in found:
-            text = json.dumps(play)
-            if "leave_" in text or "tasks_from" in text:
-                play |= {"become": False, "tasks": [MACHINE], "gather_facts": False}
-                play.pop("roles", None)
-                continue
-            for task in play["tasks"]:
-                for key in ("ansible.builtin.import_tasks", "ansible.builtin.include_tasks"):
-                    if key in task:
-                        task[key] = str(self.tasks(task[key]))
-        return list(found)
-
-    def tasks(self, name: str) -> Path:
-        """A copy of a file of tasks whose record is written here, and that asks nobody for root."""
-        text = (ROOT / "playbooks" / name).read_text()
-        path = self.folder / Path(name).name
-        text = text.replace("/var/lib/ironbinder/", f"{self.folder}/").replace(
-            "become: true", "become: false"
-        )
-        for shared in ("confirm.yml", "hub_data.yml"):
-            text = text.replace(f"import_tasks: {shared}", f"import_tasks: {ROOT}/playbooks/tasks/{shared}")
-        path.write_text(text)
-        return path
-
-    def run(self, name: str, *options: str, **extra: object) -> subprocess.CompletedProcess[str]:
-        """Play it."""
-        return ansible(self.folder, self.plays(name), "-i", "hosts", "-e", json.dumps(extra), *options)
-
-
-@pytest.fixture
-def cluster() -> DrainCluster:
-    made = DrainCluster()
-    made.pod("hub-1")
-    return made
-
-
-@pytest.fixture
-def book(tmp_path: Path, cluster: DrainCluster) -> Iterator[Book]:
-    lives = cluster.get
-
-    def get(path: str, **query: str) -> Any:
-        # Time passes by being asked.
-        cluster.clock.sleep(2)
-        return lives(path, **query)
-
-    cluster.get = get  # type: ignore[method-assign]
-    with serve(answering(cluster)) as url:
-        yield Book(tmp_path, cluster, kubeconfig_for(url, tmp_path))
-
-
-def told(done: subprocess.CompletedProcess[str]) -> str:
-    return " ".join((done.stdout + done.stderr).split())
-
-
-def test_a_worker_is_removed(book: Book, cluster: DrainCluster) -> None:
+def test_a_worker_is_removed(book: RemovalBook, cluster: DrainCluster) -> None:
     done = book.run("remove_node", node="worker2", confirm="worker2")
     assert done.returncode == 0, done.stdout
-    assert done.stdout.count("reached-a-machine") == 1
+    assert done.stdout.count("reached-a-machine") == 2
     assert "/api/v1/nodes/worker2" not in cluster.objects
     assert cluster.on("worker1") == ["hub-1-again"]
     record = json.loads((book.folder / "removed-worker2.json").read_text())
@@ -117,7 +31,7 @@ def test_a_worker_is_removed(book: Book, cluster: DrainCluster) -> None:
     again = book.run("remove_node", node="worker2", confirm="worker2")
     assert again.returncode == 0, again.stdout
     assert (book.folder / "removed-worker2.json").read_text() == before
-    assert again.stdout.count("reached-a-machine") == 1
+    assert again.stdout.count("reached-a-machine") == 2
 
 
 @pytest.mark.parametrize(
@@ -129,7 +43,7 @@ def test_a_worker_is_removed(book: Book, cluster: DrainCluster) -> None:
     ],
 )
 def test_nothing_goes_by_oversight(
-    book: Book, cluster: DrainCluster, extra: dict[str, str], words: str
+    book: RemovalBook, cluster: DrainCluster, extra: dict[str, str], words: str
 ) -> None:
     done = book.run("remove_node", **extra)
     assert done.returncode != 0
@@ -139,7 +53,7 @@ def test_nothing_goes_by_oversight(
     assert not (book.folder / "removed-worker2.json").exists()
 
 
-def test_what_goes_is_listed_before_it_is_confirmed(book: Book, cluster: DrainCluster) -> None:
+def test_what_goes_is_listed_before_it_is_confirmed(book: RemovalBook, cluster: DrainCluster) -> None:
     cluster.pod("jupyter-ana", owner="", component="singleuser-server", user="ana")
     done = book.run("remove_node", node="worker2", confirm="worker1")
     for line in (
@@ -155,7 +69,7 @@ def test_what_goes_is_listed_before_it_is_confirmed(book: Book, cluster: DrainCl
     assert cluster.changes() == []
 
 
-def test_people_keep_their_node(book: Book, cluster: DrainCluster) -> None:
+def test_people_keep_their_node(book: RemovalBook, cluster: DrainCluster) -> None:
     cluster.pod("jupyter-ana", owner="", component="singleuser-server", user="ana")
     done = book.run("remove_node", node="worker2", confirm="worker2")
     assert done.returncode != 0
@@ -168,7 +82,7 @@ def test_people_keep_their_node(book: Book, cluster: DrainCluster) -> None:
     assert cluster.on("worker2") == []
 
 
-def test_a_drain_that_can_never_finish_is_refused_first(book: Book, cluster: DrainCluster) -> None:
+def test_a_drain_that_can_never_finish_is_refused_first(book: RemovalBook, cluster: DrainCluster) -> None:
     cluster.budget("hub", "hub", wanted=1)
     cluster.volume("hub-db-dir", "worker2")
     done = book.run("remove_node", node="worker2", confirm="worker2")
@@ -178,7 +92,7 @@ def test_a_drain_that_can_never_finish_is_refused_first(book: Book, cluster: Dra
     assert cluster.changes() == []
 
 
-def test_a_lost_machine_is_not_looked_for(book: Book, cluster: DrainCluster) -> None:
+def test_a_lost_machine_is_not_looked_for(book: RemovalBook, cluster: DrainCluster) -> None:
     """Also one that hosts.yml no longer has."""
     cluster.budget("hub", "hub", wanted=1)
     (book.folder / "hosts").write_text((book.folder / "hosts").read_text().replace("\nworker2 ", "\n#"))
@@ -196,14 +110,37 @@ def test_a_lost_machine_is_not_looked_for(book: Book, cluster: DrainCluster) -> 
     assert json.loads(file.read_text())["machine_id"] == ""
 
 
-def test_a_check_removes_nothing(book: Book, cluster: DrainCluster) -> None:
+def test_a_check_removes_nothing(book: RemovalBook, cluster: DrainCluster) -> None:
     done = book.run("remove_node", "--check", node="worker2")
     assert done.returncode == 0, done.stdout
     assert cluster.changes() == []
     assert "goes: the node worker2" in told(done)
 
 
-def test_nodes_are_closed_emptied_and_opened(book: Book, cluster: DrainCluster) -> None:
+def test_a_check_tells_what_the_machine_would_do(book: RemovalBook) -> None:
+    """Its cluster still has the node then, and nothing is in the way of what would come after."""
+    tasks = yaml.safe_load((ROOT / "playbooks/tasks/leave_cluster.yml").read_text())
+    [given] = [
+        task["vars"] for task in tasks if task.get(ROLE, {}).get("name") == "ironbinder.platform.worker"
+    ]
+    role = (ROOT / "roles/worker/tasks/remove.yml").read_text()
+    shown = role.replace("ironbinder.platform.kubeadm:", "ansible.builtin.set_fact:")
+    (book.folder / "told.yml").write_text(shown)
+    words = "{{ state }} {{ cluster_goes }} {{ node_goes }}"
+    play = {
+        "hosts": "worker2",
+        "gather_facts": False,
+        "vars": {"site_kubeadm_join_timeout_seconds": 1, **given},
+        "tasks": [
+            {"ansible.builtin.import_tasks": str(book.folder / "told.yml")},
+            {"ansible.builtin.debug": {"msg": words}},
+        ],
+    }
+    done = book.play([play], "--check")
+    assert "msg: absent False True" in told(done)
+
+
+def test_nodes_are_closed_emptied_and_opened(book: RemovalBook, cluster: DrainCluster) -> None:
     def closed() -> list[str]:
         return [
             name
@@ -232,7 +169,7 @@ def test_nodes_are_closed_emptied_and_opened(book: Book, cluster: DrainCluster) 
     ],
 )
 def test_a_site_is_not_reset_by_oversight(
-    book: Book, cluster: DrainCluster, extra: dict[str, str], words: str
+    book: RemovalBook, cluster: DrainCluster, extra: dict[str, str], words: str
 ) -> None:
     cluster.pod("jupyter-ana", owner="", component="singleuser-server", user="ana")
     done = book.run("reset", **extra)
@@ -248,8 +185,8 @@ def test_a_site_is_not_reset_by_oversight(
         )
 
 
-@pytest.mark.parametrize(("what", "reached"), [("cluster", 3), ("everything", 7)])
-def test_a_reset_reaches_what_it_named(book: Book, what: str, reached: int) -> None:
+@pytest.mark.parametrize(("what", "reached"), [("cluster", 4), ("everything", 8)])
+def test_a_reset_reaches_what_it_named(book: RemovalBook, what: str, reached: int) -> None:
     """Also of a cluster that does not answer."""
     if what == "cluster":
         Path(book.kubeconfig).unlink()
@@ -267,7 +204,7 @@ def test_a_reset_reaches_what_it_named(book: Book, what: str, reached: int) -> N
     ],
 )
 def test_a_hub_does_not_go_by_oversight(
-    book: Book, cluster: DrainCluster, extra: dict[str, str], words: str
+    book: RemovalBook, cluster: DrainCluster, extra: dict[str, str], words: str
 ) -> None:
     done = book.run("remove_hub", **extra)
     assert done.returncode != 0
@@ -275,7 +212,7 @@ def test_a_hub_does_not_go_by_oversight(
     assert cluster.changes() == []
 
 
-def test_the_data_of_a_hub_are_named_before_it_goes(book: Book, cluster: DrainCluster) -> None:
+def test_the_data_of_a_hub_are_named_before_it_goes(book: RemovalBook, cluster: DrainCluster) -> None:
     """And a cluster that does not answer is no reason to say that there are none."""
     cluster.volume("hub-db-dir", "worker2")
     cluster.objects["/api/v1/persistentvolumes/hub-db-dir"]["spec"] |= {

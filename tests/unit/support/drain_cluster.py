@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.node_pods import selects
@@ -26,6 +26,8 @@ class DrainCluster(MemoryApi):
         self.clock = HandClock()
         self.gone_at: dict[str, float] = {}
         self.ready_at: dict[str, float] = {}
+        # Namespaces that are being deleted.
+        self.closing: set[str] = set()
         for name, head in (("head1", True), (OTHER, False), ("worker2", False)):
             labels = {"kubernetes.io/hostname": name}
             if head:
@@ -46,6 +48,8 @@ class DrainCluster(MemoryApi):
         ends_at: Optional[float] = None,
         restart: str = "Always",
         phase: str = "Running",
+        leaving: bool = False,
+        finalizers: Sequence[str] = (),
         **annotations: str,
     ) -> None:
         """Add a pod; `ends_at` is when it is done by itself. Annotations are written with _ for what no name may have."""
@@ -58,12 +62,14 @@ class DrainCluster(MemoryApi):
                 "labels": labels,
                 "annotations": {keys[key]: value for key, value in annotations.items()},
                 "ownerReferences": [{"kind": owner, "controller": True}] if owner else [],
+                "finalizers": list(finalizers),
+                **({"deletionTimestamp": "2026-11-22T02:00:00Z"} if leaving else {}),
             },
             "spec": {"nodeName": node, "restartPolicy": restart},
             "status": {
                 "phase": phase,
                 "startTime": "2026-11-22T01:00:00Z",
-                "conditions": [{"type": "Ready", "status": "True"}],
+                "conditions": [{"type": "Ready", "status": "False" if phase == "Pending" else "True"}],
             },
         }
         path = f"/api/v1/namespaces/binder/pods/{name}"
@@ -116,8 +122,19 @@ class DrainCluster(MemoryApi):
         pod = path.removesuffix("/eviction")
         if pod not in self.objects:
             raise KubeError(f"POST {path}: 404", 404, "not found")
-        labels = self.objects[pod]["metadata"]["labels"]
-        mine = [item for item in self._budgets() if selects(item["spec"]["selector"], labels)]
+        metadata = self.objects[pod]["metadata"]
+        if "deletionTimestamp" in metadata:
+            return {}
+        if metadata["namespace"] in self.closing:
+            raise KubeError(
+                f"POST {path}: 403",
+                403,
+                f'pods "{metadata["name"]}" is forbidden: unable to create new content in namespace '
+                f"{metadata['namespace']} because it is being terminated",
+            )
+        pending = self.objects[pod]["status"]["phase"] == "Pending"
+        labels = metadata["labels"]
+        mine = [item for item in self._budgets() if not pending and selects(item["spec"]["selector"], labels)]
         if len(mine) > 1:
             raise KubeError(f"POST {path}: 500", 500, "This pod has more than one PodDisruptionBudget")
         if mine and self._counted(mine[0]["spec"])["disruptionsAllowed"] < 1:

@@ -46,9 +46,9 @@ class FakeHost:
         self.files: dict[str, str] = (
             dict.fromkeys(files, "") if not isinstance(files, Mapping) else dict(files)
         )
-        for marker in (INIT_MARKER, JOIN_MARKER):
+        for marker, name in ((INIT_MARKER, "head1"), (JOIN_MARKER, "worker1")):
             if self.files.get(marker) == "":
-                self.files[marker] = '{"node_name": "head1", "action": "run"}'
+                self.files[marker] = json.dumps({"node_name": name, "action": "run"})
         self.files[CONFIG] = "kind: InitConfiguration"
         self.answers = answers
         self.knows = list(knows)

@@ -121,7 +121,7 @@ def removed_host_listed(site: Site) -> Iterator[Problem]:
         if host.name not in removed or not {"head", "workers"} & host.groups:
             continue
         record = as_mapping(removed[host.name])
-        when = f" on {as_text(record.get('at'))[:10]}" if as_text(record.get("at")) else ""
+        when = _day(record)
         # Of what a removal takes from the machine the kubelet's files go first, and the mark of the join last of the cluster's.
         if host.seen and (host.joined or "workers" in as_list(_told(host, "was"))):
             yield Problem(
@@ -137,6 +137,12 @@ def removed_host_listed(site: Site) -> Iterator[Problem]:
                 RETURNING,
                 host.name,
             )
+
+
+def _day(record: Any) -> str:
+    """Say when a node was removed, as far as its record tells."""
+    at = as_text(as_mapping(record).get("at"))
+    return f" on {at[:10]}" if at else ""
 
 
 def _another(host: Host, record: Mapping[str, Any]) -> str:
@@ -156,6 +162,39 @@ def returning_node_unknown(site: Site) -> Iterator[Problem]:
     lost = [name for name in _returning(site) if name not in site.hosts]
     if lost:
         yield Problem(f"names {', '.join(lost)}", "correct the name, or take it out", RETURNING)
+
+
+def _is_told(site: Site, name: str) -> bool:
+    """Whether a node is a machine of the inventory, or `role-changed` speaks of it."""
+    return any(
+        group in host.groups or (host.seen and group in as_list(_told(host, "was")))
+        for host in site.hosts.values()
+        if host.name.lower() == name
+        for group in ("head", "workers")
+    )
+
+
+@rule(
+    "node-not-listed",
+    WARNING,
+    "The cluster has nodes that the inventory has not.",
+)
+def node_not_listed(site: Site) -> Iterator[Problem]:
+    """Taken out of hosts.yml and not out of the cluster; or removed as lost, and its kubelet registers it whenever it starts."""
+    removed = _known(site, "removed")
+    strays = sorted(name for name in _known(site, "nodes") if not _is_told(site, name))
+    if not strays:
+        return
+    words = [
+        f"{name} (removed{_day(removed[name])}, and back)" if name in removed else name for name in strays
+    ]
+    name = strays[0] if len(strays) == 1 else "NAME"
+    yield Problem(
+        f"the cluster has {', '.join(words)}, and hosts.yml does not: people's sessions start there, and no run maintains it",
+        "put it back into workers; or, where its machine is switched off for good, ansible-playbook playbooks/remove_node.yml "
+        f"-e node={name} -e confirm={name} -e lost=true. A machine that stays on is removed without lost, while hosts.yml has it",
+        "groups.workers",
+    )
 
 
 @rule(

@@ -56,3 +56,24 @@ def test_state_is_required(capsys: pytest.CaptureFixture[str]) -> None:
     code, result = run({"state": "reset", "config": "/c", "node_name": "x"}, capsys)
     assert code == 1
     assert "value of state must be one of: init, join" in str(result["msg"])
+
+
+@pytest.mark.parametrize("name", ["cluster_goes", "node_goes"])
+def test_what_goes_is_said_to_who_leaves(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    said: dict[str, object] = {}
+
+    class Leaving:
+        def __init__(self, *_given: object, **named: object) -> None:
+            said.update(named)
+
+        def bring_about(self, check_mode: bool) -> None:
+            raise kubeadm.KubeadmError("it was built", [])
+
+    monkeypatch.setattr(kubeadm, "Departure", Leaving)
+    run({"state": "absent", "node_name": "worker1", name: True}, capsys)
+    assert {key: said[key] for key in ("cluster_goes", "node_goes")} == {
+        "cluster_goes": name == "cluster_goes",
+        "node_goes": name == "node_goes",
+    }

@@ -123,6 +123,57 @@ def test_two_budgets_for_one_pod_are_named_first(cluster: DrainCluster) -> None:
     assert cluster.changes() == []
 
 
+@pytest.mark.parametrize(
+    "state", [{"leaving": True, "ends_at": 8}, {"phase": "Pending"}], ids=["leaving", "pending"]
+)
+@pytest.mark.parametrize("budgets", [("one",), ("one", "two")])
+def test_no_budget_keeps_what_is_leaving_or_has_not_begun(
+    cluster: DrainCluster, state: dict[str, Any], budgets: tuple[str, ...]
+) -> None:
+    cluster.pod("hub-1", **state)
+    for name in budgets:
+        cluster.budget(name, "hub", wanted=1)
+    empty(cluster)
+    assert cluster.on("worker2") == []
+
+
+def test_a_namespace_that_is_being_deleted_ends_its_pods_itself(cluster: DrainCluster) -> None:
+    """The API forbids an eviction there, to administrators too."""
+    cluster.pod("hub-1", ends_at=20)
+    cluster.pod("jupyter-ana", **SESSION, user="ana", ends_at=20)
+    cluster.closing.add("binder")
+    report = empty(cluster, seconds=0, end=True)
+    assert (report.evicted, report.ended) == ([], [])
+    assert cluster.on("worker2") == []
+
+
+def test_a_namespace_whose_deletion_hangs_is_named(cluster: DrainCluster) -> None:
+    cluster.pod("hub-1")
+    cluster.closing.add("binder")
+    with pytest.raises(DrainError) as refused:
+        empty(cluster)
+    told = str(refused.value)
+    assert "the namespace binder is being deleted, and pods in it are not yet" in told
+    assert "kubectl get namespace binder -o yaml" in told
+    assert "pdb" not in told
+    assert closed(cluster)
+
+
+def test_a_finalizer_is_named_beside_the_kubelet(cluster: DrainCluster) -> None:
+    cluster.pod("hub-1", leaving=True, finalizers=["example.org/kept"])
+    with pytest.raises(DrainError) as refused:
+        empty(cluster)
+    told = str(refused.value)
+    assert "journalctl -u kubelet -n 50" in told
+    assert "binder/hub-1 waits for its finalizer example.org/kept" in told
+
+
+def test_a_pod_that_has_ended_may_be_kept_by_a_finalizer(cluster: DrainCluster) -> None:
+    """Nothing of it runs on the node."""
+    cluster.pod("hub-1", leaving=True, phase="Failed", finalizers=["example.org/kept"])
+    assert empty(cluster).seconds < 10
+
+
 def test_a_budget_that_stays_unmet_is_named_at_the_end(cluster: DrainCluster) -> None:
     cluster.pod("hub-1")
     cluster.pod("hub-2", "worker1")

@@ -16,6 +16,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kerne
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm import Action, KubeadmError
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm_absent import Departure
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.kubeadm_host import CommandResult
+from certificate_files import kubelet_certificate
 from kubeadm_machine import (
     ADMIN,
     APISERVER,
@@ -54,7 +55,11 @@ class Rules:
 @pytest.fixture
 def leaving(tmp_path: Path) -> Callable[..., Departure]:
     def make(
-        host: FakeHost, rules: Rules | None = None, name: str = "worker1", goes: bool = False
+        host: FakeHost,
+        rules: Rules | None = None,
+        name: str = "worker1",
+        goes: bool = False,
+        node_goes: bool = False,
     ) -> Departure:
         return Departure(
             host,
@@ -63,6 +68,7 @@ def leaving(tmp_path: Path) -> Callable[..., Departure]:
             LockFile(tmp_path / "lock"),
             remains=KernelRemains(rules or Rules()),
             cluster_goes=goes,
+            node_goes=node_goes,
             state="absent",
             config="",
             node_name=name,
@@ -101,6 +107,18 @@ def test_a_worker_that_its_cluster_has_is_refused(leaving: Callable[..., Departu
     assert leaving(host, goes=True).bring_about().action is Action.RESET
 
 
+def test_a_check_takes_a_node_that_goes_as_gone(leaving: Callable[..., Departure]) -> None:
+    """It deletes none. A run asks the cluster all the same."""
+    host = FakeHost(WORKER, answers=True, knows=["node/worker1"])
+    checked = leaving(host, node_goes=True).bring_about(check_mode=True)
+    assert (checked.changed, checked.action, host.commands) == (True, Action.RESET, [])
+    with pytest.raises(KubeadmError, match="still has the node worker1"):
+        leaving(host, node_goes=True).bring_about()
+    with pytest.raises(KubeadmError, match="head1 has a control plane"):
+        leaving(FakeHost(HEAD), name="head1", node_goes=True).bring_about(check_mode=True)
+    assert host.commands == []
+
+
 @pytest.mark.parametrize(
     "files", [HEAD, [INIT_MARKER], [APISERVER], [ETCD]], ids=["whole", "marker", "pods", "data"]
 )
@@ -110,6 +128,61 @@ def test_a_control_plane_is_refused(leaving: Callable[..., Departure], files: li
     with pytest.raises(KubeadmError, match=r"head1 has a control plane .*what=cluster"):
         leaving(host, name="head1").bring_about()
     assert host.commands == []
+
+
+@pytest.mark.parametrize("copied", [ADMIN, "/etc/kubernetes/super-admin.conf"])
+def test_a_copied_kubeconfig_makes_no_control_plane(leaving: Callable[..., Departure], copied: str) -> None:
+    """Administrators put one on a worker to use kubectl there."""
+    host = FakeHost([*WORKER, copied], answers=True, knows=COMPLETE)
+    assert leaving(host).bring_about().action is Action.RESET
+    assert copied not in host.files
+
+
+@pytest.mark.parametrize("goes", [False, True])
+@pytest.mark.parametrize(
+    "files",
+    [
+        {JOIN_MARKER: '{"node_name": "worker3", "action": "run"}', KUBELET: ""},
+        {JOIN_ATTEMPT: '{"node_name": "worker3", "action": "run"}'},
+        {KUBELET: "", CERTIFICATE: kubelet_certificate("worker3")},
+        {JOIN_MARKER: "half a mark", KUBELET: "", CERTIFICATE: kubelet_certificate("worker3")},
+        {JOIN_MARKER: '{"node_name": "worker2"}', KUBELET: "", CERTIFICATE: kubelet_certificate("worker3")},
+    ],
+    ids=["mark", "begun", "others made it", "mark broken", "certificate"],
+)
+def test_another_nodes_machine_is_left_alone(
+    leaving: Callable[..., Departure], files: dict[str, str], goes: bool
+) -> None:
+    """An address was copied in hosts.yml, or two were exchanged. Its own node lives, and is not asked for."""
+    host = FakeHost(files, answers=True, knows=["node/worker3"])
+    before = dict(host.files)
+    for check in (True, False):
+        with pytest.raises(KubeadmError) as refused:
+            leaving(host, Rules(["KUBE-SERVICES"]), name="worker2", goes=goes).bring_about(check_mode=check)
+        told = str(refused.value)
+        assert "is worker3 of its cluster (" in told
+        assert "correct ansible_host of worker2 in hosts.yml" in told
+    assert (host.commands, host.files) == ([], before)
+
+
+def test_a_machine_that_leads_to_a_head_is_left_alone(leaving: Callable[..., Departure]) -> None:
+    with pytest.raises(KubeadmError, match=r"is head1 of its cluster \(.*kubeadm-init.json says so\)"):
+        leaving(FakeHost(HEAD, answers=True, knows=COMPLETE), name="worker2").bring_about()
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {JOIN_MARKER: '{"node_name": "Worker1"}', KUBELET: "", CERTIFICATE: kubelet_certificate("worker1")},
+        {JOIN_MARKER: "[]", KUBELET: "", CERTIFICATE: "no certificate"},
+        {JOIN_MARKER: '{"node_name": 5}', KUBELET: "", CERTIFICATE: ""},
+    ],
+    ids=["itself", "broken", "odd"],
+)
+def test_a_machine_that_is_itself_or_cannot_tell_is_reset(
+    leaving: Callable[..., Departure], files: dict[str, str]
+) -> None:
+    assert leaving(FakeHost(files, answers=True)).bring_about().action is Action.RESET
 
 
 def test_a_control_plane_goes_with_its_cluster(leaving: Callable[..., Departure]) -> None:

@@ -1,6 +1,6 @@
 # Copyright: Ironbinder maintainers
 # BSD 3-Clause License (see LICENSE or https://opensource.org/license/bsd-3-clause)
-"""When certificates end: beside a library that knows, on certificates of the machine and on what is none."""
+"""When certificates end and whose they are: beside a library that knows, on certificates of the machine and on what is none."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from ansible_collections.ironbinder.platform.plugins.module_utils._net.x509 import (
     CertificateError,
+    common_name,
     first_certificate,
     in_kubeconfig,
     not_after,
 )
-from certificate_files import make_certificate
+from certificate_files import kubelet_certificate, make_certificate
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -52,6 +53,17 @@ def test_all_cas_of_this_machine_are_read() -> None:
     for one in known:
         der = one.public_bytes(serialization.Encoding.DER)
         assert not_after(der) == one.not_valid_after_utc.timestamp()
+        names = one.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+        assert common_name(der) == (names[0].value if names else "")
+
+
+@pytest.mark.parametrize("node", ["w", "worker2", "gpu-3." + "a" * 46])
+def test_whose_it_is_is_read(node: str) -> None:
+    assert common_name(first_certificate(kubelet_certificate(node))) == f"system:node:{node}"
+
+
+def test_one_without_a_name_names_nobody() -> None:
+    assert common_name(ending(datetime.datetime(2030, 1, 1, tzinfo=datetime.timezone.utc))) == ""
 
 
 def test_the_first_certificate_counts(tmp_path: Path) -> None:

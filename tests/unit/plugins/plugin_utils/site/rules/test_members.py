@@ -14,6 +14,7 @@ RULES = {
     "node-name-taken",
     "removed-host-listed",
     "returning-node-unknown",
+    "node-not-listed",
     "limit-leaves-proxy",
 }
 # As `host` of site_data numbers machines.
@@ -197,6 +198,68 @@ def test_what_is_left_of_either_says_so(joined: bool, was: list[str]) -> None:
     left = {"hosts/worker2/probe/kubernetes/joined": joined, "hosts/worker2/probe/members/was": was}
     site = removed(changes=left)
     assert judged(site) == {("removed-host-listed", "groups.workers", "worker2")}
+
+
+def strays(*names: str, **nodes: str) -> dict[str, Any]:
+    """The site whose cluster has further nodes."""
+    known = {**ID, **dict.fromkeys(names, OTHER), **nodes}
+    return site_of({"hosts/head1/probe/members/nodes": known})
+
+
+def test_nodes_that_hosts_yml_lacks_are_told_in_one_finding() -> None:
+    site = strays("worker9", "gpu-3.lab.test")
+    assert judged(site) == {("node-not-listed", "groups.workers", "")}
+    [told] = texts(site, "node-not-listed").splitlines()
+    assert "gpu-3.lab.test, worker9, and hosts.yml does not" in told
+    assert "-e node=NAME -e confirm=NAME -e lost=true" in told
+    assert "-e node=worker9 -e confirm=worker9 -e lost=true" in texts(strays("worker9"), "node-not-listed")
+
+
+def test_a_node_that_was_removed_and_is_back_is_told_as_one() -> None:
+    """Its machine was not lost, and its kubelet has registered it."""
+    site = change(
+        strays("worker9"), {"hosts/head1/probe/members/removed": {"worker9": {"machine_id": "", "at": DAY}}}
+    )
+    assert judged(site) == {("node-not-listed", "groups.workers", "")}
+    assert "worker9 (removed on 2026-11-20, and back)" in texts(site, "node-not-listed")
+
+
+def test_a_node_that_left_hosts_yml_is_told() -> None:
+    site = site_of()
+    site["groups"]["workers"].remove("worker2")
+    del site["hosts"]["worker2"]
+    assert judged(site) == {("node-not-listed", "groups.workers", "")}
+
+
+@pytest.mark.parametrize("state", ["unasked", "unreachable", "failed"])
+def test_a_node_that_does_not_answer_is_in_hosts_yml_all_the_same(state: str) -> None:
+    site = site_of()
+    site["hosts"]["worker2"] |= {"state": state, "facts": {}, "probe": {}}
+    assert judged(site) == set()
+
+
+def test_a_head_that_is_not_asked_tells_nothing() -> None:
+    site = strays("worker9")
+    site["hosts"]["head1"] |= {"state": "unasked", "facts": {}, "probe": {}}
+    assert judged(site) == set()
+
+
+def test_a_name_in_capitals_is_another_rules() -> None:
+    site = strays()
+    site["hosts"]["Worker2"] = site["hosts"].pop("worker2")
+    site["groups"] = {
+        group: ["Worker2" if name == "worker2" else name for name in names]
+        for group, names in site["groups"].items()
+    }
+    assert "node-not-listed" not in {finding[0] for finding in found(site)}
+
+
+def test_a_machine_whose_place_changed_is_told_once() -> None:
+    site = move(site_of(), "worker2", "registry")
+    assert judged(site) == {("role-changed", "groups.workers", "worker2")}
+    new = move(strays("worker2"), "worker2", "registry")
+    new["hosts"]["worker2"]["probe"]["members"]["was"] = []
+    assert judged(new) == {("node-not-listed", "groups.workers", "")}, "and its node is another machine"
 
 
 def test_a_proxy_that_limit_leaves_out_is_told() -> None:
