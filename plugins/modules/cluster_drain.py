@@ -91,8 +91,8 @@ bound:
   type: list
   elements: str
 people:
-  description: Sessions, builds and lone pods, one line each, before anything was done.
-  returned: success, with O(state=drained)
+  description: Sessions, builds and lone pods, one line each, before anything was done. On failure those still there.
+  returned: with O(state=drained), also on failure while the API answers
   type: list
   elements: str
 """
@@ -113,6 +113,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.drain
     refuse_last_head,
     remove_node,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.node_pods import MOVES, pods_of
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi, KubeError, connect
 
 
@@ -167,6 +168,16 @@ def _settle(api: KubeApi, given: dict[str, Any], check_mode: bool) -> dict[str, 
     }
 
 
+def _still_there(api: KubeApi, given: dict[str, Any]) -> dict[str, Any]:
+    """Name who works on a node that is not emptied, for a caller who takes it away with its cluster."""
+    if given["state"] != "drained":
+        return {}
+    try:
+        return {"people": [str(pod) for pod in pods_of(api, given["node"]) if pod.kind != MOVES]}
+    except KubeError:
+        return {}
+
+
 def main() -> None:
     """Map the arguments to the work and its errors to Ansible's."""
     module = AnsibleModule(
@@ -185,8 +196,11 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        result = _settle(connect(module.params["kubeconfig"]), module.params, module.check_mode)
-    except (DrainError, KubeError) as error:
+        api = connect(module.params["kubeconfig"])
+        result = _settle(api, module.params, module.check_mode)
+    except DrainError as error:
+        module.fail_json(msg=str(error), **_still_there(api, module.params))
+    except KubeError as error:
         module.fail_json(msg=str(error))
     if result.get("bound"):
         module.warn(

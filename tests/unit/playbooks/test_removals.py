@@ -196,6 +196,26 @@ def test_a_reset_reaches_what_it_named(book: RemovalBook, what: str, reached: in
     assert ("of which nothing can be told" in told(done)) == (what == "cluster")
 
 
+def test_a_reset_names_people_whom_no_drain_would_reach(book: RemovalBook, cluster: DrainCluster) -> None:
+    """The cluster goes, so that a node of it can never be emptied is nothing to hide behind."""
+    cluster.budget("hub", "hub", wanted=1)
+    cluster.pod("jupyter-ana", owner="", component="singleuser-server", user="ana")
+    done = book.run("reset", what="cluster")
+    assert "goes: binder/jupyter-ana of ana" in told(done)
+    assert "nothing can be told" not in told(done)
+    assert cluster.changes() == []
+
+
+def test_a_cluster_that_is_silent_is_not_asked_for_each_node(book: RemovalBook) -> None:
+    Path(book.kubeconfig).unlink()
+    done = book.run("reset", "--check", what="cluster")
+    assert done.returncode == 0, done.stdout
+    assert "goes: sessions and builds, of which nothing can be told, as the cluster does not answer" in told(
+        done
+    )
+    assert "(item=worker1)" not in done.stdout
+
+
 @pytest.mark.parametrize(
     ("extra", "words"),
     [

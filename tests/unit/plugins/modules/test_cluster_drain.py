@@ -52,6 +52,20 @@ def test_a_check_says_who_works_there(cluster: DrainCluster, capsys: pytest.Capt
     assert checked["people"] == ["binder/jupyter-ana of ana (since 2026-11-22T01:00:00Z)"]
 
 
+def test_people_are_named_also_where_the_node_can_never_be_emptied(
+    cluster: DrainCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster.budget("hub", "hub", wanted=1)
+    cluster.pod("jupyter-ana", owner="", component="singleuser-server", user="ana")
+    for check in (True, False):
+        refused = run(capsys, "drained", _ansible_check_mode=check)
+        assert (refused["failed"], refused["people"]) == (
+            True,
+            ["binder/jupyter-ana of ana (since 2026-11-22T01:00:00Z)"],
+        )
+    assert "people" not in run(capsys, "absent", node="head1", _ansible_check_mode=True)
+
+
 def test_a_check_refuses_what_a_run_refuses(
     cluster: DrainCluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
