@@ -81,6 +81,10 @@ report:
   returned: success, with O(state=drained)
   type: dict
   sample: {"node": "worker2", "found": true, "cordoned": true, "evicted": ["binder/hub-1"], "seconds": 4.2}
+found:
+  description: Whether the cluster had the node.
+  returned: success, with O(state=absent)
+  type: bool
 machine_id:
   description: The machine-id of the machine that is this node, or was. Empty where it never reported one, and without a node.
   returned: success, with O(state=drained) and O(state=absent)
@@ -157,7 +161,8 @@ def _settle(api: KubeApi, given: dict[str, Any], check_mode: bool) -> dict[str, 
             refuse_last_head(api, node, found)
         changed = found is not None if check_mode else remove_node(api, node, clock=SystemClock())
         diff = {"before": {"node": node} if changed else {}, "after": {}}
-        return {"changed": changed, "machine_id": machine_id(found or {}), "diff": diff}
+        told = {"found": found is not None, "machine_id": machine_id(found or {})}
+        return {"changed": changed, **told, "diff": diff}
     closed = state == "cordoned"
     was = bool(((found or {}).get("spec") or {}).get("unschedulable"))
     changed = was != closed if check_mode and found else cordon(api, node, closed=closed)

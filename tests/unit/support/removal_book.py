@@ -82,6 +82,8 @@ class RemovalBook:
         if Path(name).name.startswith("leave_"):
             refusal = yaml.safe_load(text)[0]
             text = json.dumps([*([refusal] if IMPORT in refusal else []), MACHINE])
+        if "import_tasks: known_node.yml" in text:
+            self.tasks("tasks/known_node.yml")
         for shared in ("confirm.yml", "confirmed.yml", "hub_data.yml"):
             for old in (f"import_tasks: {shared}", f'import_tasks": "{shared}'):
                 text = text.replace(old, old.replace(shared, f"{ROOT}/playbooks/tasks/{shared}"))

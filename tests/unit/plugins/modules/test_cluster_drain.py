@@ -86,6 +86,15 @@ def test_it_says_which_machine_the_node_is(
     assert run(capsys, state, node="worker9", _ansible_check_mode=check)["machine_id"] == ""
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_it_says_whether_the_cluster_had_the_node(
+    cluster: DrainCluster, capsys: pytest.CaptureFixture[str], check: bool
+) -> None:
+    for name in ("worker2", "worker9"):
+        told = run(capsys, "absent", node=name, _ansible_check_mode=check)
+        assert told["found"] is (name == "worker2")
+
+
 @pytest.mark.parametrize("state", ["drained", "absent"])
 def test_a_node_that_never_reported_is_no_machine(
     cluster: DrainCluster, capsys: pytest.CaptureFixture[str], state: str
