@@ -82,6 +82,10 @@ report:
   returned: success, with O(state=drained)
   type: dict
   sample: {"node": "worker2", "found": true, "cordoned": true, "evicted": ["binder/hub-1"], "seconds": 4.2}
+found:
+  description: Whether the cluster had the node.
+  returned: success, with O(state=absent)
+  type: bool
 machine_id:
   description: The machine-id of the machine that is this node, or was. Empty where it never reported one, and without a node.
   returned: success, with O(state=drained) and O(state=absent)
@@ -92,8 +96,8 @@ bound:
   type: list
   elements: str
 people:
-  description: Sessions, builds and lone pods, one line each, before anything was done.
-  returned: success, with O(state=drained)
+  description: Sessions, builds and lone pods, one line each, before anything was done. On failure those still there.
+  returned: with O(state=drained), also on failure while the API answers
   type: list
   elements: str
 """
@@ -114,6 +118,7 @@ from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.drain
     refuse_last_head,
     remove_node,
 )
+from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.node_pods import MOVES, pods_of
 from ansible_collections.ironbinder.platform.plugins.module_utils._cluster.upgrade_facts import TURN
 from ansible_collections.ironbinder.platform.plugins.module_utils._kube.api import KubeApi, KubeError, connect
 
@@ -158,7 +163,8 @@ def _settle(api: KubeApi, given: dict[str, Any], check_mode: bool) -> dict[str, 
             refuse_last_head(api, node, found)
         changed = found is not None if check_mode else remove_node(api, node, clock=SystemClock())
         diff = {"before": {"node": node} if changed else {}, "after": {}}
-        return {"changed": changed, "machine_id": machine_id(found or {}), "diff": diff}
+        told = {"found": found is not None, "machine_id": machine_id(found or {})}
+        return {"changed": changed, **told, "diff": diff}
     closed = state == "cordoned"
     was = bool(((found or {}).get("spec") or {}).get("unschedulable"))
     turn = (((found or {}).get("metadata") or {}).get("annotations") or {}).get(TURN)
@@ -168,6 +174,16 @@ def _settle(api: KubeApi, given: dict[str, Any], check_mode: bool) -> dict[str, 
         "diff": {"before": {"takes pods": not was, **ended}, "after": {"takes pods": not closed}},
         **({"bound": bound_to(api, found)} if closed and found else {}),
     }
+
+
+def _still_there(api: KubeApi, given: dict[str, Any]) -> dict[str, Any]:
+    """Name who works on a node that is not emptied, for a caller who takes it away with its cluster."""
+    if given["state"] != "drained":
+        return {}
+    try:
+        return {"people": [str(pod) for pod in pods_of(api, given["node"]) if pod.kind != MOVES]}
+    except KubeError:
+        return {}
 
 
 def main() -> None:
@@ -188,8 +204,11 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        result = _settle(connect(module.params["kubeconfig"]), module.params, module.check_mode)
-    except (DrainError, KubeError) as error:
+        api = connect(module.params["kubeconfig"])
+        result = _settle(api, module.params, module.check_mode)
+    except DrainError as error:
+        module.fail_json(msg=str(error), **_still_there(api, module.params))
+    except KubeError as error:
         module.fail_json(msg=str(error))
     if result.get("bound"):
         module.warn(

@@ -8,10 +8,12 @@ import re
 
 import pytest
 import yaml
+from controller_runs import play
 from drain_cluster import DrainCluster
 from removal_book import RemovalBook, told
 from role_runs import ROOT
 
+IMPORT = "ansible.builtin.import_playbook"
 REMOVE = {"node": "worker2"}
 RESET = {"what": "everything"}
 
@@ -100,9 +102,9 @@ def test_nobody_starts_in_the_middle(book: RemovalBook, cluster: DrainCluster, t
 def test_a_question_that_another_play_would_skip_is_asked(book: RemovalBook, cluster: DrainCluster) -> None:
     """Whatever an edit makes of the plays before: here they are gone."""
     for name, extra in (("remove_node", REMOVE), ("reset", RESET)):
-        for play in book.plays(name):
-            if "confirm_name" in play.get("vars", {}):
-                done = book.play([play], **extra)
+        for taking in book.plays(name):
+            if "confirm_name" in taking.get("vars", {}):
+                done = book.play([taking], **extra)
                 assert done.returncode != 0, done.stdout
                 never_reached(book, cluster, done.stdout)
 
@@ -119,3 +121,33 @@ def test_every_machine_is_asked_for() -> None:
         text = path.read_text()
         assert not re.search(r"import_tasks: (tasks/)?(leave_|delete_node|remove_hubs)", text), path
         assert "tags:" not in text, path
+
+
+# What only looks, and an upgrade, with a limit by which it would have nobody to look at.
+LOOKS = [(name, "proxy1") for name in ("status", "capacity", "artifacts", "upgrade")]
+
+
+@pytest.mark.parametrize(("name", "limit"), [*LOOKS, ("verify", "workers"), ("corpus", "workers")])
+def test_nothing_ends_well_without_having_looked(book: RemovalBook, name: str, limit: str) -> None:
+    done = play("-i", str(book.folder / "hosts"), f"playbooks/{name}.yml", "--limit", limit)
+    assert done.returncode != 0, done.stdout
+    assert f"--limit {limit} leaves out head1" in told(done)
+    assert "start again without --limit. Nothing was changed." in told(done)
+
+
+@pytest.mark.parametrize("name", ["site", "upgrade"])
+def test_a_whole_run_may_be_for_workers_alone(name: str) -> None:
+    """Its last stage then has nothing to do."""
+    plays = yaml.safe_load((ROOT / f"playbooks/{name}.yml").read_text())
+    [last] = [entry for entry in plays if entry.get(IMPORT, "").endswith(".verify")]
+    assert last["vars"] == {"required_groups": ["all"]}
+
+
+def test_a_whole_run_overrules_its_stages(book: RemovalBook) -> None:
+    (book.folder / "inner.yml").write_text(
+        yaml.safe_dump([{IMPORT: "ironbinder.platform.require_hosts", "vars": {"required_groups": ["head"]}}])
+    )
+    whole = {"name": "A stage", IMPORT: "inner.yml"}
+    assert book.play([whole], "--limit", "worker1").returncode != 0
+    done = book.play([{**whole, "vars": {"required_groups": ["all"]}}], "--limit", "worker1")
+    assert done.returncode == 0, done.stdout

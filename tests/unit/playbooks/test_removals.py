@@ -103,11 +103,36 @@ def test_a_lost_machine_is_not_looked_for(book: RemovalBook, cluster: DrainClust
     # By which a new machine of its name is told apart.
     file = book.folder / "removed-worker2.json"
     assert json.loads(file.read_text())["machine_id"] == "machine-of-worker2"
-    # Nobody knows it any more.
-    file.unlink()
+    # Again, as after a kill: only the record knows it now.
+    before = file.read_text()
     again = book.run("remove_node", node="worker2", confirm="worker2", lost=True)
     assert again.returncode == 0, again.stdout
-    assert json.loads(file.read_text())["machine_id"] == ""
+    assert file.read_text() == before
+
+
+@pytest.mark.parametrize("check", [(), ("--check",)], ids=["run", "check"])
+@pytest.mark.parametrize("name", ["Worker2", "worker9", "proxy1"])
+def test_a_lost_machine_that_nobody_knows_is_refused(
+    book: RemovalBook, cluster: DrainCluster, name: str, check: tuple[str, ...]
+) -> None:
+    """A name in another case, for example: the node itself would stay."""
+    done = book.run("remove_node", *check, node=name, confirm=name, lost=True)
+    assert done.returncode != 0, done.stdout
+    assert f"Nobody knows a node {name}: " in told(done)
+    assert "is no part of the cluster any more" not in told(done)
+    assert cluster.changes() == []
+    assert list(book.folder.glob("removed-*")) == []
+
+
+def test_a_lost_machine_that_only_the_inventory_has_is_removed(
+    book: RemovalBook, cluster: DrainCluster
+) -> None:
+    """Somebody deleted its node by hand."""
+    del cluster.objects["/api/v1/nodes/worker2"]
+    done = book.run("remove_node", node="worker2", confirm="worker2", lost=True)
+    assert done.returncode == 0, done.stdout
+    record = json.loads((book.folder / "removed-worker2.json").read_text())
+    assert record["machine_id"] == ""
 
 
 def test_a_check_removes_nothing(book: RemovalBook, cluster: DrainCluster) -> None:
@@ -194,6 +219,26 @@ def test_a_reset_reaches_what_it_named(book: RemovalBook, what: str, reached: in
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("reached-a-machine") == reached
     assert ("of which nothing can be told" in told(done)) == (what == "cluster")
+
+
+def test_a_reset_names_people_whom_no_drain_would_reach(book: RemovalBook, cluster: DrainCluster) -> None:
+    """The cluster goes, so that a node of it can never be emptied is nothing to hide behind."""
+    cluster.budget("hub", "hub", wanted=1)
+    cluster.pod("jupyter-ana", owner="", component="singleuser-server", user="ana")
+    done = book.run("reset", what="cluster")
+    assert "goes: binder/jupyter-ana of ana" in told(done)
+    assert "nothing can be told" not in told(done)
+    assert cluster.changes() == []
+
+
+def test_a_cluster_that_is_silent_is_not_asked_for_each_node(book: RemovalBook) -> None:
+    Path(book.kubeconfig).unlink()
+    done = book.run("reset", "--check", what="cluster")
+    assert done.returncode == 0, done.stdout
+    assert "goes: sessions and builds, of which nothing can be told, as the cluster does not answer" in told(
+        done
+    )
+    assert "(item=worker1)" not in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,8 @@ class RemovalBook:
         )
         if f"{IMPORT}: same_machine.yml" in text:
             text = text.replace("same_machine.yml", str(self.tasks("tasks/same_machine.yml")))
+        if "import_tasks: known_node.yml" in text:
+            self.tasks("tasks/known_node.yml")
         for shared in ("confirm.yml", "confirmed.yml", "hub_data.yml"):
             for old in (f"import_tasks: {shared}", f'import_tasks": "{shared}'):
                 text = text.replace(old, old.replace(shared, f"{ROOT}/playbooks/tasks/{shared}"))

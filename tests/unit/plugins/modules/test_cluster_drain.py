@@ -76,6 +76,20 @@ def test_a_check_says_who_works_there(cluster: DrainCluster, capsys: pytest.Capt
     assert checked["people"] == ["binder/jupyter-ana of ana (since 2026-11-22T01:00:00Z)"]
 
 
+def test_people_are_named_also_where_the_node_can_never_be_emptied(
+    cluster: DrainCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster.budget("hub", "hub", wanted=1)
+    cluster.pod("jupyter-ana", owner="", component="singleuser-server", user="ana")
+    for check in (True, False):
+        refused = run(capsys, "drained", _ansible_check_mode=check)
+        assert (refused["failed"], refused["people"]) == (
+            True,
+            ["binder/jupyter-ana of ana (since 2026-11-22T01:00:00Z)"],
+        )
+    assert "people" not in run(capsys, "absent", node="head1", _ansible_check_mode=True)
+
+
 def test_a_check_refuses_what_a_run_refuses(
     cluster: DrainCluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -94,6 +108,15 @@ def test_it_says_which_machine_the_node_is(
 ) -> None:
     assert run(capsys, state, _ansible_check_mode=check)["machine_id"] == "machine-of-worker2"
     assert run(capsys, state, node="worker9", _ansible_check_mode=check)["machine_id"] == ""
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_it_says_whether_the_cluster_had_the_node(
+    cluster: DrainCluster, capsys: pytest.CaptureFixture[str], check: bool
+) -> None:
+    for name in ("worker2", "worker9"):
+        told = run(capsys, "absent", node=name, _ansible_check_mode=check)
+        assert told["found"] is (name == "worker2")
 
 
 @pytest.mark.parametrize("state", ["drained", "absent"])
