@@ -362,7 +362,7 @@ class ReleaseModule:
             changed=todo.changed, action=todo.action, **({"note": todo.note} if todo.note else {})
         )
         self._describe(release)
-        self._diff(release, source.version)
+        self._diff(release, source.version, todo.note)
         folder = Path(params["values_dir"] or self.work_dir / "values")
         files = {folder / "config.yaml": params["values"], folder / "secret.yaml": params["secret_values"]}
         if params["values_dir"] or (todo.changed and not check):
@@ -428,7 +428,7 @@ class ReleaseModule:
             seconds = params["timeout_seconds"]
             remove(self.helm, self._connect, todo, seconds=seconds, clock=self.clock, reporter=self.reporter)
 
-    def _diff(self, release: Optional[Release], version: str) -> None:
+    def _diff(self, release: Optional[Release], version: str, note: str = "") -> None:
         if not self.module._diff:
             return
         params = self.params
@@ -436,7 +436,8 @@ class ReleaseModule:
             release.values if release else None, params["values"], params["secret_values"]
         )
         deployed = f"chart_version: {release.version}\n" if release else ""
-        self.result["diff"] = self._headed(f"{deployed}{before}", f"chart_version: {version}\n{after}")
+        found = f"# {note}\n" if note else ""
+        self.result["diff"] = self._headed(f"{deployed}{found}{before}", f"chart_version: {version}\n{after}")
 
     def _headed(self, before: str, after: str) -> dict[str, str]:
         header = f"release {self.params['name']}"

@@ -168,6 +168,22 @@ DRIFTS = [
         changes_on="head1",
     ),
     Drift(
+        "an object of a hub deleted",
+        "head1",
+        f"{KUBECTL} --namespace private delete configmap binder-config",
+        f"{KUBECTL} --namespace private get configmap binder-config --output name; true",
+        "binderhub",
+        r"-# ConfigMap private/binder-config was gone",
+    ),
+    Drift(
+        "registry's configuration edited",
+        "mirror1",
+        "sed -i 's/level: info/level: debug/' /etc/docker/registry/config.yml",
+        "cat /etc/docker/registry/config.yml",
+        "registry",
+        r"-\s+level: debug",
+    ),
+    Drift(
         "controller manager's argument edited",
         "head1",
         f"sed -i 's/node-monitor-grace-period=.*/node-monitor-grace-period=97s/' {MANIFEST}",

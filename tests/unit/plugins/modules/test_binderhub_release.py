@@ -195,6 +195,8 @@ def test_a_lost_object_is_predicted_and_put_back(world: World) -> None:
         predicted = world.run(check=True)
         assert (predicted["changed"], predicted["action"]) == (True, "repaired")
         assert "ConfigMap ns/settings was gone: released again" in predicted["note"]
+        assert "# ConfigMap ns/settings was gone" in predicted["diff"]["before"]
+        assert "gone" not in predicted["diff"]["after"]
         assert world.run()["action"] == "repaired"
 
 
