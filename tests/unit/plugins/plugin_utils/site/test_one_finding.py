@@ -113,7 +113,7 @@ def test_one_fault_is_one_finding(fault: Case) -> None:
 
 def test_a_pull_account_that_pushes_is_one_finding() -> None:
     pushes = probe("", "worker1", "urls/registry_pull_push", {"status": 202, "seconds": 0.1}, running=True)
-    assert [finding.id for finding in check_site(pushes.site()).findings] == ["registry-pull-account-pushes"]
+    assert [finding.id for finding in check_site(pushes.site()).findings] == ["registry-own-gate-open"]
 
 
 NO_FAULTS = [
