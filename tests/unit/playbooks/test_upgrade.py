@@ -257,6 +257,13 @@ def test_people_are_ended_where_this_run_or_the_site_says_so(
     assert [str(one).lower() for one in told["turns"]] == 3 * [str(ends).lower()]
 
 
+def test_a_turn_looks_whether_a_node_can_be_emptied_where_it_is() -> None:
+    """By the same words: a node that stays as it is need not be empty."""
+    begins, drains, *_others = yaml.safe_load((ROOT / "playbooks/tasks/upgrade_turn.yml").read_text())
+    looks = begins["ironbinder.platform.upgrade_turn"]["empties"]
+    assert looks == "{{ " + drains["when"] + " }}" == "{{ inventory_hostname in upgrade_step.drain }}"
+
+
 def test_the_snapshot_has_the_program_that_takes_it() -> None:
     """A site of an earlier release has none yet, or an older one."""
     [play] = [play for play in PLAYS if "upgrade_snapshot.yml" in json.dumps(play)]
