@@ -29,6 +29,8 @@ FOLDERS = (
 SKIPPED = (
     "/var/lib/ironbinder/etcd-snapshot",
     "/var/lib/ironbinder/certificates.json",
+    # Whoever runs kubeadm, the clock among them, writes its name into it, and wipes it out.
+    "/var/lib/ironbinder/kubeadm.lock",
     "/var/lib/ironbinder/.unfinished-",
     "/root/.ansible",
     "/root/.cache",

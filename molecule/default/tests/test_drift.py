@@ -342,8 +342,6 @@ EXPECTED = re.compile(
     r"|/etc/kubernetes/manifests/kube-controller-manager\.yaml|Pod kube-system/kube-controller-manager-"
     # A hook of Helm, which is made anew with each release.
     r"|IPAddressPool metallb-system/floating|Secret \S+/(sh\.helm\.release\.|image-pull-secret)"
-    # Whoever runs kubeadm writes its name into it, and wipes it out.
-    r"|/var/lib/ironbinder/kubeadm\.lock: "
 )
 
 
