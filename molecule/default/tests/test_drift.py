@@ -338,7 +338,8 @@ def test_nothing_else_changes(drifts: list[Drift], told: Told) -> None:
 
 # Written anew with the same content; and what keeps count of its versions.
 EXPECTED = re.compile(
-    r"/etc/docker/daemon\.json|/etc/docker/registry/config\.yml|ConfigMap private/binder-config|/etc/containerd/certs\.d/docker\.io|/etc/nginx/conf\.d/ironbinder\.conf"
+    r"/etc/docker/(daemon\.json|registry/config\.yml)|ConfigMap private/binder-config"
+    r"|/etc/containerd/certs\.d/docker\.io|/etc/nginx/conf\.d/ironbinder\.conf"
     r"|/etc/kubernetes/manifests/kube-controller-manager\.yaml|Pod kube-system/kube-controller-manager-"
     # A hook of Helm, which is made anew with each release.
     r"|IPAddressPool metallb-system/floating|Secret \S+/(sh\.helm\.release\.|image-pull-secret)"
